@@ -1,0 +1,9 @@
+//! Sluice: a rule-driven DICOM importer.
+//!
+//! A request is a path through gates: a REST call names a folder, the folder becomes instances, each
+//! instance passes the project's rules, what passes becomes a session, and the session is committed,
+//! whole and durable, to the prearchive or the archive. Each module imports only what stands below it:
+//! `server` and `worker` over `import`, over `archive`, `rules`, `inbox`, `store` and `dicom`.
+
+pub mod dicom;
+pub mod rules;
