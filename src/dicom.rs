@@ -1,3 +1,25 @@
 //! A DICOM instance: a tree with byte spans over an untouched file.
+//!
+//! dicom-rs decodes element headers and knows the dictionary and the transfer syntaxes; ours is what it
+//! lacks: spans, splicing, code extensions, paths with wildcards. Knows nothing of rules, HTTP or storage.
 
-pub struct Instance;
+pub mod date;
+pub mod dictionary;
+pub mod edit;
+mod error;
+mod instance;
+mod meta;
+mod parse;
+pub mod path;
+mod source;
+pub mod text;
+pub mod tree;
+pub mod value;
+mod write;
+
+pub use dicom_core::{Tag, VR};
+pub use dicom_dictionary_std::tags;
+pub use error::ReadError;
+pub use instance::Instance;
+pub use source::{Source, Span};
+pub use tree::{Dataset, Element, Encoding, Value};

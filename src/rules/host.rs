@@ -1,14 +1,20 @@
 //! The one view that a rule has of the world, whatever its engine: the dataset within what the
 //! manifest declares, pseudonyms, and the context. Engines are thin adapters of [`Host`].
+//!
+//! The first refusal is latched: it fails the file whatever the rule then catches or answers.
 
 mod access;
+mod table;
 
 use super::answer::Refusal;
 use super::pseudonym::Pseudonyms;
-use crate::dicom::Instance;
+use crate::dicom::edit::{self, Change, EditProblem};
+use crate::dicom::path::{Location, PathError, Pattern, location_text};
+use crate::dicom::{Instance, Tag, VR, value};
 pub use access::Access;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use table::Table;
 
 /// What is known beside the dataset.
 #[derive(Debug, Clone, Default)]
@@ -28,7 +34,7 @@ pub struct Context {
     pub settings: Arc<str>,
 }
 
-/// Why an edit was not made.
+/// Why an edit was not made. The texts name paths and VRs, never a value.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum EditError {
     #[error("bad path: {0}")]
@@ -41,14 +47,33 @@ pub enum EditError {
     Protected(String),
 }
 
-/// What [`Host::apply`] does to the elements that a pattern matches.
+impl From<PathError> for EditError {
+    fn from(error: PathError) -> Self {
+        Self::BadPath(error.to_string())
+    }
+}
+
+impl From<EditProblem> for EditError {
+    fn from(problem: EditProblem) -> Self {
+        match problem {
+            EditProblem::Path { .. } => Self::BadPath(problem.to_string()),
+            EditProblem::Value { .. } => Self::BadValue(problem.to_string()),
+        }
+    }
+}
+
+/// What [`Host::apply`] does to the elements that a pattern matches. On a sequence, `Uid`, `Dummy` and
+/// `ShiftDate` mean every element below it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Action {
     Remove,
     Blank,
     Set(String),
+    /// Each value replaced by its keyed pseudonym.
     Uid,
+    /// A value that says nothing and is valid for the VR (PS3.15 E.3.1, action D).
     Dummy,
+    /// DA and DT moved by so many days; what is no date is blanked, times stay.
     ShiftDate(i32),
 }
 
@@ -61,54 +86,258 @@ pub struct Edit {
 /// One run's view: owns the instance while the rule runs, and gives it back.
 pub struct Host {
     instance: Instance,
+    access: Arc<Access>,
     pub context: Arc<Context>,
     pub pseudonyms: Arc<Pseudonyms>,
+    refusal: Option<Refusal>,
 }
 
 impl Host {
-    pub fn get(&mut self, _path: &str) -> Option<String> {
-        unimplemented!()
-    }
-    pub fn values(&mut self, _path: &str) -> Vec<String> {
-        unimplemented!()
-    }
-    pub fn vr(&mut self, _path: &str) -> Option<String> {
-        unimplemented!()
-    }
-    pub fn exists(&mut self, _path: &str) -> bool {
-        unimplemented!()
-    }
-    pub fn find(&mut self, _pattern: &str) -> Vec<String> {
-        unimplemented!()
-    }
-    pub fn set(&mut self, _path: &str, _value: &str) -> Result<(), EditError> {
-        unimplemented!()
-    }
-    pub fn blank(&mut self, _pattern: &str) -> Result<u32, EditError> {
-        unimplemented!()
-    }
-    pub fn remove(&mut self, _pattern: &str) -> Result<u32, EditError> {
-        unimplemented!()
-    }
-    pub fn remove_private(&mut self, _keep: &[String]) -> Result<u32, EditError> {
-        unimplemented!()
-    }
-    pub fn apply(&mut self, _edits: &[Edit]) -> Result<u32, EditError> {
-        unimplemented!()
-    }
-    /// The first refusal, latched.
-    pub fn refusal(&self) -> Option<&Refusal> {
-        unimplemented!()
-    }
     pub fn new(
-        _instance: Instance,
-        _access: Arc<Access>,
-        _context: Arc<Context>,
-        _pseudonyms: Arc<Pseudonyms>,
+        instance: Instance,
+        access: Arc<Access>,
+        context: Arc<Context>,
+        pseudonyms: Arc<Pseudonyms>,
     ) -> Self {
-        unimplemented!()
+        Self {
+            instance,
+            access,
+            context,
+            pseudonyms,
+            refusal: None,
+        }
     }
+
     pub fn into_instance(self) -> Instance {
         self.instance
     }
+
+    /// The first refusal, latched.
+    pub fn refusal(&self) -> Option<&Refusal> {
+        self.refusal.as_ref()
+    }
+
+    /// Text; several values joined by a backslash; none if the element is absent or holds no text.
+    /// A path that can't be parsed leads to nothing, as `check` and the manifest's own check tell.
+    pub fn get(&mut self, path: &str) -> Option<String> {
+        self.read(path, |element, scope| scope.text(element))
+            .flatten()
+    }
+
+    pub fn values(&mut self, path: &str) -> Vec<String> {
+        let values = self.read(path, |element, scope| {
+            let vr = if element.vr == VR::UN {
+                VR::LO
+            } else {
+                element.vr
+            };
+            scope.text(element).map(|text| value::split(&text, vr))
+        });
+        values.flatten().unwrap_or_default()
+    }
+
+    pub fn vr(&mut self, path: &str) -> Option<String> {
+        self.read(path, |element, _| element.vr.to_string().to_owned())
+    }
+
+    pub fn exists(&mut self, path: &str) -> bool {
+        self.read(path, |_, _| ()).is_some()
+    }
+
+    /// Single paths of what the pattern matches, in dataset order.
+    pub fn find(&mut self, pattern: &str) -> Vec<String> {
+        let Ok(pattern) = Pattern::parse(pattern) else {
+            return Vec::new();
+        };
+        let (mut found, mut refused) = (Vec::new(), None);
+        self.instance.walk(&mut |location, _, _| {
+            if pattern.matches(location) {
+                if self.access.may_read(location) {
+                    found.push(location_text(location));
+                } else {
+                    refused.get_or_insert_with(|| location_text(location));
+                }
+            }
+            true
+        });
+        if let Some(path) = refused {
+            self.refuse(Refusal::UndeclaredRead(path));
+        }
+        found
+    }
+
+    /// Sets one element, creating sequences, items and private blocks as needed.
+    ///
+    /// # Errors
+    /// [`EditError`], as for all edits.
+    pub fn set(&mut self, path: &str, value: &str) -> Result<(), EditError> {
+        let path = Pattern::parse_path(path)?;
+        let location = match self.instance.look_up(&path) {
+            Some((_, _, location)) => location,
+            None => path.location(),
+        };
+        self.grant_write(&location)?;
+        if let Some(place) = location.iter().find(|p| edit::is_protected(p.tag)) {
+            return Err(protected(place.tag, &path));
+        }
+        Ok(self.instance.set(&path, value)?)
+    }
+
+    /// # Errors
+    /// [`EditError`], as for all edits.
+    pub fn blank(&mut self, pattern: &str) -> Result<u32, EditError> {
+        self.apply(&[Edit {
+            pattern: pattern.to_owned(),
+            action: Action::Blank,
+        }])
+    }
+
+    /// # Errors
+    /// [`EditError`], as for all edits.
+    pub fn remove(&mut self, pattern: &str) -> Result<u32, EditError> {
+        self.apply(&[Edit {
+            pattern: pattern.to_owned(),
+            action: Action::Remove,
+        }])
+    }
+
+    /// Removes every private element at any depth, but those that match a pattern to keep and the creators
+    /// of their blocks.
+    ///
+    /// # Errors
+    /// [`EditError`], as for all edits.
+    pub fn remove_private(&mut self, keep: &[String]) -> Result<u32, EditError> {
+        let keep = keep
+            .iter()
+            .map(|p| Pattern::parse(p))
+            .collect::<Result<Vec<_>, _>>()?;
+        let kept_blocks = self.kept_blocks(&keep);
+        self.edit(&mut |location, element, _, _| {
+            let kept = keep.iter().any(|p| p.matches(location))
+                || kept_blocks.iter().any(|b| b == location);
+            if element.is_private() && !kept {
+                Change::Remove
+            } else {
+                Change::Keep
+            }
+        })
+    }
+
+    /// A whole table in one walk; where several patterns match, the first in the list holds.
+    ///
+    /// # Errors
+    /// [`EditError`], as for all edits.
+    pub fn apply(&mut self, edits: &[Edit]) -> Result<u32, EditError> {
+        let table = Table::new(edits)?;
+        if let Some((tag, pattern)) = table.protected() {
+            return Err(protected(tag, pattern));
+        }
+        if !self.access.is_writable() {
+            let path = edits.first().map(|e| e.pattern.clone()).unwrap_or_default();
+            return Err(self.refuse_write(path));
+        }
+        let mut run = table.run();
+        self.edit(&mut |location, element, scope, pseudonyms| {
+            run.decide(location, element, scope, pseudonyms)
+        })
+    }
+
+    /// The creators (gggg,00bb) of blocks in which a kept element lies.
+    fn kept_blocks(&self, keep: &[Pattern]) -> Vec<Vec<crate::dicom::path::Place>> {
+        let mut blocks = Vec::new();
+        if keep.is_empty() {
+            return blocks;
+        }
+        self.instance.walk(&mut |location, element, _| {
+            if element.is_private()
+                && element.tag.element() > 0xFF
+                && keep.iter().any(|p| p.matches(location))
+            {
+                let mut block = location.to_vec();
+                if let Some(last) = block.last_mut() {
+                    last.tag = Tag(element.tag.group(), element.tag.element() >> 8);
+                    last.creator = None;
+                }
+                blocks.push(block);
+            }
+            true
+        });
+        blocks
+    }
+
+    fn read<T>(
+        &mut self,
+        path: &str,
+        read: impl FnOnce(&crate::dicom::Element, &edit::Scope<'_>) -> T,
+    ) -> Option<T> {
+        let path = Pattern::parse_path(path).ok()?;
+        let (location, answer) = match self.instance.look_up(&path) {
+            Some((element, scope, location)) => {
+                let answer = self
+                    .access
+                    .may_read(&location)
+                    .then(|| read(element, &scope));
+                (location, answer)
+            }
+            None => (path.location(), None),
+        };
+        // What is absent is a read as well: the answer tells something of the dataset.
+        if answer.is_none() && !self.access.may_read(&location) {
+            self.refuse(Refusal::UndeclaredRead(location_text(&location)));
+        }
+        answer
+    }
+
+    /// Edits in one walk; an undeclared change is not made, and latched.
+    fn edit(
+        &mut self,
+        decide: &mut dyn FnMut(
+            &Location,
+            &crate::dicom::Element,
+            &edit::Scope<'_>,
+            &Pseudonyms,
+        ) -> Change,
+    ) -> Result<u32, EditError> {
+        let (access, pseudonyms) = (self.access.clone(), self.pseudonyms.clone());
+        let mut refused = None;
+        let count = self
+            .instance
+            .edit(&mut |location, element, scope| match decide(
+                location,
+                element,
+                scope,
+                &pseudonyms,
+            ) {
+                Change::Keep => Change::Keep,
+                change if access.may_write(location) => change,
+                _ => {
+                    refused.get_or_insert_with(|| location_text(location));
+                    Change::Keep
+                }
+            });
+        match refused {
+            Some(path) => Err(self.refuse_write(path)),
+            None => Ok(count?),
+        }
+    }
+
+    fn grant_write(&mut self, location: &Location) -> Result<(), EditError> {
+        if self.access.may_write(location) {
+            return Ok(());
+        }
+        Err(self.refuse_write(location_text(location)))
+    }
+
+    fn refuse_write(&mut self, path: String) -> EditError {
+        self.refuse(Refusal::UndeclaredWrite(path.clone()));
+        EditError::Undeclared(path)
+    }
+
+    fn refuse(&mut self, refusal: Refusal) {
+        self.refusal.get_or_insert(refusal);
+    }
+}
+
+fn protected(tag: Tag, pattern: &Pattern) -> EditError {
+    EditError::Protected(format!("{pattern}: Sluice keeps {tag} itself"))
 }

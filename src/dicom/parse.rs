@@ -1,0 +1,392 @@
+//! From bytes to the tree: element headers are decoded by dicom-rs, spans and nesting are kept here.
+//!
+//! Pixel Data and other bulk is skipped by its length or its fragments, and what follows is header again.
+
+use super::ReadError;
+use super::source::{Source, Span};
+use super::tree::{Dataset, Element, Encoding, Item, Sequence, Value};
+use dicom_core::header::{DataElementHeader, HasLength, Header};
+use dicom_core::{Tag, VR};
+use dicom_encoding::decode::Decode;
+use dicom_encoding::decode::explicit_be::ExplicitVRBigEndianDecoder;
+use dicom_encoding::decode::explicit_le::ExplicitVRLittleEndianDecoder;
+use dicom_encoding::decode::implicit_le::ImplicitVRLittleEndianDecoder;
+
+const ITEM: Tag = Tag(0xFFFE, 0xE000);
+const ITEM_END: Tag = Tag(0xFFFE, 0xE00D);
+const SEQUENCE_END: Tag = Tag(0xFFFE, 0xE0DD);
+const UNDEFINED: u32 = 0xFFFF_FFFF;
+
+/// Real instances nest some ten deep (structured reports); a file beyond this is an attack on the stack.
+const MAX_DEPTH: usize = 64;
+
+/// Larger values of bulk VRs stay in the file.
+const BULK: u64 = 64 * 1024;
+
+/// Parses the dataset from `start` to the end of the source.
+pub fn dataset(source: &mut Source, encoding: Encoding, start: u64) -> Result<Dataset, ReadError> {
+    let end = source.len();
+    let mut parser = Parser {
+        source,
+        at: start,
+        depth: 0,
+    };
+    parser.elements(encoding, Some(end), Stop::AtEnd)
+}
+
+/// Parses the file meta information: group 0002, always explicit VR little endian (PS3.10 7.1).
+/// Answers the offset at which the dataset starts.
+pub fn file_meta(source: &mut Source, start: u64) -> Result<(Dataset, u64), ReadError> {
+    let end = source.len();
+    let mut parser = Parser {
+        source,
+        at: start,
+        depth: 0,
+    };
+    let meta = parser.elements(Encoding::ExplicitLittle, Some(end), Stop::AfterGroup2)?;
+    Ok((meta, parser.at))
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Stop {
+    AtEnd,
+    AfterGroup2,
+    AtItemDelimiter,
+}
+
+struct Parser<'a> {
+    source: &'a mut Source,
+    at: u64,
+    depth: usize,
+}
+
+impl Parser<'_> {
+    fn elements(
+        &mut self,
+        encoding: Encoding,
+        end: Option<u64>,
+        stop: Stop,
+    ) -> Result<Dataset, ReadError> {
+        let mut dataset = Dataset::default();
+        while end.is_none_or(|end| self.at < end) {
+            let start = self.at;
+            if stop == Stop::AfterGroup2 && self.peek_group()? != Some(0x0002) {
+                break;
+            }
+            if stop == Stop::AtEnd && self.depth == 0 && self.only_zeros_follow()? {
+                dataset.padding = Span::new(start, self.source.len());
+                self.at = dataset.padding.end();
+                break;
+            }
+            let (header, header_len) = self.header(encoding)?;
+            if header.tag() == ITEM_END && stop == Stop::AtItemDelimiter {
+                self.at += header_len;
+                return Ok(dataset);
+            }
+            if header.tag().group() == 0xFFFE {
+                return Err(ReadError::Malformed {
+                    at: start,
+                    what: "an item or delimiter outside a sequence",
+                });
+            }
+            self.at += header_len;
+            let vr = header.vr();
+            let value = self.value(&header, encoding, end)?;
+            dataset.elements.push(Element {
+                tag: header.tag(),
+                vr,
+                span: Span::new(start, self.at),
+                value,
+            });
+        }
+        match stop {
+            Stop::AtItemDelimiter => Err(ReadError::CutShort {
+                at: self.at,
+                wanted: 8,
+                left: 0,
+            }),
+            _ => Ok(dataset),
+        }
+    }
+
+    fn value(
+        &mut self,
+        header: &DataElementHeader,
+        encoding: Encoding,
+        end: Option<u64>,
+    ) -> Result<Value, ReadError> {
+        let len = header.length().0;
+        let (tag, vr) = (header.tag(), header.vr());
+        if len == UNDEFINED {
+            return match vr {
+                VR::SQ => self.sequence(encoding, None).map(Value::Sequence),
+                // PS3.5 6.2.2 note 4: UN of undefined length is a sequence in implicit VR little endian.
+                VR::UN => self
+                    .sequence(Encoding::ImplicitLittle, None)
+                    .map(Value::Sequence),
+                VR::OB | VR::OW => self.fragments().map(Value::Fragments),
+                _ => Err(ReadError::Malformed {
+                    at: self.at,
+                    what: "an undefined length where none is allowed",
+                }),
+            };
+        }
+        let span = Span {
+            start: self.at,
+            len: u64::from(len),
+        };
+        if end.is_some_and(|end| span.end() > end) {
+            let left = end.unwrap_or_default().saturating_sub(span.start);
+            return Err(match self.depth {
+                0 => ReadError::CutShort {
+                    at: span.start,
+                    wanted: span.len,
+                    left,
+                },
+                _ => ReadError::Malformed {
+                    at: span.start,
+                    what: "a value that is longer than its item",
+                },
+            });
+        }
+        if vr == VR::SQ {
+            return self
+                .sequence(encoding, Some(span.end()))
+                .map(Value::Sequence);
+        }
+        if is_bulk(tag, vr) && span.len > BULK {
+            if span.end() > self.source.len() {
+                let left = self.source.len().saturating_sub(span.start);
+                return Err(ReadError::CutShort {
+                    at: span.start,
+                    wanted: span.len,
+                    left,
+                });
+            }
+            self.at = span.end();
+            return Ok(Value::Source(span));
+        }
+        let starts_with_item = {
+            let bytes = self.source.load(span)?;
+            vr == VR::UN && bytes.starts_with(&[0xFE, 0xFF, 0x00, 0xE0])
+        };
+        if starts_with_item && let Some(sequence) = self.hidden_sequence(encoding, span) {
+            return Ok(Value::Sequence(sequence));
+        }
+        self.at = span.end();
+        Ok(Value::Source(span))
+    }
+
+    /// A value of VR UN that looks like items: in a private element of implicit VR, or a sequence that
+    /// somebody who didn't know the tag passed on. It counts as one if it parses to its last byte.
+    fn hidden_sequence(&mut self, encoding: Encoding, span: Span) -> Option<Sequence> {
+        let mut tries = vec![Encoding::ImplicitLittle];
+        if encoding == Encoding::ExplicitLittle {
+            tries.push(encoding);
+        }
+        for encoding in tries {
+            let mut inner = Parser {
+                source: self.source,
+                at: span.start,
+                depth: self.depth,
+            };
+            if let Ok(sequence) = inner.sequence(encoding, Some(span.end()))
+                && inner.at == span.end()
+            {
+                self.at = span.end();
+                return Some(sequence);
+            }
+        }
+        None
+    }
+
+    fn sequence(&mut self, encoding: Encoding, end: Option<u64>) -> Result<Sequence, ReadError> {
+        self.depth += 1;
+        if self.depth > MAX_DEPTH {
+            return Err(ReadError::TooDeep {
+                at: self.at,
+                limit: MAX_DEPTH,
+            });
+        }
+        let mut items = Vec::new();
+        loop {
+            if end.is_some_and(|end| self.at >= end) {
+                break;
+            }
+            let start = self.at;
+            let (tag, len) = self.item_header(encoding)?;
+            self.at += 8;
+            match tag {
+                ITEM if len == UNDEFINED => {
+                    let dataset = self.elements(encoding, None, Stop::AtItemDelimiter)?;
+                    items.push(Item {
+                        span: Span::new(start, self.at),
+                        undefined: true,
+                        dataset,
+                        new: false,
+                    });
+                }
+                ITEM => {
+                    let item_end = self.at + u64::from(len);
+                    if end.is_some_and(|end| item_end > end) {
+                        return Err(ReadError::Malformed {
+                            at: start,
+                            what: "an item that is longer than its sequence",
+                        });
+                    }
+                    let dataset = self.elements(encoding, Some(item_end), Stop::AtEnd)?;
+                    items.push(Item {
+                        span: Span::new(start, self.at),
+                        undefined: false,
+                        dataset,
+                        new: false,
+                    });
+                }
+                SEQUENCE_END if end.is_none() => break,
+                _ => {
+                    return Err(ReadError::Malformed {
+                        at: start,
+                        what: "something else than an item in a sequence",
+                    });
+                }
+            }
+        }
+        self.depth -= 1;
+        Ok(Sequence {
+            items,
+            undefined: end.is_none(),
+            encoding,
+            touched: false,
+        })
+    }
+
+    /// Skips encapsulated pixel data (PS3.5 A.4): items, the first an offset table, up to the delimiter.
+    fn fragments(&mut self) -> Result<Span, ReadError> {
+        let start = self.at;
+        loop {
+            let at = self.at;
+            // Encapsulated transfer syntaxes are all little endian.
+            let (tag, len) = self.item_header(Encoding::ExplicitLittle)?;
+            self.at += 8;
+            match tag {
+                ITEM if len != UNDEFINED => {
+                    let end = self.at + u64::from(len);
+                    if end > self.source.len() {
+                        let left = self.source.len() - self.at;
+                        return Err(ReadError::CutShort {
+                            at: self.at,
+                            wanted: u64::from(len),
+                            left,
+                        });
+                    }
+                    self.at = end;
+                }
+                SEQUENCE_END => return Ok(Span::new(start, self.at)),
+                _ => {
+                    return Err(ReadError::Malformed {
+                        at,
+                        what: "something else than a fragment in pixel data",
+                    });
+                }
+            }
+        }
+    }
+
+    fn header(&mut self, encoding: Encoding) -> Result<(DataElementHeader, u64), ReadError> {
+        let left = self.source.len().saturating_sub(self.at);
+        let span = Span {
+            start: self.at,
+            len: left.min(12),
+        };
+        let at = self.at;
+        let mut bytes = self.source.load(span)?;
+        let decoded = match encoding {
+            Encoding::ImplicitLittle => {
+                ImplicitVRLittleEndianDecoder::with_std_dict().decode_header(&mut bytes)
+            }
+            Encoding::ExplicitLittle => {
+                ExplicitVRLittleEndianDecoder::default().decode_header(&mut bytes)
+            }
+            Encoding::ExplicitBig => {
+                ExplicitVRBigEndianDecoder::default().decode_header(&mut bytes)
+            }
+        };
+        // The decoder reads from memory, so that it can only fail for want of bytes.
+        decoded
+            .map(|(header, len)| (header, len as u64))
+            .map_err(|_| ReadError::CutShort {
+                at,
+                wanted: 8,
+                left,
+            })
+    }
+
+    fn item_header(&mut self, encoding: Encoding) -> Result<(Tag, u32), ReadError> {
+        let bytes = self.source.load(Span {
+            start: self.at,
+            len: 8,
+        })?;
+        let (tag, len) = bytes.split_at(4);
+        let half = |b: &[u8]| [b[0], b[1]];
+        let word = [len[0], len[1], len[2], len[3]];
+        Ok(match encoding {
+            Encoding::ExplicitBig => (
+                Tag(
+                    u16::from_be_bytes(half(tag)),
+                    u16::from_be_bytes(half(&tag[2..])),
+                ),
+                u32::from_be_bytes(word),
+            ),
+            _ => (
+                Tag(
+                    u16::from_le_bytes(half(tag)),
+                    u16::from_le_bytes(half(&tag[2..])),
+                ),
+                u32::from_le_bytes(word),
+            ),
+        })
+    }
+
+    fn peek_group(&mut self) -> Result<Option<u16>, ReadError> {
+        if self.at + 2 > self.source.len() {
+            return Ok(None);
+        }
+        let bytes = self.source.load(Span {
+            start: self.at,
+            len: 2,
+        })?;
+        Ok(Some(u16::from_le_bytes([bytes[0], bytes[1]])))
+    }
+
+    /// Some writers fill the file up to a block with zeros.
+    fn only_zeros_follow(&mut self) -> Result<bool, ReadError> {
+        const MOST: u64 = 64 * 1024;
+        let rest = Span::new(self.at, self.source.len());
+        if rest.len > MOST {
+            let start = self.source.load(Span {
+                start: self.at,
+                len: 4,
+            })?;
+            if start == [0; 4] {
+                return Err(ReadError::Malformed {
+                    at: rest.start,
+                    what: "an element with the tag (0000,0000)",
+                });
+            }
+            return Ok(false);
+        }
+        let first = self.source.load(Span {
+            start: rest.start,
+            len: rest.len.min(4),
+        })?;
+        if first.iter().any(|b| *b != 0) {
+            return Ok(false);
+        }
+        Ok(self.source.load(rest)?.iter().all(|b| *b == 0))
+    }
+}
+
+/// Values that no rule reads as text and that may be as large as the file.
+fn is_bulk(tag: Tag, vr: VR) -> bool {
+    tag.group() == 0x7FE0 || matches!(vr, VR::OB | VR::OW | VR::OD | VR::OF | VR::OL | VR::OV)
+}

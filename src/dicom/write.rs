@@ -1,0 +1,388 @@
+//! Writing by splicing: untouched nodes are copied as the bytes they came from, edited ones are encoded
+//! in the file's own style, and of their ancestors only the lengths change. Pixels go from file to file
+//! in the kernel.
+
+use super::instance::Instance;
+use super::source::{Source, Span};
+use super::tree::{Dataset, Element, Encoding, Item, Sequence, Value};
+use super::{Tag, VR, meta};
+use dicom_dictionary_std::tags;
+use dicom_encoding::transfer_syntax::{Codec, TransferSyntaxIndex};
+use dicom_transfer_syntax_registry::TransferSyntaxRegistry;
+use std::fs::File;
+use std::io::{self, Write};
+use std::os::unix::fs::FileExt;
+
+const UNDEFINED: u32 = 0xFFFF_FFFF;
+const ITEM: Tag = Tag(0xFFFE, 0xE000);
+const ITEM_END: Tag = Tag(0xFFFE, 0xE00D);
+const SEQUENCE_END: Tag = Tag(0xFFFE, 0xE0DD);
+
+/// Spans that are longer are copied by the kernel, even where they happen to be in memory.
+const KERNEL_COPY: u64 = 64 * 1024;
+
+/// A stretch of the output.
+#[derive(Debug)]
+enum Piece {
+    Bytes(Vec<u8>),
+    /// Of the source file.
+    File(Span),
+}
+
+/// The output: pieces, adjacent bytes in one.
+#[derive(Debug, Default)]
+struct Pieces {
+    list: Vec<Piece>,
+    len: u64,
+}
+
+impl Pieces {
+    fn tail(&mut self) -> &mut Vec<u8> {
+        if !matches!(self.list.last(), Some(Piece::Bytes(_))) {
+            self.list.push(Piece::Bytes(Vec::new()));
+        }
+        match self.list.last_mut() {
+            Some(Piece::Bytes(bytes)) => bytes,
+            _ => unreachable!("a piece of bytes was just made sure of"),
+        }
+    }
+
+    fn bytes(&mut self, bytes: &[u8]) {
+        self.tail().extend_from_slice(bytes);
+        self.len += bytes.len() as u64;
+    }
+
+    fn span(&mut self, span: Span, source: &Source) {
+        match source.loaded(span) {
+            Some(bytes) if span.len <= KERNEL_COPY || source.handle().is_none() => {
+                self.bytes(bytes)
+            }
+            _ => {
+                match self.list.last_mut() {
+                    Some(Piece::File(last)) if last.end() == span.start => last.len += span.len,
+                    _ => self.list.push(Piece::File(span)),
+                }
+                self.len += span.len;
+            }
+        }
+    }
+
+    fn append(&mut self, other: Pieces) {
+        for piece in other.list {
+            match piece {
+                Piece::Bytes(bytes) => self.tail().extend(bytes),
+                Piece::File(span) => self.list.push(Piece::File(span)),
+            }
+        }
+        self.len += other.len;
+    }
+}
+
+impl Instance {
+    /// Writes the instance; answers its length in bytes.
+    ///
+    /// # Errors
+    /// If reading the source or writing fails, if an edited element no longer fits its length field,
+    /// or if a de-identified instance lacks the UIDs that its file meta information needs.
+    pub fn write(&self, to: &mut File) -> io::Result<u64> {
+        let pieces = self.pieces()?;
+        for piece in &pieces.list {
+            match (piece, self.file.handle()) {
+                (Piece::Bytes(bytes), _) => to.write_all(bytes)?,
+                (Piece::File(span), Some(from)) => copy(from, *span, to)?,
+                (Piece::File(_), None) => unreachable!("a source in memory is all loaded"),
+            }
+        }
+        Ok(pieces.len)
+    }
+
+    /// The whole file in memory, for tests and previews.
+    ///
+    /// # Errors
+    /// As [`Instance::write`].
+    pub fn to_bytes(&self) -> io::Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        for piece in self.pieces()?.list {
+            match (piece, self.file.handle()) {
+                (Piece::Bytes(more), _) => bytes.extend(more),
+                (Piece::File(span), Some(from)) => {
+                    let start = bytes.len();
+                    bytes.resize(start + span.len as usize, 0);
+                    from.read_exact_at(&mut bytes[start..], span.start)?;
+                }
+                (Piece::File(_), None) => unreachable!("a source in memory is all loaded"),
+            }
+        }
+        Ok(bytes)
+    }
+
+    fn pieces(&self) -> io::Result<Pieces> {
+        let mut out = Pieces::default();
+        if !self.is_touched() {
+            out.span(Span::new(0, self.file.len()), &self.file);
+            return Ok(out);
+        }
+        if self.needs_fresh_meta() {
+            let uid = |tag| self.text(tag).unwrap_or_default();
+            let class = uid(tags::SOP_CLASS_UID);
+            out.bytes(&meta::fresh(
+                &class,
+                &uid(tags::SOP_INSTANCE_UID),
+                &self.transfer_syntax,
+            )?);
+        } else {
+            out.span(Span::new(0, self.dataset_start), &self.file);
+        }
+        let splicer = Splicer {
+            source: self.source(),
+        };
+        let dataset = splicer.dataset(&self.dataset, self.encoding)?;
+        match TransferSyntaxRegistry
+            .get(&self.transfer_syntax)
+            .map(|ts| ts.codec())
+        {
+            Some(Codec::Dataset(Some(deflate))) => {
+                let mut deflated = Vec::new();
+                let mut writer = deflate.adapt_writer(Box::new(&mut deflated));
+                for piece in &dataset.list {
+                    if let Piece::Bytes(bytes) = piece {
+                        writer.write_all(bytes)?;
+                    }
+                }
+                writer.flush()?;
+                drop(writer);
+                // PS3.5 A.5: padded to even length.
+                if deflated.len() % 2 == 1 {
+                    deflated.push(0);
+                }
+                out.bytes(&deflated);
+            }
+            _ => out.append(dataset),
+        }
+        Ok(out)
+    }
+
+    /// When the SOP instance is another one, or a de-identification profile has run (PS3.15 E.1.1):
+    /// preamble and file meta information could tell where the source came from.
+    fn needs_fresh_meta(&self) -> bool {
+        let edited = |tag| self.dataset.get(tag).is_some_and(Element::is_touched);
+        let de_identified = edited(tags::PATIENT_IDENTITY_REMOVED)
+            && self.text(tags::PATIENT_IDENTITY_REMOVED).as_deref() == Some("YES");
+        de_identified
+            || edited(tags::SOP_INSTANCE_UID)
+            || edited(tags::SOP_CLASS_UID)
+            || self.meta.is_touched()
+    }
+}
+
+/// `copy_file_range` where the file systems can, else through a buffer.
+fn copy(from: &File, span: Span, to: &mut File) -> io::Result<()> {
+    let mut offset = span.start;
+    while offset < span.end() {
+        let want = usize::try_from(span.end() - offset).unwrap_or(usize::MAX);
+        match rustix::fs::copy_file_range(from, Some(&mut offset), &*to, None, want) {
+            Ok(0) => {
+                return Err(io::Error::new(
+                    io::ErrorKind::UnexpectedEof,
+                    "the source became shorter while it was copied",
+                ));
+            }
+            Ok(_) => {}
+            Err(rustix::io::Errno::INTR) => {}
+            Err(
+                rustix::io::Errno::XDEV
+                | rustix::io::Errno::INVAL
+                | rustix::io::Errno::NOSYS
+                | rustix::io::Errno::OPNOTSUPP,
+            ) => {
+                return copy_buffered(from, offset, span.end(), to);
+            }
+            Err(e) => return Err(e.into()),
+        }
+    }
+    Ok(())
+}
+
+fn copy_buffered(from: &File, mut offset: u64, end: u64, to: &mut File) -> io::Result<()> {
+    let mut buffer = vec![0; 256 * 1024];
+    while offset < end {
+        let want = (end - offset).min(buffer.len() as u64) as usize;
+        from.read_exact_at(&mut buffer[..want], offset)?;
+        to.write_all(&buffer[..want])?;
+        offset += want as u64;
+    }
+    Ok(())
+}
+
+struct Splicer<'a> {
+    source: &'a Source,
+}
+
+impl Splicer<'_> {
+    fn dataset(&self, dataset: &Dataset, encoding: Encoding) -> io::Result<Pieces> {
+        let mut out = Pieces::default();
+        let mut elements = dataset.elements.iter().peekable();
+        while let Some(element) = elements.next() {
+            // PS3.5 7.2: a group length counts the bytes behind it, so it follows what changed there.
+            if element.tag.element() == 0 && group_is_touched(dataset, element.tag.group()) {
+                let mut group = Pieces::default();
+                while let Some(member) = elements.next_if(|e| e.tag.group() == element.tag.group())
+                {
+                    self.element(member, encoding, &mut group)?;
+                }
+                let length = u32::try_from(group.len).map_err(|_| too_long(element.tag))?;
+                header(&mut out, element.tag, VR::UL, 4, encoding)?;
+                out.bytes(&word(length, encoding));
+                out.append(group);
+            } else {
+                self.element(element, encoding, &mut out)?;
+            }
+        }
+        out.span(dataset.padding, self.source);
+        Ok(out)
+    }
+
+    fn element(&self, element: &Element, encoding: Encoding, out: &mut Pieces) -> io::Result<()> {
+        if !element.is_touched() {
+            out.span(element.span, self.source);
+            return Ok(());
+        }
+        match &element.value {
+            Value::Edited(bytes) => {
+                let length = u32::try_from(bytes.len()).map_err(|_| too_long(element.tag))?;
+                header(out, element.tag, element.vr, length, encoding)?;
+                out.bytes(bytes);
+            }
+            Value::Sequence(sequence) => self.sequence(element, sequence, encoding, out)?,
+            Value::Source(_) | Value::Fragments(_) => {
+                unreachable!("an element with its source's value is not touched")
+            }
+        }
+        Ok(())
+    }
+
+    fn sequence(
+        &self,
+        element: &Element,
+        sequence: &Sequence,
+        encoding: Encoding,
+        out: &mut Pieces,
+    ) -> io::Result<()> {
+        let mut items = Pieces::default();
+        for item in &sequence.items {
+            self.item(item, sequence.encoding, &mut items)?;
+        }
+        // Sequences that were found inside UN stay UN.
+        if sequence.undefined {
+            header(out, element.tag, element.vr, UNDEFINED, encoding)?;
+            out.append(items);
+            delimiter(out, SEQUENCE_END, 0, sequence.encoding);
+        } else {
+            let length = u32::try_from(items.len).map_err(|_| too_long(element.tag))?;
+            header(out, element.tag, element.vr, length, encoding)?;
+            out.append(items);
+        }
+        Ok(())
+    }
+
+    fn item(&self, item: &Item, encoding: Encoding, out: &mut Pieces) -> io::Result<()> {
+        if !item.new && !item.dataset.is_touched() {
+            out.span(item.span, self.source);
+            return Ok(());
+        }
+        let inner = self.dataset(&item.dataset, encoding)?;
+        if item.undefined {
+            delimiter(out, ITEM, UNDEFINED, encoding);
+            out.append(inner);
+            delimiter(out, ITEM_END, 0, encoding);
+        } else {
+            let length = u32::try_from(inner.len).map_err(|_| too_long(ITEM))?;
+            delimiter(out, ITEM, length, encoding);
+            out.append(inner);
+        }
+        Ok(())
+    }
+}
+
+fn group_is_touched(dataset: &Dataset, group: u16) -> bool {
+    dataset.touched_groups.contains(&group)
+        || dataset
+            .elements
+            .iter()
+            .any(|e| e.tag.group() == group && e.is_touched())
+}
+
+/// An element's header (PS3.5 7.1.2 and 7.1.3).
+fn header(out: &mut Pieces, tag: Tag, vr: VR, length: u32, encoding: Encoding) -> io::Result<()> {
+    put_tag(out, tag, encoding);
+    if encoding != Encoding::ImplicitLittle {
+        out.bytes(&vr.to_bytes());
+        if has_short_length(vr) {
+            let length = u16::try_from(length).map_err(|_| too_long(tag))?;
+            out.bytes(&match encoding {
+                Encoding::ExplicitBig => length.to_be_bytes(),
+                _ => length.to_le_bytes(),
+            });
+            return Ok(());
+        }
+        out.bytes(&[0, 0]);
+    }
+    out.bytes(&word(length, encoding));
+    Ok(())
+}
+
+fn delimiter(out: &mut Pieces, tag: Tag, length: u32, encoding: Encoding) {
+    put_tag(out, tag, encoding);
+    out.bytes(&word(length, encoding));
+}
+
+fn put_tag(out: &mut Pieces, tag: Tag, encoding: Encoding) {
+    for half in [tag.group(), tag.element()] {
+        out.bytes(&match encoding {
+            Encoding::ExplicitBig => half.to_be_bytes(),
+            _ => half.to_le_bytes(),
+        });
+    }
+}
+
+fn word(value: u32, encoding: Encoding) -> [u8; 4] {
+    match encoding {
+        Encoding::ExplicitBig => value.to_be_bytes(),
+        _ => value.to_le_bytes(),
+    }
+}
+
+/// The VRs with a 16-bit length field (PS3.5 table 7.1-2).
+pub(super) fn has_short_length(vr: VR) -> bool {
+    use VR::{AE, AS, AT, CS, DA, DS, DT, FD, FL, IS, LO, LT, PN, SH, SL, SS, ST, TM, UI, UL, US};
+    matches!(
+        vr,
+        AE | AS
+            | AT
+            | CS
+            | DA
+            | DS
+            | DT
+            | FD
+            | FL
+            | IS
+            | LO
+            | LT
+            | PN
+            | SH
+            | SL
+            | SS
+            | ST
+            | TM
+            | UI
+            | UL
+            | US
+    )
+}
+
+fn too_long(tag: Tag) -> io::Error {
+    io::Error::new(
+        io::ErrorKind::InvalidData,
+        format!("{tag} is too long for its length field"),
+    )
+}
