@@ -5,7 +5,7 @@ use super::super::host::{Action, Context, Edit, EditError, Host};
 use super::super::pseudonym::Pseudonyms;
 use super::sandbox::Watch;
 use ::rhai::plugin::*;
-use ::rhai::{Array, Dynamic, EvalAltResult, INT, ImmutableString, Map, Shared};
+use ::rhai::{Array, Dynamic, EvalAltResult, INT, Map, Shared};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 type Thrown = Box<EvalAltResult>;
@@ -13,9 +13,9 @@ type Thrown = Box<EvalAltResult>;
 /// All functions but those of `pseudonym::`.
 pub fn functions() -> Shared<::rhai::Module> {
     let mut module = ::rhai::Module::new();
-    combine_with_exported_module!(module, "dataset", dataset_functions);
-    combine_with_exported_module!(module, "context", context_functions);
-    combine_with_exported_module!(module, "answers", answer_functions);
+    combine_with_exported_module!(&mut module, "dataset", dataset_functions);
+    combine_with_exported_module!(&mut module, "context", context_functions);
+    combine_with_exported_module!(&mut module, "answers", answer_functions);
     module.build_index();
     module.into()
 }
@@ -289,8 +289,14 @@ mod context_functions {
     }
 
     /// The file's path inside the session folder.
-    #[rhai_fn(get = "path", get = "file", pure)]
+    #[rhai_fn(get = "path", pure)]
     pub fn path(ctx: &mut Ctx) -> ImmutableString {
+        ctx.0.file.as_str().into()
+    }
+
+    /// The same, under the name that the WIT package has for it.
+    #[rhai_fn(get = "file", pure)]
+    pub fn file(ctx: &mut Ctx) -> ImmutableString {
         ctx.0.file.as_str().into()
     }
 
