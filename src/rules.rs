@@ -1,9 +1,35 @@
 //! The rule engine: what a project's rule set is, and how it runs over an instance.
+//!
+//! A policy names modules, [`Registry`] reads and compiles them into a [`RuleSet`], which an import pins
+//! and runs: filter, label, anonymize, route. What a rule sees of the world, whatever its engine, is
+//! [`host`]. It knows [`crate::dicom`] and nothing else of Sluice.
 
 mod answer;
+mod closure;
+mod document;
 mod engine;
+mod error;
+mod filter;
+mod folder;
 pub mod host;
+mod labels;
+mod manifest;
+mod meter;
+mod module;
+mod policy;
 pub mod pseudonym;
+mod registry;
+mod rhai;
+mod rule_set;
+mod shipped;
+mod wasm;
 
 pub use answer::{Decision, Labels, Refusal, RuleFailure, Verdict};
+pub use document::DocumentError;
 pub use engine::{Engine, Ran};
+pub use error::RuleSetError;
+pub use manifest::{EngineKind, Kind, Limits, Manifest};
+pub use module::{Module, ModuleSource, Origin};
+pub use policy::{FileNames, LeakCheck, Policy};
+pub use registry::{ModuleStatus, ProjectStatus, Registry};
+pub use rule_set::{Anonymized, Run, RuleSet, Scope, StepInfo};

@@ -1,0 +1,231 @@
+//! Everything that a project's rule set is made of, read and put together, nothing compiled yet: the
+//! two policies, what each leaves to the other, the modules that they name, and one hash over it all.
+
+use super::document::{DocumentError, did_you_mean};
+use super::error::RuleSetError;
+use super::filter::Filter;
+use super::folder::Folder;
+use super::manifest::Kind;
+use super::module::{ContentHash, ModuleSource};
+use super::policy::{FileNames, LeakCheck, Policy, StepPolicy};
+use super::rule_set::Scope;
+use super::shipped;
+use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+const POLICY_BYTES: usize = 1 << 20;
+
+/// A module in its place, not yet compiled.
+pub struct Planned {
+    pub scope: Scope,
+    /// Where the policy names it.
+    pub file: String,
+    pub pointer: String,
+    pub settings: Map<String, Value>,
+    pub source: Arc<ModuleSource>,
+}
+
+pub struct Closure {
+    /// SHA-256 in hexadecimal. Depends on content only, not on the project's name or the machine.
+    pub hash: String,
+    pub label: Planned,
+    pub chain: Vec<Planned>,
+    pub route: Planned,
+    pub filters: Vec<(Scope, Filter)>,
+    pub leak_check: LeakCheck,
+    pub file_names: FileNames,
+    /// What a policy asks for and does not get, and why.
+    pub notes: Vec<String>,
+}
+
+impl Closure {
+    /// `project` has been checked to be a bare name.
+    pub fn read(folder: &Folder, project: &str) -> Result<Self, RuleSetError> {
+        let mut hash = ContentHash::new("sluice rule set 1");
+        let site = read_policy(folder, "site/policy.json", &mut hash)?;
+        let own = read_policy(folder, &format!("projects/{project}/policy.json"), &mut hash)?;
+        let mut modules = Modules { folder, named: BTreeMap::new() };
+
+        let label = modules.first_of(
+            [(Scope::Project, &own, &own.label), (Scope::Site, &site, &site.label)],
+            "/label",
+            (Kind::Label, "xnat-labels", json!({})),
+        )?;
+        let route = modules.first_of(
+            [(Scope::Project, &own, &own.route), (Scope::Site, &site, &site.route)],
+            "/route",
+            (Kind::Route, "xnat-routing", json!({ "prearchive_code": 0 })),
+        )?;
+        let mut chain = Vec::new();
+        match &site.anonymize {
+            Some(steps) => modules.chain(Scope::Site, &site, steps, &mut chain)?,
+            None => chain.push(modules.built_in(Kind::Anonymize, "xnat-default", json!({}))?),
+        }
+        modules.chain(Scope::Project, &own, own.anonymize.as_deref().unwrap_or_default(), &mut chain)?;
+
+        for (name, source) in &modules.named {
+            hash.part(name.as_bytes());
+            hash.part(source.hash.as_bytes());
+        }
+        let (leak_check, notes) = stricter_leak_check(&site, &own);
+        let file_names = own.file_names.or(site.file_names).unwrap_or_default();
+        let filters = [(Scope::Site, site.series_filter), (Scope::Project, own.series_filter)];
+        Ok(Self {
+            hash: hash.finish(),
+            label,
+            chain,
+            route,
+            filters: filters
+                .into_iter()
+                .filter_map(|(scope, filter)| Some((scope, filter?)))
+                .filter(|(_, filter)| !filter.is_open())
+                .collect(),
+            leak_check,
+            file_names,
+            notes,
+        })
+    }
+}
+
+/// One that doesn't exist leaves everything out.
+fn read_policy(folder: &Folder, path: &str, hash: &mut ContentHash) -> Result<Policy, RuleSetError> {
+    let text = folder.read(path, POLICY_BYTES)?;
+    hash.part(text.as_deref().unwrap_or_default());
+    let file = folder.shown(path);
+    match text {
+        Some(text) => Ok(Policy::parse(&file, &text)?),
+        None => Ok(Policy { file, ..Policy::default() }),
+    }
+}
+
+/// A project can't loosen the site's leak check. Not an error: the site may become stricter at any
+/// time, and that must not keep a project on its old, looser rules.
+fn stricter_leak_check(site: &Policy, own: &Policy) -> (LeakCheck, Vec<String>) {
+    let held = site.leak_check.unwrap_or_default();
+    let wished = own.leak_check.unwrap_or(held);
+    let mut notes = Vec::new();
+    if wished < held {
+        notes.push(format!(
+            "{}: /leak_check: {wished:?} is looser than the site's {held:?}, which holds",
+            own.file
+        ));
+    }
+    (wished.max(held), notes)
+}
+
+/// The modules that policies name, each read once.
+struct Modules<'a> {
+    folder: &'a Folder,
+    named: BTreeMap<String, Arc<ModuleSource>>,
+}
+
+impl Modules<'_> {
+    fn first_of(
+        &mut self,
+        candidates: [(Scope, &Policy, &Option<StepPolicy>); 2],
+        pointer: &str,
+        (kind, built_in, settings): (Kind, &str, Value),
+    ) -> Result<Planned, RuleSetError> {
+        for (scope, policy, step) in candidates {
+            if let Some(step) = step {
+                return self.named(scope, policy, pointer.to_owned(), step, kind);
+            }
+        }
+        self.built_in(kind, built_in, settings)
+    }
+
+    fn chain(
+        &mut self,
+        scope: Scope,
+        policy: &Policy,
+        steps: &[StepPolicy],
+        chain: &mut Vec<Planned>,
+    ) -> Result<(), RuleSetError> {
+        for (index, step) in steps.iter().enumerate() {
+            let pointer = format!("/anonymize/{index}");
+            chain.push(self.named(scope, policy, pointer, step, Kind::Anonymize)?);
+        }
+        Ok(())
+    }
+
+    fn built_in(&mut self, kind: Kind, name: &str, settings: Value) -> Result<Planned, RuleSetError> {
+        let step = StepPolicy {
+            module: name.to_owned(),
+            settings: settings.as_object().cloned().unwrap_or_default(),
+        };
+        let defaults = Policy { file: "built-in policy".to_owned(), ..Policy::default() };
+        let pointer = format!("/{}", kind.function());
+        self.named(Scope::BuiltIn, &defaults, pointer, &step, kind)
+    }
+
+    /// The module that a policy names, checked to be of the kind that its place asks for.
+    fn named(
+        &mut self,
+        scope: Scope,
+        policy: &Policy,
+        pointer: String,
+        step: &StepPolicy,
+        kind: Kind,
+    ) -> Result<Planned, RuleSetError> {
+        let name = &step.module;
+        let at_module = |message: String| {
+            DocumentError::content(&policy.file, &format!("{pointer}/module"), message)
+        };
+        // Running either of the two would be wrong for someone; the built-in policy means its own.
+        if scope != Scope::BuiltIn && self.is_ambiguous(name) {
+            let place = self.folder.shown(&folder_of(name));
+            return Err(at_module(format!(
+                "{name:?} names a shipped module and {place} too: give the folder's another name"
+            ))
+            .into());
+        }
+        let source = match self.named.get(name) {
+            Some(source) => Arc::clone(source),
+            None => {
+                let found = self.find(name)?.map(Arc::new);
+                let source = found.ok_or_else(|| at_module(self.unknown(name)))?;
+                self.named.insert(name.clone(), Arc::clone(&source));
+                source
+            }
+        };
+        let found = source.manifest.kind;
+        if found != kind {
+            let (found, kind) = (found.function(), kind.function());
+            return Err(at_module(format!("{name} is of kind {found}, not {kind}")).into());
+        }
+        Ok(Planned {
+            scope,
+            file: policy.file.clone(),
+            pointer,
+            settings: step.settings.clone(),
+            source,
+        })
+    }
+
+    fn is_ambiguous(&self, name: &str) -> bool {
+        shipped::find(name).is_some() && self.folder.holds(&folder_of(name))
+    }
+
+    fn find(&self, name: &str) -> Result<Option<ModuleSource>, RuleSetError> {
+        let path = folder_of(name);
+        match shipped::find(name) {
+            Some(shipped) => ModuleSource::shipped(shipped).map(Some),
+            None if self.folder.holds(&path) => {
+                ModuleSource::from_folder(self.folder, &path).map(Some)
+            }
+            None => Ok(None),
+        }
+    }
+
+    fn unknown(&self, name: &str) -> String {
+        let mut known = self.folder.folders("modules").unwrap_or_default();
+        known.extend(shipped::MODULES.iter().map(|module| module.name.to_owned()));
+        let hint = did_you_mean(name, known.iter().map(String::as_str));
+        format!("there is no module {name:?}{hint}")
+    }
+}
+
+fn folder_of(module: &str) -> String {
+    format!("modules/{module}")
+}

@@ -1,0 +1,35 @@
+//! Why a rule set can't be made. Said to who writes policies and modules; how a rule fails while it
+//! runs is [`super::RuleFailure`].
+
+use super::document::DocumentError;
+
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RuleSetError {
+    /// A policy, a manifest, a settings schema, or settings.
+    #[error(transparent)]
+    Document(#[from] DocumentError),
+    /// The module's code: `position` is `line L, column C` where the engine knows it.
+    #[error("{file}: {}{message}", position.as_ref().map(|at| format!("{at}: ")).unwrap_or_default())]
+    Code {
+        file: String,
+        position: Option<String>,
+        message: String,
+    },
+    #[error("{file}: {message}")]
+    Unreadable { file: String, message: String },
+    #[error("{0:?} is no project ID: only A-Z, a-z, 0-9, _ and - are allowed, at most 64 of them")]
+    ProjectId(String),
+}
+
+impl RuleSetError {
+    /// A stable code, without any value: for logs and metrics.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Document(DocumentError::Syntax { .. }) => "rules-json-syntax",
+            Self::Document(DocumentError::Content { .. }) => "rules-json-content",
+            Self::Code { .. } => "rules-code",
+            Self::Unreadable { .. } => "rules-unreadable",
+            Self::ProjectId(_) => "rules-project-id",
+        }
+    }
+}

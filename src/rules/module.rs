@@ -1,0 +1,193 @@
+//! One rule module: read ([`ModuleSource`]), then checked and compiled ([`Module`]). Where it is used,
+//! and with which settings, is said by a policy.
+
+use super::document::{DocumentError, Schema};
+use super::engine::Engine;
+use super::error::RuleSetError;
+use super::folder::Folder;
+use super::host::Access;
+use super::manifest::{EngineKind, Manifest};
+use super::rhai::RhaiEngine;
+use super::shipped::Shipped;
+use super::wasm::WasmEngine;
+use serde::Serialize;
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+use std::borrow::Cow;
+use std::path::Path;
+use std::sync::Arc;
+
+/// A manifest, a schema: far more than anyone writes by hand.
+const DOCUMENT_BYTES: usize = 1 << 20;
+/// A script; and a component, those with an interpreter inside being the largest.
+const RHAI_BYTES: usize = 1 << 20;
+const WASM_BYTES: usize = 64 << 20;
+
+const MANIFEST: &str = "module.json";
+const SETTINGS: &str = "settings.schema.json";
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Origin {
+    /// Part of Sluice.
+    Shipped,
+    /// From the rules folder.
+    Folder,
+}
+
+/// A module as it was read: the manifest is checked, nothing is compiled.
+#[derive(Debug)]
+pub struct ModuleSource {
+    pub manifest: Manifest,
+    pub origin: Origin,
+    /// Of all its files, SHA-256 in hexadecimal.
+    pub hash: String,
+    /// Where it is, for messages.
+    place: String,
+    code: Cow<'static, [u8]>,
+    settings: Option<Cow<'static, [u8]>>,
+}
+
+/// A module that can run.
+pub struct Module {
+    pub manifest: Manifest,
+    pub origin: Origin,
+    pub hash: String,
+    pub access: Arc<Access>,
+    pub engine: Box<dyn Engine>,
+    settings: Option<Schema>,
+}
+
+impl ModuleSource {
+    pub fn shipped(shipped: &'static Shipped) -> Result<Self, RuleSetError> {
+        Self::read(shipped.folder, Origin::Shipped, |file, _| {
+            Ok(shipped.file(file).map(Cow::Borrowed))
+        })
+    }
+
+    /// `path` is the module's folder inside `folder`. The manifest's name must be the folder's.
+    pub fn from_folder(folder: &Folder, path: &str) -> Result<Self, RuleSetError> {
+        let place = folder.shown(path);
+        let source = Self::read(&place, Origin::Folder, |file, limit| {
+            Ok(folder.read(&format!("{path}/{file}"), limit)?.map(Cow::Owned))
+        })?;
+        let name = path.rsplit('/').next().unwrap_or(path);
+        if source.manifest.name != name {
+            let message = format!("{:?} is not the folder's name, {name:?}", source.manifest.name);
+            let file = format!("{place}/{MANIFEST}");
+            return Err(DocumentError::content(&file, "/name", message).into());
+        }
+        Ok(source)
+    }
+
+    /// A module folder anywhere, for the command line.
+    pub fn open(path: &Path) -> Result<Self, RuleSetError> {
+        let folder = Folder::open(&path.display().to_string(), path)?;
+        Self::read(&path.display().to_string(), Origin::Folder, |file, limit| {
+            Ok(folder.read(file, limit)?.map(Cow::Owned))
+        })
+    }
+
+    fn read(
+        place: &str,
+        origin: Origin,
+        read: impl Fn(&str, usize) -> Result<Option<Cow<'static, [u8]>>, RuleSetError>,
+    ) -> Result<Self, RuleSetError> {
+        let needed = |file: &str, limit: usize| {
+            read(file, limit)?.ok_or_else(|| RuleSetError::Unreadable {
+                file: format!("{place}/{file}"),
+                message: "does not exist".to_owned(),
+            })
+        };
+        let manifest_text = needed(MANIFEST, DOCUMENT_BYTES)?;
+        let manifest = Manifest::parse(&format!("{place}/{MANIFEST}"), &manifest_text)?;
+        let limit = match manifest.engine {
+            EngineKind::Rhai => RHAI_BYTES,
+            EngineKind::Wasm => WASM_BYTES,
+        };
+        let code = needed(&manifest.entry, limit)?;
+        let settings = read(SETTINGS, DOCUMENT_BYTES)?;
+        let mut hash = ContentHash::new("sluice module 1");
+        hash.part(&manifest_text);
+        hash.part(&code);
+        hash.part(settings.as_deref().unwrap_or_default());
+        let hash = hash.finish();
+        Ok(Self { manifest, origin, hash, place: place.to_owned(), code, settings })
+    }
+
+    pub fn compile(&self) -> Result<Module, RuleSetError> {
+        let access = self.manifest.access(&format!("{}/{MANIFEST}", self.place))?;
+        let settings = match &self.settings {
+            Some(text) => Some(Schema::compile(&format!("{}/{SETTINGS}", self.place), text)?),
+            None => None,
+        };
+        let engine: Result<Box<dyn Engine>, CompileError> = match self.manifest.engine {
+            EngineKind::Rhai => RhaiEngine::compile(&self.manifest, &self.code).map(boxed),
+            EngineKind::Wasm => WasmEngine::compile(&self.manifest, &self.code).map(boxed),
+        };
+        let engine = engine.map_err(|error| RuleSetError::Code {
+            file: format!("{}/{}", self.place, self.manifest.entry),
+            position: error.position,
+            message: error.message,
+        })?;
+        Ok(Module {
+            manifest: self.manifest.clone(),
+            origin: self.origin,
+            hash: self.hash.clone(),
+            access: Arc::new(access),
+            engine,
+            settings,
+        })
+    }
+}
+
+impl Module {
+    /// `file` and `pointer` say where the settings stand.
+    pub fn check_settings(
+        &self,
+        file: &str,
+        pointer: &str,
+        settings: &Value,
+    ) -> Result<(), DocumentError> {
+        match &self.settings {
+            Some(schema) => schema.check(file, pointer, settings),
+            None if settings.as_object().is_none_or(|map| map.is_empty()) => Ok(()),
+            None => {
+                let message = format!("{} takes no settings", self.manifest.name);
+                Err(DocumentError::content(file, pointer, message))
+            }
+        }
+    }
+}
+
+/// Why code does not compile. `position` is `line L, column C`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CompileError {
+    pub position: Option<String>,
+    pub message: String,
+}
+
+/// SHA-256 over parts, each with its length, so that no two lists of parts look alike.
+pub(super) struct ContentHash(Sha256);
+
+impl ContentHash {
+    /// `domain` says what is hashed.
+    pub fn new(domain: &str) -> Self {
+        let mut hash = Self(Sha256::new());
+        hash.part(domain.as_bytes());
+        hash
+    }
+
+    pub fn part(&mut self, bytes: &[u8]) {
+        self.0.update((bytes.len() as u64).to_le_bytes());
+        self.0.update(bytes);
+    }
+
+    pub fn finish(self) -> String {
+        hex::encode(self.0.finalize())
+    }
+}
+
+fn boxed<E: Engine + 'static>(engine: E) -> Box<dyn Engine> {
+    Box::new(engine)
+}

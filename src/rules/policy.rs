@@ -1,0 +1,169 @@
+//! `policy.json`: which modules run, in which order and with which settings, for the site or for one
+//! project. Here it is read and checked as far as that goes without the modules; [`super::rule_set`]
+//! puts site and project together.
+
+use super::document::{self, DocumentError, Schema};
+use super::filter::Filter;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use std::sync::LazyLock;
+
+static SCHEMA: LazyLock<Schema> =
+    LazyLock::new(|| Schema::embedded(include_str!("../../schemas/policy.schema.json")));
+
+/// What is left out falls back: project, site, built-in.
+#[derive(Debug, Default)]
+pub struct Policy {
+    /// Where it was read from, for error messages.
+    pub file: String,
+    pub label: Option<StepPolicy>,
+    pub anonymize: Option<Vec<StepPolicy>>,
+    pub route: Option<StepPolicy>,
+    pub series_filter: Option<Filter>,
+    pub leak_check: Option<LeakCheck>,
+    pub file_names: Option<FileNames>,
+}
+
+/// One module in its place.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub struct StepPolicy {
+    /// A bare name.
+    pub module: String,
+    /// Checked against the module's own schema when the rule set is made.
+    #[serde(default)]
+    pub settings: Map<String, Value>,
+}
+
+/// What to do where an identifying value still stands after all rules. Later is stricter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LeakCheck {
+    #[default]
+    Off,
+    Report,
+    Quarantine,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum FileNames {
+    /// XNAT's template, filled from the anonymized dataset.
+    #[default]
+    Template,
+    /// The source's name, which may itself identify someone.
+    Source,
+}
+
+#[derive(Deserialize)]
+struct RawPolicy {
+    label: Option<StepPolicy>,
+    anonymize: Option<Vec<StepPolicy>>,
+    route: Option<StepPolicy>,
+    series_filters: Option<Value>,
+    leak_check: Option<LeakCheck>,
+    file_names: Option<FileNames>,
+}
+
+impl Policy {
+    /// `file` is only named in errors.
+    pub fn parse(file: &str, text: &[u8]) -> Result<Self, DocumentError> {
+        let value = document::parse(file, text)?;
+        refuse_modality_map(file, &value)?;
+        SCHEMA.check(file, "", &value)?;
+        let raw: RawPolicy = serde_json::from_value(value)
+            .map_err(|error| DocumentError::content(file, "", error.to_string()))?;
+        let series_filter = match &raw.series_filters {
+            Some(value) => Some(Filter::from_json(file, "/series_filters", value)?),
+            None => None,
+        };
+        Ok(Self {
+            file: file.to_owned(),
+            label: raw.label,
+            anonymize: raw.anonymize,
+            route: raw.route,
+            series_filter,
+            leak_check: raw.leak_check,
+            file_names: raw.file_names,
+        })
+    }
+
+    /// Each module that this policy names, with the JSON pointer of where.
+    pub fn steps(&self) -> impl Iterator<Item = (String, &StepPolicy)> {
+        let label = self.label.iter().map(|step| ("/label".to_owned(), step));
+        let route = self.route.iter().map(|step| ("/route".to_owned(), step));
+        let chain = self.anonymize.iter().flatten().enumerate();
+        label
+            .chain(chain.map(|(index, step)| (format!("/anonymize/{index}"), step)))
+            .chain(route)
+    }
+}
+
+/// XNAT's third mode maps series to modalities with a script of its own; saying so beats
+/// "is not one of" for someone who brings a filter along.
+fn refuse_modality_map(file: &str, value: &Value) -> Result<(), DocumentError> {
+    if value.pointer("/series_filters/mode") == Some(&Value::from("modalityMap")) {
+        let message = "XNAT's \"modalityMap\" is not supported: use \"blacklist\" or \"whitelist\"";
+        return Err(DocumentError::content(file, "/series_filters/mode", message));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Result<Policy, String> {
+        Policy::parse("rules/projects/DEMO/policy.json", text.as_bytes()).map_err(|e| e.to_string())
+    }
+
+    #[test]
+    fn every_key_is_optional() {
+        let policy = parse("{}").unwrap();
+        assert!(policy.label.is_none() && policy.anonymize.is_none() && policy.leak_check.is_none());
+    }
+
+    #[test]
+    fn an_empty_chain_differs_from_none() {
+        assert_eq!(parse(r#"{ "anonymize": [] }"#).unwrap().anonymize, Some(vec![]));
+    }
+
+    #[test]
+    fn steps_come_with_their_place() {
+        let text = r#"{ "route": { "module": "r" }, "anonymize": [{ "module": "a" }, { "module": "b" }] }"#;
+        let policy = parse(text).unwrap();
+        let places: Vec<_> = policy.steps().map(|(at, step)| (at, step.module.clone())).collect();
+        let expected = [("/anonymize/0", "a"), ("/anonymize/1", "b"), ("/route", "r")];
+        assert_eq!(places, expected.map(|(at, name)| (at.to_owned(), name.to_owned())));
+    }
+
+    #[test]
+    fn errors_name_file_place_and_expectation() {
+        for (text, expected) in [
+            (r#"{ "leak_check": "warn" }"#, r#"/leak_check: "warn" is not one of "off", "report" or "quarantine""#),
+            (r#"{ "anonymise": [] }"#, r#"/anonymise: unknown key (did you mean "anonymize"?)"#),
+            (r#"{ "anonymize": [{ "modul": "x" }] }"#, r#"/anonymize/0/modul: unknown key (did you mean "module"?)"#),
+            (r#"{ "anonymize": [{}] }"#, r#"/anonymize/0: "module" is missing"#),
+            (r#"{ "label": { "module": "../../etc" } }"#, r#"/label/module: "../../etc" does not match ^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$"#),
+            (r#"{ "label": "xnat-labels" }"#, r#"/label: expected object, found "xnat-labels""#),
+            (r#"[]"#, "/: expected object, found a list"),
+            (
+                r#"{ "series_filters": { "mode": "modalityMap", "list": [] } }"#,
+                r#"/series_filters/mode: XNAT's "modalityMap" is not supported: use "blacklist" or "whitelist""#,
+            ),
+        ] {
+            let error = parse(text).unwrap_err();
+            assert_eq!(error, format!("rules/projects/DEMO/policy.json: {expected}"));
+        }
+    }
+
+    #[test]
+    fn a_syntax_error_has_line_and_column() {
+        let error = parse("{\n  \"label\": {,\n}").unwrap_err();
+        assert!(error.starts_with("rules/projects/DEMO/policy.json: line 2, column 13: "), "{error}");
+    }
+
+    #[test]
+    fn quarantine_is_the_strictest() {
+        assert!(LeakCheck::Off < LeakCheck::Report && LeakCheck::Report < LeakCheck::Quarantine);
+    }
+}

@@ -1,0 +1,112 @@
+//! Rhai rules: a script compiled once, run each time in a fresh engine and scope, within the limits of
+//! its manifest. What a script may call is in `rhai/api.rs`, what bounds it in `rhai/sandbox.rs`.
+
+mod answers;
+mod api;
+mod failure;
+mod sandbox;
+
+use super::answer::{Decision, Labels, RuleFailure, Verdict};
+use super::engine::{Engine, Ran};
+use super::host::{Context, Host};
+use super::manifest::{Kind, Limits, Manifest};
+use super::module::CompileError;
+use super::pseudonym::Pseudonyms;
+use ::rhai::{AST, CallFnOptions, Dynamic, FuncArgs, Scope};
+use api::{Ctx, Dataset, Service};
+use sandbox::Watch;
+use std::sync::Arc;
+
+/// A compiled script.
+pub struct RhaiEngine {
+    name: String,
+    kind: Kind,
+    limits: Limits,
+    ast: AST,
+}
+
+impl RhaiEngine {
+    pub fn compile(manifest: &Manifest, code: &[u8]) -> Result<Self, CompileError> {
+        let unplaced = |message: String| CompileError { position: None, message };
+        let text = std::str::from_utf8(code)
+            .map_err(|error| unplaced(format!("is no UTF-8 text: {error}")))?;
+        let ast = sandbox::engine(&manifest.limits, Watch::start(&manifest.limits))
+            .compile(text)
+            .map_err(|error| CompileError {
+                position: failure::position(error.position()),
+                message: error.err_type().to_string(),
+            })?;
+        let function = manifest.kind.function();
+        let has = |f: ::rhai::ScriptFnMetadata<'_>| f.name == function && f.params.len() == 2;
+        if !ast.iter_functions().any(has) {
+            let first = if manifest.kind == Kind::Route { "summary" } else { "ds" };
+            return Err(unplaced(format!("has no function {function}({first}, ctx)")));
+        }
+        Ok(Self { name: manifest.name.clone(), kind: manifest.kind, limits: manifest.limits, ast })
+    }
+
+    /// One call of the script's function. All that it makes is gone when this returns.
+    fn call(
+        &self,
+        watch: Watch,
+        pseudonyms: Arc<Pseudonyms>,
+        arguments: impl FuncArgs,
+    ) -> Result<Dynamic, RuleFailure> {
+        let engine = sandbox::engine(&self.limits, watch);
+        let options = CallFnOptions::new().with_tag(Dynamic::from(Service(pseudonyms)));
+        let function = self.kind.function();
+        engine
+            .call_fn_with_options(options, &mut Scope::new(), &self.ast, function, arguments)
+            .map_err(|error| failure::from_rhai(&self.name, &self.limits, *error))
+    }
+
+    /// One call on a dataset, which comes back whatever the script did with its handle.
+    fn call_on<T>(
+        &self,
+        kind: Kind,
+        host: Host,
+        answer: impl FnOnce(&str, Dynamic) -> Result<T, RuleFailure>,
+    ) -> Ran<T> {
+        if kind != self.kind {
+            return Ran { host, answer: Err(self.wrong_kind(kind)) };
+        }
+        let watch = Watch::start(&self.limits);
+        let context = Ctx(Arc::clone(&host.context));
+        let pseudonyms = Arc::clone(&host.pseudonyms);
+        let (dataset, lent) = Dataset::lend(host, watch);
+        let called = self.call(watch, pseudonyms, (dataset, context));
+        let answer = called.and_then(|value| answer(&self.name, value));
+        Ran { host: lent.take_back(), answer }
+    }
+
+    fn wrong_kind(&self, kind: Kind) -> RuleFailure {
+        let (own, asked) = (self.kind.function(), kind.function());
+        failure::broke(&self.name, format!("is of kind {own}, and was asked to {asked}"))
+    }
+}
+
+impl Engine for RhaiEngine {
+    fn label(&self, host: Host) -> Ran<Labels> {
+        self.call_on(Kind::Label, host, answers::labels)
+    }
+
+    fn anonymize(&self, host: Host) -> Ran<Verdict> {
+        self.call_on(Kind::Anonymize, host, answers::verdict)
+    }
+
+    fn route(
+        &self,
+        summary: &str,
+        context: Arc<Context>,
+        pseudonyms: Arc<Pseudonyms>,
+    ) -> Result<Decision, RuleFailure> {
+        if self.kind != Kind::Route {
+            return Err(self.wrong_kind(Kind::Route));
+        }
+        let watch = Watch::start(&self.limits);
+        let summary = api::from_json(summary)
+            .map_err(|error| failure::from_rhai(&self.name, &self.limits, *error))?;
+        let value = self.call(watch, pseudonyms, (summary, Ctx(context)))?;
+        answers::decision(&self.name, value)
+    }
+}

@@ -1,0 +1,261 @@
+//! A compiled rule set: what one import runs, from its first file to its last. It knows nothing of
+//! files on disk, neither rules nor DICOM; [`super::closure`] reads, [`super::registry`] keeps.
+
+use super::answer::{Decision, Labels, RuleFailure, Verdict};
+use super::closure::{Closure, Planned};
+use super::engine::{Engine, Ran};
+use super::error::RuleSetError;
+use super::filter::Filter;
+use super::host::{Access, Context, Host};
+use super::labels;
+use super::module::{Module, ModuleSource};
+use super::policy::{FileNames, LeakCheck};
+use super::pseudonym::Pseudonyms;
+use crate::dicom::Instance;
+use serde::Serialize;
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// Who asks for a step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Scope {
+    BuiltIn,
+    Site,
+    Project,
+}
+
+impl Scope {
+    fn owner(self) -> &'static str {
+        match self {
+            Self::BuiltIn => "built-in",
+            Self::Site => "site's",
+            Self::Project => "project's",
+        }
+    }
+}
+
+/// What is the same for all steps over one file. Per file only `file` changes.
+#[derive(Clone)]
+pub struct Run {
+    pub project: String,
+    pub parameters: Arc<BTreeMap<String, String>>,
+    /// The file's path inside the session folder, `/` between its parts.
+    pub file: String,
+    /// When the request was received, `YYYYMMDDHHMMSS` in UTC.
+    pub received: String,
+    pub pseudonyms: Arc<Pseudonyms>,
+}
+
+/// One module with its settings.
+pub struct Step {
+    scope: Scope,
+    module: Arc<Module>,
+    settings: Arc<str>,
+}
+
+/// A step, for reports.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct StepInfo {
+    pub scope: Scope,
+    /// The function that it has: `label`, `anonymize` or `route`.
+    pub kind: &'static str,
+    pub module: String,
+    pub version: String,
+    pub hash: String,
+}
+
+pub struct RuleSet {
+    hash: String,
+    label: Step,
+    chain: Vec<Step>,
+    route: Step,
+    filters: Vec<(Scope, Filter)>,
+    /// Reads everything, writes nothing.
+    filter_access: Arc<Access>,
+    leak_check: LeakCheck,
+    file_names: FileNames,
+    notes: Vec<String>,
+}
+
+/// What the chain made of an instance. It may only be stored if the verdict is Keep or Quarantine.
+pub struct Anonymized {
+    pub instance: Instance,
+    pub verdict: Result<Verdict, RuleFailure>,
+}
+
+impl RuleSet {
+    /// `module` answers the compiled form, perhaps one that is already there.
+    pub(super) fn compile(
+        closure: Closure,
+        module: &mut dyn FnMut(&ModuleSource) -> Result<Arc<Module>, RuleSetError>,
+    ) -> Result<Self, RuleSetError> {
+        let mut step = |planned: Planned| Step::compile(planned, module);
+        let everything = Access::new(&["*".to_owned()], &[], false);
+        Ok(Self {
+            label: step(closure.label)?,
+            chain: closure.chain.into_iter().map(&mut step).collect::<Result<_, _>>()?,
+            route: step(closure.route)?,
+            filters: closure.filters,
+            filter_access: Arc::new(everything.expect("the pattern * is valid")),
+            hash: closure.hash,
+            leak_check: closure.leak_check,
+            file_names: closure.file_names,
+            notes: closure.notes,
+        })
+    }
+
+    /// Of everything that it is made of, SHA-256 in hexadecimal.
+    pub fn hash(&self) -> &str {
+        &self.hash
+    }
+
+    pub fn leak_check(&self) -> LeakCheck {
+        self.leak_check
+    }
+
+    pub fn file_names(&self) -> FileNames {
+        self.file_names
+    }
+
+    /// What a policy asks for and does not get, and why.
+    pub fn notes(&self) -> &[String] {
+        &self.notes
+    }
+
+    /// In the order in which they run.
+    pub fn modules(&self) -> Vec<StepInfo> {
+        let label = std::iter::once(&self.label);
+        label.chain(&self.chain).chain(std::iter::once(&self.route)).map(Step::info).collect()
+    }
+
+    /// The instance comes back with the reason why it is filtered out, if it is. The reason names
+    /// filter, line and tag, never a value.
+    pub fn accepts(&self, instance: Instance, run: &Run) -> (Instance, Option<String>) {
+        if self.filters.is_empty() {
+            return (instance, None);
+        }
+        let context = Arc::new(run.context(None, Arc::from("{}")));
+        let pseudonyms = Arc::clone(&run.pseudonyms);
+        let mut host = Host::new(instance, Arc::clone(&self.filter_access), context, pseudonyms);
+        let refusal = self.filters.iter().find_map(|(scope, filter)| {
+            let reason = filter.refuses(|path| host.get(path))?;
+            Some(format!("{} series filter: {reason}", scope.owner()))
+        });
+        (host.into_instance(), refusal)
+    }
+
+    /// The labels of the instance's study, checked to be fit for folder names.
+    pub fn label(&self, instance: Instance, run: &Run) -> (Instance, Result<Labels, RuleFailure>) {
+        let step = &self.label;
+        let (instance, answer) = step.run(instance, run, None, |engine, host| engine.label(host));
+        let checked = answer.and_then(|labels| {
+            let chosen = labels.project.as_ref().filter(|chosen| **chosen != run.project);
+            if step.scope == Scope::Project && chosen.is_some() {
+                return Err(step.broke("only the site's label rule may choose the project"));
+            }
+            match labels::check(&labels) {
+                Ok(()) => Ok(labels),
+                Err(message) => Err(step.broke(message)),
+            }
+        });
+        (instance, checked)
+    }
+
+    /// Runs the site's chain, then the project's. A reject and a failure stop it; a quarantine is
+    /// remembered, so that what is held for review is as anonymous as the rest.
+    pub fn anonymize(&self, instance: Instance, run: &Run, labels: &Labels) -> Anonymized {
+        let mut instance = instance;
+        let mut reasons: Vec<String> = Vec::new();
+        for step in &self.chain {
+            let answer;
+            (instance, answer) =
+                step.run(instance, run, Some(labels), |engine, host| engine.anonymize(host));
+            match answer {
+                Ok(Verdict::Keep) => {}
+                Ok(Verdict::Quarantine(reason)) => reasons.push(reason),
+                verdict => return Anonymized { instance, verdict },
+            }
+        }
+        let verdict = match reasons.is_empty() {
+            true => Verdict::Keep,
+            false => Verdict::Quarantine(reasons.join("; ")),
+        };
+        Anonymized { instance, verdict: Ok(verdict) }
+    }
+
+    /// `summary` is JSON, see `schemas/session-summary.schema.json`.
+    pub fn route(&self, summary: &str, run: &Run, labels: &Labels) -> Result<Decision, RuleFailure> {
+        let context = Arc::new(run.context(Some(labels), Arc::clone(&self.route.settings)));
+        self.route.module.engine.route(summary, context, Arc::clone(&run.pseudonyms))
+    }
+}
+
+impl Step {
+    fn compile(
+        planned: Planned,
+        module: &mut dyn FnMut(&ModuleSource) -> Result<Arc<Module>, RuleSetError>,
+    ) -> Result<Self, RuleSetError> {
+        let module = module(&planned.source)?;
+        let settings = Value::Object(planned.settings);
+        let pointer = format!("{}/settings", planned.pointer);
+        module.check_settings(&planned.file, &pointer, &settings)?;
+        Ok(Self { scope: planned.scope, module, settings: settings.to_string().into() })
+    }
+
+    fn info(&self) -> StepInfo {
+        let manifest = &self.module.manifest;
+        StepInfo {
+            scope: self.scope,
+            kind: manifest.kind.function(),
+            module: manifest.name.clone(),
+            version: manifest.version.clone(),
+            hash: self.module.hash.clone(),
+        }
+    }
+
+    /// One run of the module. What the host refused fails it, whatever the rule then answered.
+    fn run<T>(
+        &self,
+        instance: Instance,
+        run: &Run,
+        labels: Option<&Labels>,
+        call: impl FnOnce(&dyn Engine, Host) -> Ran<T>,
+    ) -> (Instance, Result<T, RuleFailure>) {
+        let context = Arc::new(run.context(labels, Arc::clone(&self.settings)));
+        let access = Arc::clone(&self.module.access);
+        let host = Host::new(instance, access, context, Arc::clone(&run.pseudonyms));
+        let Ran { host, answer } = call(&*self.module.engine, host);
+        let answer = match host.refusal() {
+            Some(refusal) => Err(RuleFailure::Refused {
+                module: self.module.manifest.name.clone(),
+                refusal: refusal.clone(),
+            }),
+            None => answer,
+        };
+        (host.into_instance(), answer)
+    }
+
+    fn broke(&self, message: impl Into<String>) -> RuleFailure {
+        RuleFailure::Broke {
+            module: self.module.manifest.name.clone(),
+            position: None,
+            message: message.into(),
+        }
+    }
+}
+
+impl Run {
+    fn context(&self, labels: Option<&Labels>, settings: Arc<str>) -> Context {
+        Context {
+            project: self.project.clone(),
+            subject: labels.map(|labels| labels.subject.clone()),
+            session: labels.map(|labels| labels.session.clone()),
+            parameters: Arc::clone(&self.parameters),
+            file: self.file.clone(),
+            received: self.received.clone(),
+            settings,
+        }
+    }
+}

@@ -1,0 +1,225 @@
+//! What a guest may call, and what it may hold. Thin: what each call means and may do is [`Host`]'s
+//! business. A call that leaves the host holding more than the module's memory limit is a trap.
+
+use super::super::host::{Context, Edit, EditError, Host};
+use super::super::manifest::Limits;
+use super::super::meter::Meter;
+use super::super::pseudonym::Pseudonyms;
+use super::bindings::{context, dicom, pseudonym, types};
+use std::sync::Arc;
+use wasmtime::component::Resource;
+use wasmtime::{Result, ResourceLimiter, bail};
+
+/// A function table's entries; a large component has some thousands.
+const TABLE_ENTRIES: usize = 100_000;
+
+/// Stands for the one dataset that a run sees; the guest only ever holds it borrowed.
+pub struct Dataset;
+
+/// The state of one run.
+pub struct Guest {
+    /// None in a route rule.
+    host: Option<Host>,
+    context: Arc<Context>,
+    pseudonyms: Arc<Pseudonyms>,
+    meter: Meter,
+    pub limiter: Limiter,
+}
+
+/// The guest's own memory, all its linear memories together.
+pub struct Limiter {
+    limit: usize,
+    used: usize,
+    /// Whether it ever asked for more than it may have.
+    pub refused: bool,
+}
+
+impl Guest {
+    pub fn with_dataset(host: Host, limits: &Limits) -> Self {
+        let (context, pseudonyms) = (Arc::clone(&host.context), Arc::clone(&host.pseudonyms));
+        Self { host: Some(host), ..Self::without_dataset(context, pseudonyms, limits) }
+    }
+
+    pub fn without_dataset(
+        context: Arc<Context>,
+        pseudonyms: Arc<Pseudonyms>,
+        limits: &Limits,
+    ) -> Self {
+        let limiter = Limiter { limit: limits.memory_bytes(), used: 0, refused: false };
+        Self { host: None, context, pseudonyms, meter: Meter::start(), limiter }
+    }
+
+    /// The host that [`Guest::with_dataset`] was given.
+    pub fn take_back(self) -> Host {
+        self.host.expect("a guest that was given a dataset keeps it")
+    }
+
+    fn on<T>(&mut self, call: impl FnOnce(&mut Host) -> T) -> Result<T> {
+        let Some(host) = &mut self.host else {
+            bail!("there is no dataset in this rule");
+        };
+        let answer = call(host);
+        self.bounded(answer)
+    }
+
+    /// For edits: the inner error is the guest's to handle, the outer one a trap.
+    fn edit<T>(
+        &mut self,
+        call: impl FnOnce(&mut Host) -> std::result::Result<T, EditError>,
+    ) -> Result<std::result::Result<T, dicom::EditError>> {
+        Ok(self.on(call)?.map_err(dicom::EditError::from))
+    }
+
+    fn bounded<T>(&mut self, answer: T) -> Result<T> {
+        if self.meter.bytes() > self.limiter.limit {
+            self.limiter.refused = true;
+            bail!("the host holds more than the module's memory limit for it");
+        }
+        Ok(answer)
+    }
+}
+
+impl ResourceLimiter for Limiter {
+    fn memory_growing(&mut self, current: usize, desired: usize, _: Option<usize>) -> Result<bool> {
+        let total = self.used.saturating_add(desired.saturating_sub(current));
+        if total > self.limit {
+            self.refused = true;
+            return Ok(false);
+        }
+        self.used = total;
+        Ok(true)
+    }
+
+    fn table_growing(&mut self, _: usize, desired: usize, _: Option<usize>) -> Result<bool> {
+        Ok(desired <= TABLE_ENTRIES)
+    }
+}
+
+impl types::Host for Guest {}
+
+impl dicom::Host for Guest {}
+
+impl dicom::HostDataset for Guest {
+    fn get(&mut self, _: Resource<Dataset>, path: String) -> Result<Option<String>> {
+        self.on(|host| host.get(&path))
+    }
+
+    fn values(&mut self, _: Resource<Dataset>, path: String) -> Result<Vec<String>> {
+        self.on(|host| host.values(&path))
+    }
+
+    fn vr(&mut self, _: Resource<Dataset>, path: String) -> Result<Option<String>> {
+        self.on(|host| host.vr(&path))
+    }
+
+    fn exists(&mut self, _: Resource<Dataset>, path: String) -> Result<bool> {
+        self.on(|host| host.exists(&path))
+    }
+
+    fn find(&mut self, _: Resource<Dataset>, pattern: String) -> Result<Vec<String>> {
+        self.on(|host| host.find(&pattern))
+    }
+
+    fn set(
+        &mut self,
+        _: Resource<Dataset>,
+        path: String,
+        value: String,
+    ) -> Result<std::result::Result<(), dicom::EditError>> {
+        self.edit(|host| host.set(&path, &value))
+    }
+
+    fn blank(
+        &mut self,
+        _: Resource<Dataset>,
+        pattern: String,
+    ) -> Result<std::result::Result<u32, dicom::EditError>> {
+        self.edit(|host| host.blank(&pattern))
+    }
+
+    fn remove(
+        &mut self,
+        _: Resource<Dataset>,
+        pattern: String,
+    ) -> Result<std::result::Result<u32, dicom::EditError>> {
+        self.edit(|host| host.remove(&pattern))
+    }
+
+    fn remove_private(
+        &mut self,
+        _: Resource<Dataset>,
+        keep: Vec<String>,
+    ) -> Result<std::result::Result<u32, dicom::EditError>> {
+        self.edit(|host| host.remove_private(&keep))
+    }
+
+    fn apply(
+        &mut self,
+        _: Resource<Dataset>,
+        edits: Vec<dicom::Edit>,
+    ) -> Result<std::result::Result<u32, dicom::EditError>> {
+        let edits: Vec<Edit> = edits.into_iter().map(Edit::from).collect();
+        self.edit(|host| host.apply(&edits))
+    }
+
+    fn drop(&mut self, _: Resource<Dataset>) -> Result<()> {
+        Ok(())
+    }
+}
+
+impl pseudonym::Host for Guest {
+    fn uid(&mut self, original: String) -> Result<String> {
+        let uid = self.pseudonyms.uid(&original);
+        self.bounded(uid)
+    }
+
+    fn label(&mut self, domain: String, original: String, digits: u32) -> Result<String> {
+        if digits == 0 {
+            bail!("pseudonym.label was asked for 0 digits");
+        }
+        let label = self.pseudonyms.label(&domain, &original, digits);
+        self.bounded(label)
+    }
+
+    fn days(&mut self, subject: String, max: u32) -> Result<i32> {
+        if max == 0 {
+            bail!("pseudonym.days was asked for an offset of at most 0 days, and 0 is none");
+        }
+        Ok(self.pseudonyms.days(&subject, max))
+    }
+
+    fn shift_date(&mut self, date: String, days: i32) -> Result<Option<String>> {
+        let shifted = self.pseudonyms.shift_date(&date, days);
+        self.bounded(shifted)
+    }
+}
+
+impl context::Host for Guest {
+    fn project(&mut self) -> Result<String> {
+        Ok(self.context.project.clone())
+    }
+
+    fn subject(&mut self) -> Result<Option<String>> {
+        Ok(self.context.subject.clone())
+    }
+
+    fn session(&mut self) -> Result<Option<String>> {
+        Ok(self.context.session.clone())
+    }
+
+    fn parameter(&mut self, name: String) -> Result<Option<String>> {
+        Ok(self.context.parameters.get(&name).cloned())
+    }
+
+    fn file(&mut self) -> Result<String> {
+        Ok(self.context.file.clone())
+    }
+
+    fn received(&mut self) -> Result<String> {
+        Ok(self.context.received.clone())
+    }
+
+    fn settings(&mut self) -> Result<String> {
+        Ok(self.context.settings.to_string())
+    }
+}
