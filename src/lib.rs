@@ -7,3 +7,4 @@
 
 pub mod dicom;
 pub mod rules;
+pub mod store;

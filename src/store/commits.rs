@@ -1,0 +1,571 @@
+//! A change of what is stored, in two steps around the file system.
+//!
+//! `begin` writes down what will be: the session, its scans and files, where the bytes are staged and
+//! where they will stand. Nothing of it is visible. Then the caller moves the files, by a step that may
+//! be repeated. Then `finish` makes it visible, all at once. After a crash `pending` tells what was
+//! begun: the file system step is repeated and finished, never guessed.
+//!
+//! The same serves a new session, more files for one that exists, and a session that goes from the
+//! prearchive to the archive, alone or into an experiment. One commit at a time for each session.
+
+use std::collections::BTreeMap;
+
+use sqlx::QueryBuilder;
+use sqlx::any::AnyRow;
+
+use super::labels::{self, Taken};
+use super::sessions::{self, file_from_row};
+use super::{
+    NewSession, Scan, Session, SessionState, Store, StoreError, StoredFile, WriteTransaction,
+    audit, column, flag, is_duplicate, json, now_ms, subjects, to_json,
+};
+
+/// Rows of one INSERT; times the columns below SQLite's limit of 32,766 parameters.
+const ROWS_PER_INSERT: usize = 500;
+
+#[derive(Debug, thiserror::Error)]
+pub enum CommitError {
+    /// The label belongs to another study.
+    #[error("the label belongs to another study")]
+    LabelTaken,
+    /// Another commit of the same session is running, or it is being archived or deleted.
+    #[error("the session is being changed by someone else")]
+    Busy,
+    /// There is such a session in that area: commit into it.
+    #[error("session {0} of that study and label exists")]
+    Exists(i64),
+    #[error("the session to add to is gone")]
+    Gone,
+    /// Take another timestamp or folder name.
+    #[error("a session folder of that name exists")]
+    FolderTaken,
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl From<sqlx::Error> for CommitError {
+    fn from(error: sqlx::Error) -> Self {
+        CommitError::Store(error.into())
+    }
+}
+
+impl From<Taken> for CommitError {
+    fn from(taken: Taken) -> Self {
+        match taken {
+            Taken::ByAnotherStudy => CommitError::LabelTaken,
+            Taken::Store(error) => CommitError::Store(error),
+        }
+    }
+}
+
+#[derive(Debug, Clone)]
+pub struct CommitPlan {
+    /// The import it belongs to; none for a user's own call.
+    pub request: Option<i64>,
+    pub username: String,
+    /// The session as it shall be. Committing into one that is there changes its subject, label, rule
+    /// set, reason and auto-archive mark, and nothing else of it.
+    pub session: NewSession,
+    /// The session to add to or to move on; none for a new one.
+    pub into: Option<i64>,
+    /// A prearchive session whose files this commit takes into another session: gone when finished.
+    pub retires: Option<i64>,
+    /// The session's state once finished.
+    pub outcome: SessionState,
+    pub staging: String,
+    pub final_path: String,
+    pub scans: Vec<Scan>,
+    /// What is added; one of the same scan, resource and name as a stored one takes its place.
+    pub files: Vec<StoredFile>,
+    /// Whatever the caller needs to repeat its step on the file system.
+    pub details: serde_json::Value,
+}
+
+/// A commit that was begun and not finished.
+#[derive(Debug, Clone)]
+pub struct PendingCommit {
+    pub id: i64,
+    pub request: Option<i64>,
+    pub username: String,
+    /// The session's row as it is now (`Committing` when new).
+    pub session: Session,
+    pub is_new: bool,
+    pub retires: Option<i64>,
+    pub outcome: SessionState,
+    /// The session as it shall be.
+    pub planned: NewSession,
+    pub staging: String,
+    pub final_path: String,
+    pub details: serde_json::Value,
+}
+
+pub struct Commits<'a>(pub(super) &'a Store);
+
+impl Commits<'_> {
+    /// Writes down what will be, and gives the label to the study for good. Returns the commit's id.
+    pub async fn begin(&self, plan: CommitPlan) -> Result<i64, CommitError> {
+        let mut tx = self.0.begin().await?;
+        let session = match plan.into {
+            Some(id) => {
+                check_free(&mut tx, id, plan.outcome).await?;
+                id
+            }
+            None => {
+                check_absent(&mut tx, &plan).await?;
+                insert_session(&mut tx, &plan).await?
+            }
+        };
+        if let Some(retired) = plan.retires {
+            check_free(&mut tx, retired, plan.outcome).await?;
+        }
+        // A session in conflict bears a label that is not its study's.
+        if plan.outcome != SessionState::Conflict {
+            labels::reserve(
+                &mut tx,
+                &plan.session.project,
+                &plan.session.label,
+                &plan.session.study_key,
+            )
+            .await?;
+        }
+        if plan.outcome == SessionState::Archived {
+            check_archive_free(&mut tx, session, &plan.session).await?;
+        }
+        let row = sqlx::query(
+            "INSERT INTO commits (request, username, session, created_session, retires, outcome, changes,
+                                  staging, final_path, details, created)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) RETURNING id",
+        )
+        .bind(plan.request)
+        .bind(&plan.username)
+        .bind(session)
+        .bind(i64::from(plan.into.is_none()))
+        .bind(plan.retires)
+        .bind(plan.outcome.as_str())
+        .bind(to_json(&plan.session, "changes")?)
+        .bind(&plan.staging)
+        .bind(&plan.final_path)
+        .bind(to_json(&plan.details, "details")?)
+        .bind(now_ms())
+        .fetch_one(tx.on())
+        .await?;
+        let id = column(&row, "id")?;
+        insert_files(&mut tx, id, session, &plan.scans, &plan.files).await?;
+        audit::record(&mut tx, &plan.username, "commit.begin", object(id)).await?;
+        tx.commit().await?;
+        Ok(id)
+    }
+
+    /// Makes a commit visible. Returns its session; doing it twice changes nothing.
+    pub async fn finish(&self, id: i64) -> Result<Session, CommitError> {
+        let mut tx = self.0.begin().await?;
+        let row = sqlx::query("SELECT * FROM commits WHERE id = $1")
+            .bind(id)
+            .fetch_optional(tx.on())
+            .await?
+            .ok_or(CommitError::Gone)?;
+        let session: i64 = column::<Option<i64>>(&row, "session")?.ok_or(CommitError::Gone)?;
+        if column::<Option<i64>>(&row, "finished")?.is_none() {
+            let username: String = column(&row, "username")?;
+            let now = now_ms();
+            replace_files(&mut tx, id).await?;
+            sqlx::query("UPDATE commits SET finished = $2 WHERE id = $1")
+                .bind(id)
+                .bind(now)
+                .execute(tx.on())
+                .await?;
+            if let Some(retired) = column::<Option<i64>>(&row, "retires")? {
+                sqlx::query("UPDATE commits SET session = $2 WHERE session = $1")
+                    .bind(retired)
+                    .bind(session)
+                    .execute(tx.on())
+                    .await?;
+                sessions::remove(&mut tx, retired).await?;
+                audit::record(
+                    &mut tx,
+                    &username,
+                    "session.merged",
+                    sessions::object(retired),
+                )
+                .await?;
+            }
+            let outcome = outcome_from(&row)?;
+            let planned: NewSession = json(&row, "changes")?;
+            update_session(&mut tx, session, outcome, &planned, now).await?;
+            if outcome == SessionState::Archived {
+                enter_archive(&mut tx, session, &planned, &username, now).await?;
+            }
+            audit::record(
+                &mut tx,
+                &username,
+                sessions::action(outcome),
+                sessions::object(session),
+            )
+            .await?;
+        }
+        let row = sqlx::query("SELECT * FROM sessions WHERE id = $1")
+            .bind(session)
+            .fetch_one(tx.on())
+            .await?;
+        let session = sessions::from_row(&row)?;
+        tx.commit().await?;
+        Ok(session)
+    }
+
+    /// Drops a commit that was begun and whose files are nowhere but in staging.
+    pub async fn abandon(&self, id: i64) -> Result<(), StoreError> {
+        let mut tx = self.0.begin().await?;
+        let row = sqlx::query("SELECT * FROM commits WHERE id = $1 AND finished IS NULL")
+            .bind(id)
+            .fetch_optional(tx.on())
+            .await?;
+        let Some(row) = row else { return Ok(()) };
+        sqlx::query("DELETE FROM files WHERE commit_id = $1")
+            .bind(id)
+            .execute(tx.on())
+            .await?;
+        sqlx::query("DELETE FROM commits WHERE id = $1")
+            .bind(id)
+            .execute(tx.on())
+            .await?;
+        if let Some(session) = column::<Option<i64>>(&row, "session")? {
+            if flag(&row, "created_session")? {
+                sessions::remove(&mut tx, session).await?;
+            } else {
+                let planned: NewSession = json(&row, "changes")?;
+                labels::release_unused(&mut tx, &planned.project, &planned.label).await?;
+            }
+        }
+        audit::record(
+            &mut tx,
+            column(&row, "username")?,
+            "commit.abandon",
+            object(id),
+        )
+        .await?;
+        tx.commit().await
+    }
+
+    /// What was begun and not finished, in order: at start, what a crash left.
+    pub async fn pending(&self) -> Result<Vec<PendingCommit>, StoreError> {
+        let rows = sqlx::query("SELECT * FROM commits WHERE finished IS NULL ORDER BY id")
+            .fetch_all(&self.0.pool)
+            .await?;
+        let mut pending = Vec::with_capacity(rows.len());
+        for row in &rows {
+            let Some(session) = column::<Option<i64>>(row, "session")? else {
+                continue;
+            };
+            let session = sqlx::query("SELECT * FROM sessions WHERE id = $1")
+                .bind(session)
+                .fetch_one(&self.0.pool)
+                .await?;
+            pending.push(PendingCommit {
+                id: column(row, "id")?,
+                request: column(row, "request")?,
+                username: column(row, "username")?,
+                session: sessions::from_row(&session)?,
+                is_new: flag(row, "created_session")?,
+                retires: column(row, "retires")?,
+                outcome: outcome_from(row)?,
+                planned: json(row, "changes")?,
+                staging: column(row, "staging")?,
+                final_path: column(row, "final_path")?,
+                details: json(row, "details")?,
+            });
+        }
+        Ok(pending)
+    }
+
+    /// The files that a commit adds, finished or not.
+    pub async fn files(&self, id: i64) -> Result<Vec<StoredFile>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT f.*, s.scan_id, r.label AS resource FROM files f
+             JOIN resources r ON r.id = f.resource JOIN scans s ON s.id = r.scan
+             WHERE f.commit_id = $1 ORDER BY f.id",
+        )
+        .bind(id)
+        .fetch_all(&self.0.pool)
+        .await?;
+        rows.iter().map(file_from_row).collect()
+    }
+}
+
+fn object(id: i64) -> String {
+    format!("commit/{id}")
+}
+
+fn outcome_from(row: &AnyRow) -> Result<SessionState, StoreError> {
+    SessionState::from_text(column(row, "outcome")?)
+        .ok_or(StoreError::BadValue { column: "outcome" })
+}
+
+/// A session that a commit may change: there, visible, and in no one else's hands.
+async fn check_free(
+    tx: &mut WriteTransaction,
+    session: i64,
+    outcome: SessionState,
+) -> Result<(), CommitError> {
+    let row = sqlx::query(
+        "SELECT state, (SELECT COUNT(*) FROM commits c WHERE c.finished IS NULL
+                        AND (c.session = $1 OR c.retires = $1)) AS running
+         FROM sessions WHERE id = $1",
+    )
+    .bind(session)
+    .fetch_optional(tx.on())
+    .await?
+    .ok_or(CommitError::Gone)?;
+    if column::<i64>(&row, "running")? > 0 {
+        return Err(CommitError::Busy);
+    }
+    match SessionState::from_text(column(&row, "state")?) {
+        Some(SessionState::Committing | SessionState::Deleting) => Err(CommitError::Busy),
+        // Archiving ends by the commit into the archive, or back in the state it came from, by hand.
+        Some(SessionState::Archiving) if outcome != SessionState::Archived => {
+            Err(CommitError::Busy)
+        }
+        _ => Ok(()),
+    }
+}
+
+/// A new session must not double one of the same study and label in the same area.
+async fn check_absent(tx: &mut WriteTransaction, plan: &CommitPlan) -> Result<(), CommitError> {
+    let rows = sqlx::query(
+        "SELECT s.id, s.state, c.outcome FROM sessions s
+         LEFT JOIN commits c ON c.session = s.id AND c.finished IS NULL
+         WHERE s.project = $1 AND s.label = $2 AND s.study_key = $3",
+    )
+    .bind(&plan.session.project)
+    .bind(&plan.session.label)
+    .bind(&plan.session.study_key)
+    .fetch_all(tx.on())
+    .await?;
+    for row in &rows {
+        let outcome = column::<Option<&str>>(row, "outcome")?;
+        let state = outcome.map_or_else(|| column::<&str>(row, "state"), Ok)?;
+        if SessionState::from_text(state).map(SessionState::area) != Some(plan.outcome.area()) {
+            continue;
+        }
+        return Err(match outcome {
+            Some(_) => CommitError::Busy,
+            None => CommitError::Exists(column(row, "id")?),
+        });
+    }
+    Ok(())
+}
+
+/// One experiment of a label, among those stored and those on their way.
+async fn check_archive_free(
+    tx: &mut WriteTransaction,
+    session: i64,
+    planned: &NewSession,
+) -> Result<(), CommitError> {
+    let stored = sqlx::query(
+        "SELECT id FROM sessions WHERE project = $1 AND label = $2 AND state = 'ARCHIVED' AND id <> $3",
+    )
+    .bind(&planned.project)
+    .bind(&planned.label)
+    .bind(session)
+    .fetch_optional(tx.on())
+    .await?;
+    if let Some(row) = stored {
+        return Err(CommitError::Exists(column(&row, "id")?));
+    }
+    let on_their_way = sqlx::query(
+        "SELECT changes FROM commits WHERE finished IS NULL AND outcome = 'ARCHIVED' AND session <> $1",
+    )
+    .bind(session)
+    .fetch_all(tx.on())
+    .await?;
+    for row in &on_their_way {
+        let other: NewSession = json(row, "changes")?;
+        if other.project == planned.project && other.label == planned.label {
+            return Err(CommitError::Busy);
+        }
+    }
+    Ok(())
+}
+
+async fn insert_session(tx: &mut WriteTransaction, plan: &CommitPlan) -> Result<i64, CommitError> {
+    let s = &plan.session;
+    let row = sqlx::query(
+        "INSERT INTO sessions (project, state, timestamp, folder, subject, label, study_uid, study_key,
+                               scan_date, scan_time, modality, xsi_type, request, created, uploaded, lastmod,
+                               rule_set, reason, auto_archive)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $14, $14, $15, $16, $17)
+         RETURNING id",
+    )
+    .bind(&s.project)
+    .bind(SessionState::Committing.as_str())
+    .bind(&s.timestamp)
+    .bind(&s.folder)
+    .bind(&s.subject)
+    .bind(&s.label)
+    .bind(&s.study_uid)
+    .bind(&s.study_key)
+    .bind(s.scan_date.as_deref())
+    .bind(s.scan_time.as_deref())
+    .bind(&s.modality)
+    .bind(&s.xsi_type)
+    .bind(plan.request)
+    .bind(now_ms())
+    .bind(s.rule_set.as_deref())
+    .bind(s.reason.as_deref())
+    .bind(i64::from(s.auto_archive))
+    .fetch_one(tx.on())
+    .await
+    .map_err(|e| match is_duplicate(&e) {
+        true => CommitError::FolderTaken,
+        false => e.into(),
+    })?;
+    Ok(column(&row, "id")?)
+}
+
+/// The scans and resources that are new, and all files.
+async fn insert_files(
+    tx: &mut WriteTransaction,
+    commit: i64,
+    session: i64,
+    scans: &[Scan],
+    files: &[StoredFile],
+) -> Result<(), StoreError> {
+    let mut scan_to_row = BTreeMap::new();
+    for scan in scans {
+        // The update that changes nothing makes a scan that was there return its row.
+        let row = sqlx::query(
+            "INSERT INTO scans (session, scan_id, modality, xsi_type, series_uid, description)
+             VALUES ($1, $2, $3, $4, $5, $6)
+             ON CONFLICT (session, scan_id) DO UPDATE SET scan_id = excluded.scan_id RETURNING id",
+        )
+        .bind(session)
+        .bind(&scan.scan_id)
+        .bind(&scan.modality)
+        .bind(&scan.xsi_type)
+        .bind(&scan.series_uid)
+        .bind(&scan.description)
+        .fetch_one(tx.on())
+        .await?;
+        scan_to_row.insert(scan.scan_id.as_str(), column::<i64>(&row, "id")?);
+    }
+    let mut resource_to_row: BTreeMap<(&str, &str), i64> = BTreeMap::new();
+    for file in files {
+        let key = (file.scan_id.as_str(), file.resource.as_str());
+        if resource_to_row.contains_key(&key) {
+            continue;
+        }
+        let scan = scan_to_row.get(key.0).ok_or(StoreError::Refused(
+            "a file of a scan that the commit does not name",
+        ))?;
+        let row = sqlx::query(
+            "INSERT INTO resources (scan, label) VALUES ($1, $2)
+             ON CONFLICT (scan, label) DO UPDATE SET label = excluded.label RETURNING id",
+        )
+        .bind(*scan)
+        .bind(key.1)
+        .fetch_one(tx.on())
+        .await?;
+        resource_to_row.insert(key, column(&row, "id")?);
+    }
+    for rows in files.chunks(ROWS_PER_INSERT) {
+        let mut insert = QueryBuilder::new(
+            "INSERT INTO files (resource, commit_id, name, sop_class, sop_uid, instance_number, size, digest) ",
+        );
+        insert.push_values(rows, |mut row, file| {
+            let key = (file.scan_id.as_str(), file.resource.as_str());
+            row.push_bind(resource_to_row[&key])
+                .push_bind(commit)
+                .push_bind(file.name.as_str())
+                .push_bind(file.sop_class.as_str())
+                .push_bind(file.sop_uid.as_str())
+                .push_bind(file.instance_number.as_deref())
+                .push_bind(file.size)
+                .push_bind(file.digest.as_deref());
+        });
+        insert.build().execute(tx.on()).await?;
+    }
+    Ok(())
+}
+
+/// Rows of earlier commits give way to this one's of the same place and name.
+async fn replace_files(tx: &mut WriteTransaction, commit: i64) -> Result<(), StoreError> {
+    sqlx::query(
+        "DELETE FROM files WHERE id IN (
+             SELECT old.id FROM files new JOIN files old
+               ON old.resource = new.resource AND old.name = new.name AND old.commit_id <> new.commit_id
+             WHERE new.commit_id = $1)",
+    )
+    .bind(commit)
+    .execute(tx.on())
+    .await?;
+    Ok(())
+}
+
+async fn update_session(
+    tx: &mut WriteTransaction,
+    session: i64,
+    outcome: SessionState,
+    planned: &NewSession,
+    now: i64,
+) -> Result<(), StoreError> {
+    let before = sqlx::query("SELECT project, label FROM sessions WHERE id = $1")
+        .bind(session)
+        .fetch_one(tx.on())
+        .await?;
+    sqlx::query(
+        "UPDATE sessions SET state = $2, subject = $3, label = $4, rule_set = $5, reason = $6,
+                auto_archive = $7, lastmod = $8 WHERE id = $1",
+    )
+    .bind(session)
+    .bind(outcome.as_str())
+    .bind(&planned.subject)
+    .bind(&planned.label)
+    .bind(planned.rule_set.as_deref())
+    .bind(planned.reason.as_deref())
+    .bind(i64::from(planned.auto_archive))
+    .bind(now)
+    .execute(tx.on())
+    .await?;
+    // The label it had, if it was another.
+    labels::release_unused(tx, column(&before, "project")?, column(&before, "label")?).await
+}
+
+/// Gives the session its subject and, the first time, its number.
+async fn enter_archive(
+    tx: &mut WriteTransaction,
+    session: i64,
+    planned: &NewSession,
+    by: &str,
+    now: i64,
+) -> Result<(), StoreError> {
+    let subject = subjects::ensure(tx, &planned.project, &planned.subject, by).await?;
+    let row = sqlx::query("SELECT experiment FROM sessions WHERE id = $1")
+        .bind(session)
+        .fetch_one(tx.on())
+        .await?;
+    let number = match column::<Option<i64>>(&row, "experiment")? {
+        Some(number) => number,
+        None => {
+            let row = sqlx::query(
+                "UPDATE counters SET value = value + 1 WHERE name = 'experiment' RETURNING value",
+            )
+            .fetch_one(tx.on())
+            .await?;
+            column(&row, "value")?
+        }
+    };
+    sqlx::query(
+        "UPDATE sessions SET subject_id = $2, experiment = $3, archived = COALESCE(archived, $4),
+                archived_by = COALESCE(archived_by, $5) WHERE id = $1",
+    )
+    .bind(session)
+    .bind(subject)
+    .bind(number)
+    .bind(now)
+    .bind(by)
+    .execute(tx.on())
+    .await?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,58 @@
+//! The schema's versions, run in order when a store is opened.
+//!
+//! Each runs once, inside the transaction that records it, so two processes that open a new database
+//! at the same time do not run it twice and a crash leaves either version whole.
+
+use super::{Store, StoreError, column};
+
+/// One script per version, in order; never changed once released.
+const SQLITE: &[&str] = &[include_str!("migrations/sqlite/0001_start.sql")];
+
+pub(super) async fn run(store: &Store) -> Result<(), StoreError> {
+    let mut tx = store.begin().await?;
+    sqlx::query("CREATE TABLE IF NOT EXISTS schema_version (version BIGINT NOT NULL)")
+        .execute(tx.on())
+        .await?;
+    let row = sqlx::query("SELECT COALESCE(MAX(version), 0) AS version FROM schema_version")
+        .fetch_one(tx.on())
+        .await?;
+    let found: i64 = column(&row, "version")?;
+    let known = SQLITE.len() as i64;
+    if found > known {
+        return Err(StoreError::TooNew { found, known });
+    }
+    for (version, script) in (1..).zip(SQLITE).skip(found as usize) {
+        sqlx::raw_sql(*script).execute(tx.on()).await?;
+        sqlx::query("INSERT INTO schema_version (version) VALUES ($1)")
+            .bind(version as i64)
+            .execute(tx.on())
+            .await?;
+    }
+    tx.commit().await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Store, StoreError, sqlite_url, testing};
+
+    #[tokio::test]
+    async fn opening_again_keeps_what_is_there() {
+        let (folder, store) = testing::store_with_project().await;
+        store.close().await;
+        let again = Store::open(&sqlite_url(&folder.path().join("test.db")))
+            .await
+            .unwrap();
+        assert!(again.projects().get("DEMO").await.unwrap().is_some());
+    }
+
+    #[tokio::test]
+    async fn a_database_of_a_later_version_is_refused() {
+        let (folder, store) = testing::store().await;
+        sqlx::query("INSERT INTO schema_version (version) VALUES (999)")
+            .execute(&store.pool)
+            .await
+            .unwrap();
+        let again = Store::open(&sqlite_url(&folder.path().join("test.db"))).await;
+        assert!(matches!(again, Err(StoreError::TooNew { found: 999, .. })));
+    }
+}

@@ -1,0 +1,388 @@
+//! Projects, their pseudonym keys, and who may do what in them.
+//!
+//! A project's rules are not here: they are its policy in the rules folder.
+
+use sqlx::any::AnyRow;
+
+use super::{
+    Store, StoreError, WriteTransaction, audit, column, is_duplicate, now_ms, random_bytes,
+    text_enum,
+};
+
+text_enum! {
+    /// XNAT's three roles in a project. Owners and members edit, collaborators read.
+    Role { Owner = "owner", Member = "member", Collaborator = "collaborator" }
+}
+
+impl Role {
+    pub fn may_edit(self) -> bool {
+        matches!(self, Role::Owner | Role::Member)
+    }
+}
+
+/// The secret behind a project's pseudonyms; not shown by `Debug`.
+#[derive(Clone, PartialEq, Eq)]
+pub struct PseudonymKey([u8; 32]);
+
+impl PseudonymKey {
+    pub fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for PseudonymKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("PseudonymKey(…)")
+    }
+}
+
+#[derive(Debug, Clone)]
+pub struct Project {
+    pub id: String,
+    pub name: String,
+    pub description: String,
+    pub created: i64,
+    pub created_by: String,
+    pub pseudonym_key: PseudonymKey,
+}
+
+#[derive(Debug, Clone)]
+pub struct NewProject {
+    pub id: String,
+    pub name: String,
+    pub description: String,
+}
+
+impl NewProject {
+    /// A project named by its id.
+    pub fn new(id: impl Into<String>) -> Self {
+        let id = id.into();
+        NewProject {
+            name: id.clone(),
+            id,
+            description: String::new(),
+        }
+    }
+}
+
+#[derive(Debug, Clone)]
+pub struct RoleEntry {
+    pub project: String,
+    pub username: String,
+    pub role: Role,
+}
+
+/// What a project's id may be: it names folders, and is the first step of every inbox path.
+fn check_id(id: &str) -> Result<(), StoreError> {
+    let legal = |c: char| c.is_ascii_alphanumeric() || "_-".contains(c);
+    if id.is_empty() || id.len() > 64 || !id.chars().all(legal) {
+        return Err(StoreError::Refused(
+            "a project's ID is 1 to 64 letters, digits, _ or -",
+        ));
+    }
+    Ok(())
+}
+
+pub struct Projects<'a>(pub(super) &'a Store);
+
+impl Projects<'_> {
+    /// Makes a project, its pseudonym key with it, owned by `by` when that is a user.
+    pub async fn create(&self, project: NewProject, by: &str) -> Result<(), StoreError> {
+        check_id(&project.id)?;
+        let key = random_bytes::<32>()?;
+        let mut tx = self.0.begin().await?;
+        sqlx::query(
+            "INSERT INTO projects (id, name, description, created, created_by, pseudonym_key)
+             VALUES ($1, $2, $3, $4, $5, $6)",
+        )
+        .bind(&project.id)
+        .bind(project.name)
+        .bind(project.description)
+        .bind(now_ms())
+        .bind(by)
+        .bind(key.to_vec())
+        .execute(tx.on())
+        .await
+        .map_err(|e| match is_duplicate(&e) {
+            true => StoreError::Refused("a project of that ID exists (letter case aside)"),
+            false => e.into(),
+        })?;
+        sqlx::query(
+            "INSERT INTO roles (project, username, role) SELECT $1, name, $3 FROM users WHERE name = $2",
+        )
+        .bind(&project.id)
+        .bind(by)
+        .bind(Role::Owner.as_str())
+        .execute(tx.on())
+        .await?;
+        audit::record(
+            &mut tx,
+            by,
+            "project.create",
+            format!("project/{}", project.id),
+        )
+        .await?;
+        tx.commit().await
+    }
+
+    /// Changes a project's name and description.
+    pub async fn update(&self, project: NewProject, by: &str) -> Result<(), StoreError> {
+        let mut tx = self.0.begin().await?;
+        sqlx::query("UPDATE projects SET name = $2, description = $3 WHERE id = $1")
+            .bind(&project.id)
+            .bind(project.name)
+            .bind(project.description)
+            .execute(tx.on())
+            .await?;
+        audit::record(
+            &mut tx,
+            by,
+            "project.update",
+            format!("project/{}", project.id),
+        )
+        .await?;
+        tx.commit().await
+    }
+
+    /// Removes a project that holds nothing; refused while it has sessions or unfinished requests.
+    pub async fn remove(&self, id: &str, by: &str) -> Result<(), StoreError> {
+        let mut tx = self.0.begin().await?;
+        let used = sqlx::query(
+            "SELECT (SELECT COUNT(*) FROM sessions WHERE project = $1)
+                  + (SELECT COUNT(*) FROM requests WHERE project = $1 AND finished IS NULL) AS used",
+        )
+        .bind(id)
+        .fetch_one(tx.on())
+        .await?;
+        if column::<i64>(&used, "used")? > 0 {
+            return Err(StoreError::Refused(
+                "the project still holds sessions or has unfinished imports",
+            ));
+        }
+        sqlx::query("DELETE FROM subjects WHERE project = $1")
+            .bind(id)
+            .execute(tx.on())
+            .await?;
+        sqlx::query("DELETE FROM projects WHERE id = $1")
+            .bind(id)
+            .execute(tx.on())
+            .await?;
+        audit::record(&mut tx, by, "project.remove", format!("project/{id}")).await?;
+        tx.commit().await
+    }
+
+    pub async fn get(&self, id: &str) -> Result<Option<Project>, StoreError> {
+        sqlx::query("SELECT * FROM projects WHERE id = $1")
+            .bind(id)
+            .fetch_optional(&self.0.pool)
+            .await?
+            .as_ref()
+            .map(from_row)
+            .transpose()
+    }
+
+    pub async fn list(&self) -> Result<Vec<Project>, StoreError> {
+        let rows = sqlx::query("SELECT * FROM projects ORDER BY id")
+            .fetch_all(&self.0.pool)
+            .await?;
+        rows.iter().map(from_row).collect()
+    }
+
+    /// The projects in which a user has any role.
+    pub async fn list_for(&self, username: &str) -> Result<Vec<Project>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT p.* FROM projects p JOIN roles r ON r.project = p.id WHERE r.username = $1 ORDER BY p.id",
+        )
+        .bind(username)
+        .fetch_all(&self.0.pool)
+        .await?;
+        rows.iter().map(from_row).collect()
+    }
+
+    /// A user's role in a project, if they have one.
+    pub async fn role(&self, project: &str, username: &str) -> Result<Option<Role>, StoreError> {
+        let row = sqlx::query("SELECT role FROM roles WHERE project = $1 AND username = $2")
+            .bind(project)
+            .bind(username)
+            .fetch_optional(&self.0.pool)
+            .await?;
+        row.as_ref().map(role_from).transpose()
+    }
+
+    /// Whether a user may import into a project: an owner, a member or a site administrator, enabled.
+    pub async fn may_edit(&self, project: &str, username: &str) -> Result<bool, StoreError> {
+        if self.get(project).await?.is_none() {
+            return Ok(false);
+        }
+        let Some(user) = self.0.users().get(username).await? else {
+            return Ok(false);
+        };
+        if !user.enabled {
+            return Ok(false);
+        }
+        Ok(user.admin
+            || self
+                .role(project, username)
+                .await?
+                .is_some_and(Role::may_edit))
+    }
+
+    pub async fn roles(&self, project: &str) -> Result<Vec<RoleEntry>, StoreError> {
+        let rows = sqlx::query("SELECT * FROM roles WHERE project = $1 ORDER BY username")
+            .bind(project)
+            .fetch_all(&self.0.pool)
+            .await?;
+        rows.iter().map(entry_from).collect()
+    }
+
+    /// Every role of a user.
+    pub async fn roles_of(&self, username: &str) -> Result<Vec<RoleEntry>, StoreError> {
+        let rows = sqlx::query("SELECT * FROM roles WHERE username = $1 ORDER BY project")
+            .bind(username)
+            .fetch_all(&self.0.pool)
+            .await?;
+        rows.iter().map(entry_from).collect()
+    }
+
+    /// Gives a user a role in a project, in place of the one they had.
+    pub async fn grant(
+        &self,
+        project: &str,
+        username: &str,
+        role: Role,
+        by: &str,
+    ) -> Result<(), StoreError> {
+        if self.get(project).await?.is_none() {
+            return Err(StoreError::Refused("no project of that ID"));
+        }
+        if self.0.users().get(username).await?.is_none() {
+            return Err(StoreError::Refused("no user of that name"));
+        }
+        let mut tx = self.0.begin().await?;
+        sqlx::query(
+            "INSERT INTO roles (project, username, role) VALUES ($1, $2, $3)
+             ON CONFLICT (project, username) DO UPDATE SET role = excluded.role",
+        )
+        .bind(project)
+        .bind(username)
+        .bind(role.as_str())
+        .execute(tx.on())
+        .await?;
+        let action = match role {
+            Role::Owner => "role.owner",
+            Role::Member => "role.member",
+            Role::Collaborator => "role.collaborator",
+        };
+        record_role(&mut tx, by, action, project, username).await?;
+        tx.commit().await
+    }
+
+    /// Takes a user's role in a project away.
+    pub async fn revoke(&self, project: &str, username: &str, by: &str) -> Result<(), StoreError> {
+        let mut tx = self.0.begin().await?;
+        sqlx::query("DELETE FROM roles WHERE project = $1 AND username = $2")
+            .bind(project)
+            .bind(username)
+            .execute(tx.on())
+            .await?;
+        record_role(&mut tx, by, "role.revoke", project, username).await?;
+        tx.commit().await
+    }
+}
+
+async fn record_role(
+    tx: &mut WriteTransaction,
+    by: &str,
+    action: &'static str,
+    project: &str,
+    username: &str,
+) -> Result<(), StoreError> {
+    audit::record(tx, by, action, format!("project/{project}/user/{username}")).await
+}
+
+fn from_row(row: &AnyRow) -> Result<Project, StoreError> {
+    let key: Vec<u8> = column(row, "pseudonym_key")?;
+    Ok(Project {
+        id: column(row, "id")?,
+        name: column(row, "name")?,
+        description: column(row, "description")?,
+        created: column(row, "created")?,
+        created_by: column(row, "created_by")?,
+        pseudonym_key: PseudonymKey(key.try_into().map_err(|_| StoreError::BadValue {
+            column: "pseudonym_key",
+        })?),
+    })
+}
+
+fn role_from(row: &AnyRow) -> Result<Role, StoreError> {
+    Role::from_text(column(row, "role")?).ok_or(StoreError::BadValue { column: "role" })
+}
+
+fn entry_from(row: &AnyRow) -> Result<RoleEntry, StoreError> {
+    Ok(RoleEntry {
+        project: column(row, "project")?,
+        username: column(row, "username")?,
+        role: role_from(row)?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{NewProject, NewUser, Role, testing};
+
+    #[tokio::test]
+    async fn ids_are_unique_letter_case_aside_and_safe_as_folders() {
+        let (_folder, store) = testing::store_with_project().await;
+        assert!(
+            store
+                .projects()
+                .create(NewProject::new("demo"), "ada")
+                .await
+                .is_err()
+        );
+        for bad in ["", "..", "a/b", "a b", "a.b"] {
+            assert!(
+                store
+                    .projects()
+                    .create(NewProject::new(bad), "ada")
+                    .await
+                    .is_err(),
+                "{bad}"
+            );
+        }
+    }
+
+    #[tokio::test]
+    async fn each_project_has_a_key_of_its_own() {
+        let (_folder, store) = testing::store_with_project().await;
+        store
+            .projects()
+            .create(NewProject::new("OTHER"), "ada")
+            .await
+            .unwrap();
+        let one = store.projects().get("DEMO").await.unwrap().unwrap();
+        let two = store.projects().get("OTHER").await.unwrap().unwrap();
+        assert_ne!(one.pseudonym_key, two.pseudonym_key);
+    }
+
+    #[tokio::test]
+    async fn owners_and_members_edit_collaborators_do_not() {
+        let (_folder, store) = testing::store_with_project().await;
+        store.users().add(NewUser::new("bob", "h")).await.unwrap();
+        let projects = store.projects();
+        assert!(projects.may_edit("DEMO", "ada").await.unwrap());
+        assert!(!projects.may_edit("DEMO", "bob").await.unwrap());
+        for (role, edits) in [
+            (Role::Collaborator, false),
+            (Role::Member, true),
+            (Role::Owner, true),
+        ] {
+            projects.grant("DEMO", "bob", role, "ada").await.unwrap();
+            assert_eq!(projects.may_edit("DEMO", "bob").await.unwrap(), edits);
+            assert_eq!(projects.list_for("bob").await.unwrap().len(), 1);
+        }
+        projects.revoke("DEMO", "bob", "ada").await.unwrap();
+        assert!(projects.list_for("bob").await.unwrap().is_empty());
+        assert!(!projects.may_edit("NONE", "ada").await.unwrap());
+    }
+}

@@ -1,0 +1,525 @@
+//! Import requests: the queue, its leases, and what is known of each import.
+//!
+//! A request is claimed by exactly one worker, which holds it by a lease that it renews. A worker that
+//! died lets its lease run out, and the request goes back to the queue. Status names are XNAT's
+//! (`DicomInboxImportRequest.Status`). What a request means is not known here.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use sqlx::any::AnyRow;
+
+use super::{
+    SYSTEM, Store, StoreError, WriteTransaction, audit, column, flag, json, now_ms, text_enum,
+    to_json,
+};
+
+/// How long a claim holds without being renewed.
+const LEASE: Duration = Duration::from_secs(30);
+
+/// XNAT cuts a resolution to the width of its column.
+const RESOLUTION_CHARS: usize = 255;
+
+text_enum! {
+    Status {
+        Queued = "Queued",
+        Accepted = "Accepted",
+        Trawling = "Trawling",
+        Importing = "Importing",
+        Processed = "Processed",
+        Completed = "Completed",
+        Failed = "Failed",
+    }
+}
+
+impl Status {
+    /// Whether nothing more will happen.
+    pub fn is_final(self) -> bool {
+        matches!(self, Status::Completed | Status::Failed)
+    }
+}
+
+/// Files by what became of them. `found` is the sum of the others.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Counts {
+    pub found: u64,
+    pub stored: u64,
+    pub duplicate: u64,
+    pub conflict: u64,
+    pub filtered: u64,
+    pub rejected: u64,
+    pub failed: u64,
+    pub quarantined: u64,
+    pub not_dicom: u64,
+    pub unreadable: u64,
+    pub cut_short: u64,
+    pub changed: u64,
+}
+
+#[derive(Debug, Clone)]
+pub struct ImportRequest {
+    pub id: i64,
+    pub username: String,
+    pub project: String,
+    /// As the caller gave them.
+    pub parameters: BTreeMap<String, String>,
+    /// Absolute, as the client sees it.
+    pub session_path: String,
+    pub status: Status,
+    pub cleanup: bool,
+    pub resolution: Option<String>,
+    pub created: i64,
+    /// Of the last change.
+    pub timestamp: i64,
+    pub started: Option<i64>,
+    pub finished: Option<i64>,
+    pub rule_set: Option<String>,
+    pub counts: Counts,
+    pub bytes: i64,
+    /// How often it has been claimed: more than once after a crash.
+    pub attempt: i64,
+}
+
+#[derive(Debug, Clone)]
+pub struct NewRequest {
+    pub username: String,
+    pub project: String,
+    pub parameters: BTreeMap<String, String>,
+    pub session_path: String,
+    pub cleanup: bool,
+}
+
+/// Which requests to list.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct RequestFilter<'a> {
+    /// Only this user's.
+    pub username: Option<&'a str>,
+    /// Only those not in a final state.
+    pub active: bool,
+}
+
+pub struct Requests<'a>(pub(super) &'a Store);
+
+impl Requests<'_> {
+    /// Queues a request and wakes a worker.
+    pub async fn insert(&self, new: NewRequest) -> Result<i64, StoreError> {
+        let now = now_ms();
+        let mut tx = self.0.begin().await?;
+        let row = sqlx::query(
+            "INSERT INTO requests (username, project, parameters, session_path, status, cleanup, created, timestamp)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $7) RETURNING id",
+        )
+        .bind(&new.username)
+        .bind(new.project)
+        .bind(to_json(&new.parameters, "parameters")?)
+        .bind(new.session_path)
+        .bind(Status::Queued.as_str())
+        .bind(i64::from(new.cleanup))
+        .bind(now)
+        .fetch_one(tx.on())
+        .await?;
+        let id = column(&row, "id")?;
+        audit::record(&mut tx, &new.username, "request.insert", object(id)).await?;
+        tx.commit().await?;
+        self.0.shared.request_added.notify_one();
+        Ok(id)
+    }
+
+    /// Takes the oldest queued request for `worker`, which is then Accepted. No two calls get the same.
+    pub async fn claim(&self, worker: &str) -> Result<Option<ImportRequest>, StoreError> {
+        // Looked at without the writer's turn first: most calls find nothing.
+        let queued = sqlx::query("SELECT 1 FROM requests WHERE status = $1 LIMIT 1")
+            .bind(Status::Queued.as_str())
+            .fetch_optional(&self.0.pool)
+            .await?;
+        if queued.is_none() {
+            return Ok(None);
+        }
+        let now = now_ms();
+        let mut tx = self.0.begin().await?;
+        let row = sqlx::query(
+            "UPDATE requests SET status = $1, worker = $2, lease_until = $3, timestamp = $4,
+                    started = COALESCE(started, $4), attempt = attempt + 1
+             WHERE id = (SELECT id FROM requests WHERE status = $5 ORDER BY id LIMIT 1)
+             RETURNING *",
+        )
+        .bind(Status::Accepted.as_str())
+        .bind(worker)
+        .bind(now + LEASE.as_millis() as i64)
+        .bind(now)
+        .bind(Status::Queued.as_str())
+        .fetch_optional(tx.on())
+        .await?;
+        let Some(request) = row.as_ref().map(from_row).transpose()? else {
+            return Ok(None);
+        };
+        audit::record(&mut tx, SYSTEM, "request.accepted", object(request.id)).await?;
+        tx.commit().await?;
+        Ok(Some(request))
+    }
+
+    /// Renews a claim, to be called well within 30 seconds of the last time. False when the request
+    /// is no longer this worker's, which must then stop.
+    pub async fn renew(&self, id: i64, worker: &str) -> Result<bool, StoreError> {
+        let mut tx = self.0.begin().await?;
+        let renewed = sqlx::query(
+            "UPDATE requests SET lease_until = $3 WHERE id = $1 AND worker = $2 AND finished IS NULL",
+        )
+        .bind(id)
+        .bind(worker)
+        .bind(now_ms() + LEASE.as_millis() as i64)
+        .execute(tx.on())
+        .await?;
+        tx.commit().await?;
+        Ok(renewed.rows_affected() == 1)
+    }
+
+    /// Moves a request on. For the last step, `finish`.
+    pub async fn set_status(&self, id: i64, status: Status) -> Result<(), StoreError> {
+        let mut tx = self.0.begin().await?;
+        sqlx::query(
+            "UPDATE requests SET status = $2, timestamp = $3 WHERE id = $1 AND finished IS NULL",
+        )
+        .bind(id)
+        .bind(status.as_str())
+        .bind(now_ms())
+        .execute(tx.on())
+        .await?;
+        audit::record(&mut tx, SYSTEM, action(status), object(id)).await?;
+        tx.commit().await
+    }
+
+    /// What is known so far. Each call waits for the disk: say it now and then, not per file.
+    pub async fn progress(&self, id: i64, counts: &Counts, bytes: i64) -> Result<(), StoreError> {
+        let mut tx = self.0.begin().await?;
+        sqlx::query("UPDATE requests SET counts = $2, bytes = $3, timestamp = $4 WHERE id = $1")
+            .bind(id)
+            .bind(to_json(counts, "counts")?)
+            .bind(bytes)
+            .bind(now_ms())
+            .execute(tx.on())
+            .await?;
+        tx.commit().await
+    }
+
+    /// Records the rule set that the request runs under, by its hash.
+    pub async fn pin(&self, id: i64, rule_set: &str) -> Result<(), StoreError> {
+        let mut tx = self.0.begin().await?;
+        sqlx::query("UPDATE requests SET rule_set = $2, timestamp = $3 WHERE id = $1")
+            .bind(id)
+            .bind(rule_set)
+            .bind(now_ms())
+            .execute(tx.on())
+            .await?;
+        audit::record(&mut tx, SYSTEM, "request.pin", object(id)).await?;
+        tx.commit().await
+    }
+
+    /// Ends a request: Completed or Failed, with the final counts.
+    pub async fn finish(
+        &self,
+        id: i64,
+        status: Status,
+        resolution: Option<&str>,
+        counts: &Counts,
+        bytes: i64,
+    ) -> Result<(), StoreError> {
+        let resolution: Option<String> =
+            resolution.map(|text| text.chars().take(RESOLUTION_CHARS).collect());
+        let mut tx = self.0.begin().await?;
+        sqlx::query(
+            "UPDATE requests SET status = $2, resolution = $3, counts = $4, bytes = $5, timestamp = $6,
+                    finished = $6, worker = NULL, lease_until = NULL
+             WHERE id = $1",
+        )
+        .bind(id)
+        .bind(status.as_str())
+        .bind(resolution)
+        .bind(to_json(counts, "counts")?)
+        .bind(bytes)
+        .bind(now_ms())
+        .execute(tx.on())
+        .await?;
+        audit::record(&mut tx, SYSTEM, action(status), object(id)).await?;
+        tx.commit().await
+    }
+
+    pub async fn get(&self, id: i64) -> Result<Option<ImportRequest>, StoreError> {
+        sqlx::query("SELECT * FROM requests WHERE id = $1")
+            .bind(id)
+            .fetch_optional(&self.0.pool)
+            .await?
+            .as_ref()
+            .map(from_row)
+            .transpose()
+    }
+
+    /// Requests in the order they came.
+    pub async fn list(&self, filter: RequestFilter<'_>) -> Result<Vec<ImportRequest>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT * FROM requests
+             WHERE ($1 IS NULL OR username = $1) AND ($2 = 0 OR status NOT IN ($3, $4)) ORDER BY id",
+        )
+        .bind(filter.username)
+        .bind(i64::from(filter.active))
+        .bind(Status::Completed.as_str())
+        .bind(Status::Failed.as_str())
+        .fetch_all(&self.0.pool)
+        .await?;
+        rows.iter().map(from_row).collect()
+    }
+
+    /// The sessions a request made or added to, in the order of their commits.
+    pub async fn sessions(&self, id: i64) -> Result<Vec<super::Session>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT s.* FROM sessions s JOIN (
+                 SELECT session, MIN(id) AS first FROM commits
+                 WHERE request = $1 AND finished IS NOT NULL GROUP BY session
+             ) c ON c.session = s.id ORDER BY c.first",
+        )
+        .bind(id)
+        .fetch_all(&self.0.pool)
+        .await?;
+        rows.iter().map(super::sessions::from_row).collect()
+    }
+
+    /// Puts requests back into the queue whose worker let its lease run out. To be called at start and
+    /// now and then. Returns how many.
+    pub async fn requeue_abandoned(&self) -> Result<u64, StoreError> {
+        let mut tx = self.0.begin().await?;
+        let rows = sqlx::query(
+            "UPDATE requests SET status = $1, worker = NULL, lease_until = NULL, timestamp = $2
+             WHERE finished IS NULL AND status <> $1 AND (lease_until IS NULL OR lease_until < $2)
+             RETURNING id",
+        )
+        .bind(Status::Queued.as_str())
+        .bind(now_ms())
+        .fetch_all(tx.on())
+        .await?;
+        self.requeued(tx, rows).await
+    }
+
+    /// Puts back what `worker` holds: a clean shutdown need not wait for the lease.
+    pub async fn release(&self, worker: &str) -> Result<u64, StoreError> {
+        let mut tx = self.0.begin().await?;
+        let rows = sqlx::query(
+            "UPDATE requests SET status = $1, worker = NULL, lease_until = NULL, timestamp = $2
+             WHERE finished IS NULL AND worker = $3 RETURNING id",
+        )
+        .bind(Status::Queued.as_str())
+        .bind(now_ms())
+        .bind(worker)
+        .fetch_all(tx.on())
+        .await?;
+        self.requeued(tx, rows).await
+    }
+
+    async fn requeued(
+        &self,
+        mut tx: WriteTransaction,
+        rows: Vec<AnyRow>,
+    ) -> Result<u64, StoreError> {
+        for row in &rows {
+            audit::record(
+                &mut tx,
+                SYSTEM,
+                "request.requeue",
+                object(column(row, "id")?),
+            )
+            .await?;
+        }
+        tx.commit().await?;
+        for _ in &rows {
+            self.0.shared.request_added.notify_one();
+        }
+        Ok(rows.len() as u64)
+    }
+}
+
+fn object(id: i64) -> String {
+    format!("request/{id}")
+}
+
+fn action(status: Status) -> &'static str {
+    match status {
+        Status::Queued => "request.queued",
+        Status::Accepted => "request.accepted",
+        Status::Trawling => "request.trawling",
+        Status::Importing => "request.importing",
+        Status::Processed => "request.processed",
+        Status::Completed => "request.completed",
+        Status::Failed => "request.failed",
+    }
+}
+
+fn from_row(row: &AnyRow) -> Result<ImportRequest, StoreError> {
+    Ok(ImportRequest {
+        id: column(row, "id")?,
+        username: column(row, "username")?,
+        project: column(row, "project")?,
+        parameters: json(row, "parameters")?,
+        session_path: column(row, "session_path")?,
+        status: Status::from_text(column(row, "status")?)
+            .ok_or(StoreError::BadValue { column: "status" })?,
+        cleanup: flag(row, "cleanup")?,
+        resolution: column(row, "resolution")?,
+        created: column(row, "created")?,
+        timestamp: column(row, "timestamp")?,
+        started: column(row, "started")?,
+        finished: column(row, "finished")?,
+        rule_set: column(row, "rule_set")?,
+        counts: json(row, "counts")?,
+        bytes: column(row, "bytes")?,
+        attempt: column(row, "attempt")?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::{BTreeMap, HashSet};
+
+    use super::super::{Counts, NewRequest, RequestFilter, Status, Store, testing};
+
+    fn new(username: &str) -> NewRequest {
+        NewRequest {
+            username: username.into(),
+            project: "DEMO".into(),
+            parameters: BTreeMap::from([("PROJECT_ID".into(), "DEMO".into())]),
+            session_path: "/inbox/DEMO/a".into(),
+            cleanup: false,
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+    async fn each_request_is_claimed_once_however_many_ask() {
+        let (_folder, store) = testing::store().await;
+        for _ in 0..30 {
+            store.requests().insert(new("ada")).await.unwrap();
+        }
+        let mut askers = Vec::new();
+        for asker in 0..6 {
+            let store: Store = store.clone();
+            askers.push(tokio::spawn(async move {
+                let mut mine = Vec::new();
+                while let Some(r) = store.requests().claim(&format!("w{asker}")).await.unwrap() {
+                    assert_eq!(r.status, Status::Accepted);
+                    mine.push(r.id);
+                }
+                mine
+            }));
+        }
+        let mut seen = HashSet::new();
+        for asker in askers {
+            for id in asker.await.unwrap() {
+                assert!(seen.insert(id), "request {id} was claimed twice");
+            }
+        }
+        assert_eq!(seen.len(), 30);
+    }
+
+    #[tokio::test]
+    async fn a_request_goes_its_way_and_is_listed_as_active_until_the_end() {
+        let (_folder, store) = testing::store().await;
+        let requests = store.requests();
+        let id = requests.insert(new("ada")).await.unwrap();
+        requests.insert(new("bob")).await.unwrap();
+        let own = |active| RequestFilter {
+            username: Some("ada"),
+            active,
+        };
+        assert_eq!(requests.list(own(true)).await.unwrap().len(), 1);
+        assert_eq!(
+            requests.list(RequestFilter::default()).await.unwrap().len(),
+            2
+        );
+
+        requests.claim("w").await.unwrap().unwrap();
+        requests.pin(id, "abc").await.unwrap();
+        requests.set_status(id, Status::Importing).await.unwrap();
+        let counts = Counts {
+            found: 2,
+            stored: 1,
+            not_dicom: 1,
+            ..Counts::default()
+        };
+        requests
+            .finish(id, Status::Completed, Some(&"é".repeat(400)), &counts, 5)
+            .await
+            .unwrap();
+
+        let request = requests.get(id).await.unwrap().unwrap();
+        assert_eq!((request.counts, request.bytes), (counts, 5));
+        assert_eq!(request.resolution.unwrap().chars().count(), 255);
+        assert_eq!(request.rule_set.as_deref(), Some("abc"));
+        assert!(request.started.is_some() && request.finished.is_some());
+        assert!(requests.list(own(true)).await.unwrap().is_empty());
+        assert_eq!(requests.list(own(false)).await.unwrap().len(), 1);
+    }
+
+    #[tokio::test]
+    async fn what_a_dead_worker_held_is_queued_again_what_a_live_one_holds_is_not() {
+        let (_folder, store) = testing::store().await;
+        let requests = store.requests();
+        let dead = requests.insert(new("ada")).await.unwrap();
+        let live = requests.insert(new("ada")).await.unwrap();
+        requests.claim("dead").await.unwrap();
+        requests.claim("live").await.unwrap();
+        sqlx::query("UPDATE requests SET lease_until = 1 WHERE id = $1")
+            .bind(dead)
+            .execute(&store.pool)
+            .await
+            .unwrap();
+        assert_eq!(requests.requeue_abandoned().await.unwrap(), 1);
+        assert_eq!(
+            requests.get(dead).await.unwrap().unwrap().status,
+            Status::Queued
+        );
+        assert_eq!(
+            requests.get(live).await.unwrap().unwrap().status,
+            Status::Accepted
+        );
+        assert!(!requests.renew(dead, "dead").await.unwrap());
+        assert!(requests.renew(live, "live").await.unwrap());
+        assert_eq!(requests.claim("next").await.unwrap().unwrap().attempt, 2);
+        assert_eq!(requests.release("live").await.unwrap(), 1);
+    }
+
+    #[tokio::test]
+    async fn an_insert_wakes_a_waiting_worker() {
+        let (_folder, store) = testing::store().await;
+        let waiting = tokio::spawn({
+            let store = store.clone();
+            async move { store.request_added().await }
+        });
+        store.requests().insert(new("ada")).await.unwrap();
+        tokio::time::timeout(std::time::Duration::from_secs(5), waiting)
+            .await
+            .unwrap()
+            .unwrap();
+    }
+
+    #[tokio::test]
+    async fn every_change_has_its_audit_row_and_none_a_value() {
+        let (_folder, store) = testing::store().await;
+        let id = store.requests().insert(new("ada")).await.unwrap();
+        store.requests().claim("w").await.unwrap();
+        store
+            .requests()
+            .finish(id, Status::Failed, Some("secret"), &Counts::default(), 0)
+            .await
+            .unwrap();
+        let trail = store.audit_trail(10).await.unwrap();
+        let actions: Vec<_> = trail.iter().map(|entry| entry.action.as_str()).collect();
+        assert_eq!(
+            actions,
+            ["request.failed", "request.accepted", "request.insert"]
+        );
+        assert!(
+            trail
+                .iter()
+                .all(|entry| entry.object == format!("request/{id}"))
+        );
+    }
+}

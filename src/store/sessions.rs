@@ -1,0 +1,550 @@
+//! Sessions in the prearchive, in quarantine and in the archive, with their scans and files.
+//!
+//! One table for the three: a session changes its state and keeps its row. What is stored changes by a
+//! commit (`commits.rs`); here are the reading, the states and the removal. Rows describe folders; the
+//! folders are made elsewhere, but where a session's folder stands is said here (`Session::home`), so
+//! that those who write and those who read can't disagree.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+use sqlx::any::AnyRow;
+
+use super::{Store, StoreError, audit, column, flag, labels, now_ms, text_enum};
+
+text_enum! {
+    /// XNAT's `PrearcStatus` as far as it is used here, and what lies beyond the prearchive.
+    SessionState {
+        /// Its first commit is running: no one sees it.
+        Committing = "COMMITTING",
+        Receiving = "RECEIVING",
+        Building = "BUILDING",
+        Ready = "READY",
+        Conflict = "CONFLICT",
+        Error = "ERROR",
+        Quarantined = "QUARANTINED",
+        Archiving = "ARCHIVING",
+        Deleting = "DELETING",
+        Archived = "ARCHIVED",
+    }
+}
+
+text_enum! {
+    /// The part of the data folder that a session lies in.
+    Area { Prearchive = "prearchive", Quarantine = "quarantine", Archive = "archive" }
+}
+
+impl SessionState {
+    pub fn area(self) -> Area {
+        match self {
+            SessionState::Archived => Area::Archive,
+            SessionState::Quarantined => Area::Quarantine,
+            _ => Area::Prearchive,
+        }
+    }
+}
+
+#[derive(Debug, Clone)]
+pub struct Session {
+    pub id: i64,
+    pub project: String,
+    pub state: SessionState,
+    /// `yyyyMMdd_HHmmssSSS`; names a folder of the prearchive and stays when archived.
+    pub timestamp: String,
+    /// The session's own folder in the prearchive.
+    pub folder: String,
+    pub subject: String,
+    pub label: String,
+    /// As stored, so after anonymization.
+    pub study_uid: String,
+    /// Keyed hash of the original Study Instance UID: tells studies apart without holding it.
+    pub study_key: String,
+    pub scan_date: Option<String>,
+    pub scan_time: Option<String>,
+    pub modality: String,
+    pub xsi_type: String,
+    /// The request that made it.
+    pub request: Option<i64>,
+    pub created: i64,
+    pub uploaded: i64,
+    pub lastmod: i64,
+    pub subject_id: Option<String>,
+    /// `SLUICE_E00001`, given when it is archived.
+    pub experiment_id: Option<String>,
+    pub archived: Option<i64>,
+    pub archived_by: Option<String>,
+    pub rule_set: Option<String>,
+    /// Why it is where it is, as the route or a conflict put it.
+    pub reason: Option<String>,
+    pub auto_archive: bool,
+}
+
+/// What is said of a session when it is committed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NewSession {
+    pub project: String,
+    pub timestamp: String,
+    pub folder: String,
+    pub subject: String,
+    pub label: String,
+    pub study_uid: String,
+    pub study_key: String,
+    pub scan_date: Option<String>,
+    pub scan_time: Option<String>,
+    pub modality: String,
+    pub xsi_type: String,
+    pub rule_set: Option<String>,
+    pub reason: Option<String>,
+    pub auto_archive: bool,
+}
+
+impl Session {
+    pub fn area(&self) -> Area {
+        self.state.area()
+    }
+
+    /// Where the session's folder stands, below the data folder.
+    pub fn home(&self) -> PathBuf {
+        home(
+            self.area(),
+            &self.project,
+            &self.timestamp,
+            &self.folder,
+            &self.label,
+        )
+    }
+
+    /// Where one of its files stands, below the data folder.
+    pub fn path_of(&self, file: &StoredFile) -> PathBuf {
+        self.home()
+            .join("SCANS")
+            .join(&file.scan_id)
+            .join(&file.resource)
+            .join(&file.name)
+    }
+
+    /// The address without `/data`, as XNAT's tables give it.
+    pub fn uri(&self) -> String {
+        match self.area() {
+            Area::Archive => format!(
+                "/archive/projects/{}/subjects/{}/experiments/{}",
+                self.project, self.subject, self.label
+            ),
+            // What is quarantined is listed with the prearchive, where it would have gone.
+            Area::Prearchive | Area::Quarantine => format!(
+                "/prearchive/projects/{}/{}/{}",
+                self.project, self.timestamp, self.folder
+            ),
+        }
+    }
+
+    /// What a commit says to keep the session as it is.
+    pub fn to_new(&self) -> NewSession {
+        NewSession {
+            project: self.project.clone(),
+            timestamp: self.timestamp.clone(),
+            folder: self.folder.clone(),
+            subject: self.subject.clone(),
+            label: self.label.clone(),
+            study_uid: self.study_uid.clone(),
+            study_key: self.study_key.clone(),
+            scan_date: self.scan_date.clone(),
+            scan_time: self.scan_time.clone(),
+            modality: self.modality.clone(),
+            xsi_type: self.xsi_type.clone(),
+            rule_set: self.rule_set.clone(),
+            reason: self.reason.clone(),
+            auto_archive: self.auto_archive,
+        }
+    }
+}
+
+impl NewSession {
+    /// Where the session's folder would stand in `area`, below the data folder.
+    pub fn home(&self, area: Area) -> PathBuf {
+        home(
+            area,
+            &self.project,
+            &self.timestamp,
+            &self.folder,
+            &self.label,
+        )
+    }
+}
+
+/// XNAT's layout.
+fn home(area: Area, project: &str, timestamp: &str, folder: &str, label: &str) -> PathBuf {
+    let below = PathBuf::from(area.as_str()).join(project);
+    match area {
+        Area::Archive => below.join("arc001").join(label),
+        Area::Prearchive | Area::Quarantine => below.join(timestamp).join(folder),
+    }
+}
+
+/// A series of a session.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Scan {
+    pub scan_id: String,
+    pub modality: String,
+    pub xsi_type: String,
+    pub series_uid: String,
+    pub description: String,
+}
+
+/// A scan with what is stored of it.
+#[derive(Debug, Clone)]
+pub struct ScanSummary {
+    pub id: i64,
+    pub scan: Scan,
+    pub files: i64,
+    pub bytes: i64,
+}
+
+/// A folder of files in a scan: `DICOM` or `secondary`.
+#[derive(Debug, Clone)]
+pub struct ResourceSummary {
+    pub id: i64,
+    pub scan_id: String,
+    pub label: String,
+    pub files: i64,
+    pub bytes: i64,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredFile {
+    pub scan_id: String,
+    /// `DICOM` or `secondary`.
+    pub resource: String,
+    pub name: String,
+    pub sop_class: String,
+    pub sop_uid: String,
+    pub instance_number: Option<String>,
+    pub size: i64,
+    /// Of the stored bytes, where one was made.
+    pub digest: Option<String>,
+}
+
+/// Which sessions to list.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct SessionFilter<'a> {
+    pub project: Option<&'a str>,
+    pub subject: Option<&'a str>,
+    pub area: Option<Area>,
+}
+
+pub struct Sessions<'a>(pub(super) &'a Store);
+
+impl Sessions<'_> {
+    /// A visible session by its row.
+    pub async fn get(&self, id: i64) -> Result<Option<Session>, StoreError> {
+        sqlx::query("SELECT * FROM sessions WHERE id = $1 AND state <> 'COMMITTING'")
+            .bind(id)
+            .fetch_optional(&self.0.pool)
+            .await?
+            .as_ref()
+            .map(from_row)
+            .transpose()
+    }
+
+    /// Visible sessions, the oldest first.
+    pub async fn list(&self, filter: SessionFilter<'_>) -> Result<Vec<Session>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT * FROM sessions WHERE state <> 'COMMITTING'
+               AND ($1 IS NULL OR project = $1) AND ($2 IS NULL OR subject = $2) ORDER BY id",
+        )
+        .bind(filter.project)
+        .bind(filter.subject)
+        .fetch_all(&self.0.pool)
+        .await?;
+        let mut sessions = rows.iter().map(from_row).collect::<Result<Vec<_>, _>>()?;
+        if let Some(area) = filter.area {
+            sessions.retain(|session| session.area() == area);
+        }
+        Ok(sessions)
+    }
+
+    /// A session of the prearchive or in quarantine by its address.
+    pub async fn find_in_prearchive(
+        &self,
+        project: &str,
+        timestamp: &str,
+        folder: &str,
+    ) -> Result<Option<Session>, StoreError> {
+        sqlx::query(
+            "SELECT * FROM sessions WHERE project = $1 AND timestamp = $2 AND folder = $3
+               AND state NOT IN ('COMMITTING', 'ARCHIVED')",
+        )
+        .bind(project)
+        .bind(timestamp)
+        .bind(folder)
+        .fetch_optional(&self.0.pool)
+        .await?
+        .as_ref()
+        .map(from_row)
+        .transpose()
+    }
+
+    /// An archived session by its id on the site or, where the project is known, by its label.
+    pub async fn find_experiment(
+        &self,
+        project: Option<&str>,
+        label_or_id: &str,
+    ) -> Result<Option<Session>, StoreError> {
+        sqlx::query(
+            "SELECT * FROM sessions WHERE state = 'ARCHIVED'
+               AND (($1 IS NULL AND experiment = $3) OR (project = $1 AND (label = $2 OR experiment = $3)))
+             ORDER BY label = $2 DESC LIMIT 1",
+        )
+        .bind(project)
+        .bind(label_or_id)
+        .bind(experiment_number(label_or_id))
+        .fetch_optional(&self.0.pool)
+        .await?
+        .as_ref()
+        .map(from_row)
+        .transpose()
+    }
+
+    /// The visible sessions of one study in a project, in any area, the oldest first.
+    pub async fn of_study(
+        &self,
+        project: &str,
+        study_key: &str,
+    ) -> Result<Vec<Session>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT * FROM sessions WHERE project = $1 AND study_key = $2 AND state <> 'COMMITTING' ORDER BY id",
+        )
+        .bind(project)
+        .bind(study_key)
+        .fetch_all(&self.0.pool)
+        .await?;
+        rows.iter().map(from_row).collect()
+    }
+
+    /// Moves a session from one of the states `from` to `to`; false when it is in none of them, so
+    /// that of two callers one wins.
+    pub async fn set_state(
+        &self,
+        id: i64,
+        from: &[SessionState],
+        to: SessionState,
+        reason: Option<&str>,
+        by: &str,
+    ) -> Result<bool, StoreError> {
+        let mut tx = self.0.begin().await?;
+        let row = sqlx::query("SELECT state FROM sessions WHERE id = $1")
+            .bind(id)
+            .fetch_optional(tx.on())
+            .await?;
+        let Some(row) = row else { return Ok(false) };
+        if !from.contains(&state_from(&row)?) {
+            return Ok(false);
+        }
+        sqlx::query(
+            "UPDATE sessions SET state = $2, reason = COALESCE($3, reason), lastmod = $4 WHERE id = $1",
+        )
+        .bind(id)
+        .bind(to.as_str())
+        .bind(reason)
+        .bind(now_ms())
+        .execute(tx.on())
+        .await?;
+        audit::record(&mut tx, by, action(to), object(id)).await?;
+        tx.commit().await?;
+        Ok(true)
+    }
+
+    /// Forgets a session, its files and, when no other session of its study bears it, its label.
+    /// The folder must be gone before.
+    pub async fn remove(&self, id: i64, by: &str) -> Result<(), StoreError> {
+        let mut tx = self.0.begin().await?;
+        remove(&mut tx, id).await?;
+        audit::record(&mut tx, by, "session.removed", object(id)).await?;
+        tx.commit().await
+    }
+
+    /// The scans of which something is stored, in the order of their numbers.
+    pub async fn scans(&self, session: i64) -> Result<Vec<ScanSummary>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT s.*, f.files, f.bytes FROM scans s JOIN (
+                 SELECT scan_row, COUNT(*) AS files, SUM(size) AS bytes FROM stored_files
+                 WHERE session = $1 GROUP BY scan_row
+             ) f ON f.scan_row = s.id WHERE s.session = $1 ORDER BY s.id",
+        )
+        .bind(session)
+        .fetch_all(&self.0.pool)
+        .await?;
+        let mut scans = rows
+            .iter()
+            .map(|row| {
+                Ok(ScanSummary {
+                    id: column(row, "id")?,
+                    scan: Scan {
+                        scan_id: column(row, "scan_id")?,
+                        modality: column(row, "modality")?,
+                        xsi_type: column(row, "xsi_type")?,
+                        series_uid: column(row, "series_uid")?,
+                        description: column(row, "description")?,
+                    },
+                    files: column(row, "files")?,
+                    bytes: column(row, "bytes")?,
+                })
+            })
+            .collect::<Result<Vec<_>, StoreError>>()?;
+        scans.sort_by_cached_key(|summary| scan_order(&summary.scan.scan_id));
+        Ok(scans)
+    }
+
+    /// The folders of files in a session, or in one of its scans.
+    pub async fn resources(
+        &self,
+        session: i64,
+        scan_id: Option<&str>,
+    ) -> Result<Vec<ResourceSummary>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT resource_id, scan_id, resource, COUNT(*) AS files, SUM(size) AS bytes FROM stored_files
+             WHERE session = $1 AND ($2 IS NULL OR scan_id = $2)
+             GROUP BY resource_id, scan_id, resource ORDER BY resource_id",
+        )
+        .bind(session)
+        .bind(scan_id)
+        .fetch_all(&self.0.pool)
+        .await?;
+        rows.iter()
+            .map(|row| {
+                Ok(ResourceSummary {
+                    id: column(row, "resource_id")?,
+                    scan_id: column(row, "scan_id")?,
+                    label: column(row, "resource")?,
+                    files: column(row, "files")?,
+                    bytes: column(row, "bytes")?,
+                })
+            })
+            .collect()
+    }
+
+    /// The files of a session, or of one of its scans, in the order they were stored.
+    pub async fn files(
+        &self,
+        session: i64,
+        scan_id: Option<&str>,
+    ) -> Result<Vec<StoredFile>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT * FROM stored_files WHERE session = $1 AND ($2 IS NULL OR scan_id = $2) ORDER BY id",
+        )
+        .bind(session)
+        .bind(scan_id)
+        .fetch_all(&self.0.pool)
+        .await?;
+        rows.iter().map(file_from_row).collect()
+    }
+
+    /// One file by its name.
+    pub async fn file(
+        &self,
+        session: i64,
+        scan_id: &str,
+        resource: &str,
+        name: &str,
+    ) -> Result<Option<StoredFile>, StoreError> {
+        sqlx::query(
+            "SELECT * FROM stored_files WHERE session = $1 AND scan_id = $2 AND resource = $3 AND name = $4",
+        )
+        .bind(session)
+        .bind(scan_id)
+        .bind(resource)
+        .bind(name)
+        .fetch_optional(&self.0.pool)
+        .await?
+        .as_ref()
+        .map(file_from_row)
+        .transpose()
+    }
+}
+
+/// Scan 2 before scan 10, numbers before names.
+fn scan_order(scan_id: &str) -> (u64, String) {
+    (scan_id.parse().unwrap_or(u64::MAX), scan_id.to_string())
+}
+
+fn experiment_number(id: &str) -> Option<i64> {
+    id.strip_prefix("SLUICE_E")?.parse().ok()
+}
+
+pub(super) fn object(id: i64) -> String {
+    format!("session/{id}")
+}
+
+pub(super) fn action(state: SessionState) -> &'static str {
+    match state {
+        SessionState::Committing => "session.committing",
+        SessionState::Receiving => "session.receiving",
+        SessionState::Building => "session.building",
+        SessionState::Ready => "session.ready",
+        SessionState::Conflict => "session.conflict",
+        SessionState::Error => "session.error",
+        SessionState::Quarantined => "session.quarantined",
+        SessionState::Archiving => "session.archiving",
+        SessionState::Deleting => "session.deleting",
+        SessionState::Archived => "session.archived",
+    }
+}
+
+pub(super) async fn remove(tx: &mut super::WriteTransaction, id: i64) -> Result<(), StoreError> {
+    let row = sqlx::query("DELETE FROM sessions WHERE id = $1 RETURNING project, label")
+        .bind(id)
+        .fetch_optional(tx.on())
+        .await?;
+    match row {
+        Some(row) => {
+            labels::release_unused(tx, column(&row, "project")?, column(&row, "label")?).await
+        }
+        None => Ok(()),
+    }
+}
+
+fn state_from(row: &AnyRow) -> Result<SessionState, StoreError> {
+    SessionState::from_text(column(row, "state")?).ok_or(StoreError::BadValue { column: "state" })
+}
+
+pub(super) fn file_from_row(row: &AnyRow) -> Result<StoredFile, StoreError> {
+    Ok(StoredFile {
+        scan_id: column(row, "scan_id")?,
+        resource: column(row, "resource")?,
+        name: column(row, "name")?,
+        sop_class: column(row, "sop_class")?,
+        sop_uid: column(row, "sop_uid")?,
+        instance_number: column(row, "instance_number")?,
+        size: column(row, "size")?,
+        digest: column(row, "digest")?,
+    })
+}
+
+pub(super) fn from_row(row: &AnyRow) -> Result<Session, StoreError> {
+    Ok(Session {
+        id: column(row, "id")?,
+        project: column(row, "project")?,
+        state: state_from(row)?,
+        timestamp: column(row, "timestamp")?,
+        folder: column(row, "folder")?,
+        subject: column(row, "subject")?,
+        label: column(row, "label")?,
+        study_uid: column(row, "study_uid")?,
+        study_key: column(row, "study_key")?,
+        scan_date: column(row, "scan_date")?,
+        scan_time: column(row, "scan_time")?,
+        modality: column(row, "modality")?,
+        xsi_type: column(row, "xsi_type")?,
+        request: column(row, "request")?,
+        created: column(row, "created")?,
+        uploaded: column(row, "uploaded")?,
+        lastmod: column(row, "lastmod")?,
+        subject_id: column::<Option<i64>>(row, "subject_id")?.map(super::subjects::accession),
+        experiment_id: column::<Option<i64>>(row, "experiment")?.map(|n| format!("SLUICE_E{n:05}")),
+        archived: column(row, "archived")?,
+        archived_by: column(row, "archived_by")?,
+        rule_set: column(row, "rule_set")?,
+        reason: column(row, "reason")?,
+        auto_archive: flag(row, "auto_archive")?,
+    })
+}
