@@ -5,6 +5,10 @@
 //! whole and durable, to the prearchive or the archive. Each module imports only what stands below it:
 //! `server` and `worker` over `import`, over `archive`, `rules`, `inbox`, `store` and `dicom`.
 
+pub mod archive;
 pub mod dicom;
+pub mod import;
+pub mod inbox;
 pub mod rules;
 pub mod store;
+pub mod worker;

@@ -11,7 +11,10 @@ pub struct Shipped {
 
 impl Shipped {
     pub fn file(&self, name: &str) -> Option<&'static [u8]> {
-        self.files.iter().find(|(file, _)| *file == name).map(|(_, bytes)| *bytes)
+        self.files
+            .iter()
+            .find(|(file, _)| *file == name)
+            .map(|(_, bytes)| *bytes)
     }
 }
 
