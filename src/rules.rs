@@ -32,4 +32,4 @@ pub use manifest::{EngineKind, Kind, Limits, Manifest};
 pub use module::{Module, ModuleSource, Origin};
 pub use policy::{FileNames, LeakCheck, Policy};
 pub use registry::{ModuleStatus, ProjectStatus, Registry};
-pub use rule_set::{Anonymized, Run, RuleSet, Scope, StepInfo};
+pub use rule_set::{Anonymized, RuleSet, Run, Scope, StepInfo};

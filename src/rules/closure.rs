@@ -44,16 +44,29 @@ impl Closure {
     pub fn read(folder: &Folder, project: &str) -> Result<Self, RuleSetError> {
         let mut hash = ContentHash::new("sluice rule set 1");
         let site = read_policy(folder, "site/policy.json", &mut hash)?;
-        let own = read_policy(folder, &format!("projects/{project}/policy.json"), &mut hash)?;
-        let mut modules = Modules { folder, named: BTreeMap::new() };
+        let own = read_policy(
+            folder,
+            &format!("projects/{project}/policy.json"),
+            &mut hash,
+        )?;
+        let mut modules = Modules {
+            folder,
+            named: BTreeMap::new(),
+        };
 
         let label = modules.first_of(
-            [(Scope::Project, &own, &own.label), (Scope::Site, &site, &site.label)],
+            [
+                (Scope::Project, &own, &own.label),
+                (Scope::Site, &site, &site.label),
+            ],
             "/label",
             (Kind::Label, "xnat-labels", json!({})),
         )?;
         let route = modules.first_of(
-            [(Scope::Project, &own, &own.route), (Scope::Site, &site, &site.route)],
+            [
+                (Scope::Project, &own, &own.route),
+                (Scope::Site, &site, &site.route),
+            ],
             "/route",
             (Kind::Route, "xnat-routing", json!({ "prearchive_code": 0 })),
         )?;
@@ -62,7 +75,12 @@ impl Closure {
             Some(steps) => modules.chain(Scope::Site, &site, steps, &mut chain)?,
             None => chain.push(modules.built_in(Kind::Anonymize, "xnat-default", json!({}))?),
         }
-        modules.chain(Scope::Project, &own, own.anonymize.as_deref().unwrap_or_default(), &mut chain)?;
+        modules.chain(
+            Scope::Project,
+            &own,
+            own.anonymize.as_deref().unwrap_or_default(),
+            &mut chain,
+        )?;
 
         for (name, source) in &modules.named {
             hash.part(name.as_bytes());
@@ -70,7 +88,10 @@ impl Closure {
         }
         let (leak_check, notes) = stricter_leak_check(&site, &own);
         let file_names = own.file_names.or(site.file_names).unwrap_or_default();
-        let filters = [(Scope::Site, site.series_filter), (Scope::Project, own.series_filter)];
+        let filters = [
+            (Scope::Site, site.series_filter),
+            (Scope::Project, own.series_filter),
+        ];
         Ok(Self {
             hash: hash.finish(),
             label,
@@ -89,13 +110,20 @@ impl Closure {
 }
 
 /// One that doesn't exist leaves everything out.
-fn read_policy(folder: &Folder, path: &str, hash: &mut ContentHash) -> Result<Policy, RuleSetError> {
+fn read_policy(
+    folder: &Folder,
+    path: &str,
+    hash: &mut ContentHash,
+) -> Result<Policy, RuleSetError> {
     let text = folder.read(path, POLICY_BYTES)?;
     hash.part(text.as_deref().unwrap_or_default());
     let file = folder.shown(path);
     match text {
         Some(text) => Ok(Policy::parse(&file, &text)?),
-        None => Ok(Policy { file, ..Policy::default() }),
+        None => Ok(Policy {
+            file,
+            ..Policy::default()
+        }),
     }
 }
 
@@ -149,12 +177,20 @@ impl Modules<'_> {
         Ok(())
     }
 
-    fn built_in(&mut self, kind: Kind, name: &str, settings: Value) -> Result<Planned, RuleSetError> {
+    fn built_in(
+        &mut self,
+        kind: Kind,
+        name: &str,
+        settings: Value,
+    ) -> Result<Planned, RuleSetError> {
         let step = StepPolicy {
             module: name.to_owned(),
             settings: settings.as_object().cloned().unwrap_or_default(),
         };
-        let defaults = Policy { file: "built-in policy".to_owned(), ..Policy::default() };
+        let defaults = Policy {
+            file: "built-in policy".to_owned(),
+            ..Policy::default()
+        };
         let pointer = format!("/{}", kind.function());
         self.named(Scope::BuiltIn, &defaults, pointer, &step, kind)
     }

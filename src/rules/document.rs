@@ -63,7 +63,8 @@ pub struct Schema {
 impl Schema {
     /// A schema that is part of Sluice.
     pub(super) fn embedded(text: &'static str) -> Self {
-        Self::compile("schemas", text.as_bytes()).expect("an embedded schema compiles, see the test")
+        Self::compile("schemas", text.as_bytes())
+            .expect("an embedded schema compiles, see the test")
     }
 
     /// A schema that comes with a module. Its references may only point into itself.
@@ -73,7 +74,9 @@ impl Schema {
         let validator = jsonschema::options()
             .offline()
             .with_pattern_options(
-                PatternOptions::regex().size_limit(REGEX_BYTES).dfa_size_limit(REGEX_BYTES),
+                PatternOptions::regex()
+                    .size_limit(REGEX_BYTES)
+                    .dfa_size_limit(REGEX_BYTES),
             )
             .build(&source)
             .map_err(|error| {
@@ -89,7 +92,11 @@ impl Schema {
             None => Ok(()),
             Some(error) => {
                 let (pointer, message) = self.explain(&error);
-                Err(DocumentError::content(file, &format!("{base}{pointer}"), message))
+                Err(DocumentError::content(
+                    file,
+                    &format!("{base}{pointer}"),
+                    message,
+                ))
             }
         }
     }
@@ -104,7 +111,9 @@ impl Schema {
             ValidationErrorKind::Constant { expected_value } => {
                 format!("expected {}, found {found}", shown(expected_value))
             }
-            ValidationErrorKind::Type { kind } => format!("expected {}, found {found}", types(kind)),
+            ValidationErrorKind::Type { kind } => {
+                format!("expected {}, found {found}", types(kind))
+            }
             ValidationErrorKind::Required { property } => {
                 format!("{} is missing", shown(property))
             }
@@ -133,7 +142,10 @@ impl Schema {
 
     /// What the writer may have meant by an unknown key, from the keys that the schema knows there.
     fn hint(&self, error: &ValidationError<'_>, key: &str) -> String {
-        let place = error.schema_path().as_str().trim_end_matches("/additionalProperties");
+        let place = error
+            .schema_path()
+            .as_str()
+            .trim_end_matches("/additionalProperties");
         let known = self
             .source
             .pointer(place)
@@ -149,15 +161,15 @@ impl Schema {
 /// ` (did you mean "x"?)`, or the list of what is known where nothing is near.
 pub fn did_you_mean<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> String {
     let known: Vec<&str> = known.collect();
-    let near = known
-        .iter()
-        .map(|candidate| (distance(&name.to_lowercase(), &candidate.to_lowercase()), candidate))
-        .min();
-    match near {
-        // A third of the name may be wrong, and a typo in a short name is still found.
-        Some((steps, candidate)) if steps <= (name.len() / 3).max(1) => {
-            format!(" (did you mean {candidate:?}?)")
-        }
+    let wrong = name.to_lowercase();
+    // A third of the name may be wrong, and a typo in a short name is still found.
+    let tolerance = (name.len() / 3).max(1);
+    let steps = |candidate: &str| match candidate.starts_with(&wrong) && wrong.len() > 2 {
+        true => 0,
+        false => distance(&wrong, &candidate.to_lowercase()),
+    };
+    match known.iter().min_by_key(|candidate| steps(candidate)) {
+        Some(near) if steps(near) <= tolerance => format!(" (did you mean {near:?}?)"),
         Some(_) => format!(" (known: {})", known.join(", ")),
         None => String::new(),
     }
@@ -230,7 +242,12 @@ fn cut(text: &str) -> String {
 
 /// `0, 4 or 5`
 fn list_of(options: &Value) -> String {
-    let all: Vec<String> = options.as_array().into_iter().flatten().map(shown).collect();
+    let all: Vec<String> = options
+        .as_array()
+        .into_iter()
+        .flatten()
+        .map(shown)
+        .collect();
     match all.split_last() {
         Some((last, rest)) if !rest.is_empty() => format!("{} or {last}", rest.join(", ")),
         _ => all.concat(),
@@ -249,7 +266,11 @@ fn types(kind: &TypeKind) -> String {
 
 /// serde_json ends its messages with the position, which [`DocumentError::Syntax`] says itself.
 fn without_position(message: &str) -> String {
-    message.split(" at line ").next().unwrap_or(message).to_owned()
+    message
+        .split(" at line ")
+        .next()
+        .unwrap_or(message)
+        .to_owned()
 }
 
 #[cfg(test)]
@@ -263,13 +284,19 @@ mod tests {
 
     fn message(schema_source: Value, value: Value) -> String {
         let schema = schema(schema_source).unwrap();
-        schema.check("f.json", "/settings", &value).unwrap_err().to_string()
+        schema
+            .check("f.json", "/settings", &value)
+            .unwrap_err()
+            .to_string()
     }
 
     #[test]
     fn a_syntax_error_has_line_and_column() {
         let error = parse("policy.json", b"{\n  \"label\": }").unwrap_err();
-        assert_eq!(error.to_string(), "policy.json: line 2, column 12: expected value");
+        assert_eq!(
+            error.to_string(),
+            "policy.json: line 2, column 12: expected value"
+        );
     }
 
     #[test]
@@ -310,7 +337,8 @@ mod tests {
 
     #[test]
     fn a_wrong_type_says_both() {
-        let source = json!({ "properties": { "n": { "type": "integer" }, "s": { "maxLength": 3 } } });
+        let source =
+            json!({ "properties": { "n": { "type": "integer" }, "s": { "maxLength": 3 } } });
         assert_eq!(
             message(source.clone(), json!({ "n": "x" })),
             "f.json: /settings/n: expected integer, found \"x\""
@@ -323,7 +351,11 @@ mod tests {
 
     #[test]
     fn nothing_is_fetched_for_a_schema() {
-        for target in ["https://example.org/s.json", "file:///etc/passwd", "other.json"] {
+        for target in [
+            "https://example.org/s.json",
+            "file:///etc/passwd",
+            "other.json",
+        ] {
             let error = schema(json!({ "items": [{ "$ref": target }] })).unwrap_err();
             let expected = format!(
                 "s.json: /items/0/$ref: {target:?} points out of this file: only #… is allowed"
@@ -335,6 +367,9 @@ mod tests {
     #[test]
     fn a_regular_expression_may_not_explode() {
         let error = schema(json!({ "pattern": "((x{200}){200}){200}" })).unwrap_err();
-        assert!(error.to_string().contains("no valid JSON Schema"), "{error}");
+        assert!(
+            error.to_string().contains("no valid JSON Schema"),
+            "{error}"
+        );
     }
 }

@@ -51,13 +51,27 @@ impl Filter {
             Some("whitelist") => Mode::Whitelist,
             _ => Mode::Blacklist,
         };
-        let mut filter = Self { mode, lines: Vec::new() };
+        let mut filter = Self {
+            mode,
+            lines: Vec::new(),
+        };
         let off = value["enabled"] == false || value["enabled"] == "false";
-        let lines = value["list"].as_array().into_iter().flatten().filter_map(Value::as_str);
+        let lines = value["list"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(Value::as_str);
         filter.read(lines).map_err(|(index, message)| {
             DocumentError::content(file, &format!("{pointer}/list/{index}"), message)
         })?;
-        Ok(if off { Self { mode: Mode::Blacklist, lines: Vec::new() } } else { filter })
+        Ok(if off {
+            Self {
+                mode: Mode::Blacklist,
+                lines: Vec::new(),
+            }
+        } else {
+            filter
+        })
     }
 
     fn read<'a>(&mut self, lines: impl Iterator<Item = &'a str>) -> Result<(), (usize, String)> {
@@ -68,13 +82,21 @@ impl Filter {
             if text.is_empty() || line.starts_with('#') {
                 continue;
             }
-            if let Some(inner) = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+            if let Some(inner) = text
+                .strip_prefix('[')
+                .and_then(|rest| rest.strip_suffix(']'))
+            {
                 current = parse_tag(inner).map_err(|message| (index, message))?;
                 continue;
             }
             let test = parse_test(text).map_err(|message| (index, message))?;
             let (path, name) = current.clone();
-            self.lines.push(Line { number: index + 1, path, name, test });
+            self.lines.push(Line {
+                number: index + 1,
+                path,
+                name,
+                test,
+            });
         }
         Ok(())
     }
@@ -89,9 +111,10 @@ impl Filter {
     pub fn refuses(&self, mut get: impl FnMut(&str) -> Option<String>) -> Option<String> {
         let hit = self.lines.iter().find(|line| line.holds(get(&line.path)));
         match (self.mode, hit) {
-            (Mode::Blacklist, Some(line)) => {
-                Some(format!("line {} of the blacklist holds for {}", line.number, line.name))
-            }
+            (Mode::Blacklist, Some(line)) => Some(format!(
+                "line {} of the blacklist holds for {}",
+                line.number, line.name
+            )),
             (Mode::Whitelist, None) => Some("no line of the whitelist holds".to_owned()),
             _ => None,
         }
@@ -142,13 +165,17 @@ fn parse_tag(text: &str) -> Result<(String, String), String> {
     }
     match StandardDataDictionary.by_name(text) {
         Some(entry) => Ok(tag(entry.tag())),
-        None => Err(format!("[{text}] is neither a DICOM keyword nor (gggg,eeee)")),
+        None => Err(format!(
+            "[{text}] is neither a DICOM keyword nor (gggg,eeee)"
+        )),
     }
 }
 
 fn tag(tag: dicom_core::Tag) -> (String, String) {
     let path = format!("({:04X},{:04X})", tag.group(), tag.element());
-    let name = StandardDataDictionary.by_tag(tag).map(|entry| entry.alias().to_owned());
+    let name = StandardDataDictionary
+        .by_tag(tag)
+        .map(|entry| entry.alias().to_owned());
     (path.clone(), name.unwrap_or(path))
 }
 
@@ -165,7 +192,10 @@ mod tests {
     /// Whether a file with these elements gets in.
     fn accepts(filter: &Filter, elements: &[(&str, &str)]) -> bool {
         let get = |path: &str| {
-            elements.iter().find(|(tag, _)| *tag == path).map(|(_, value)| (*value).to_owned())
+            elements
+                .iter()
+                .find(|(tag, _)| *tag == path)
+                .map(|(_, value)| (*value).to_owned())
         };
         filter.refuses(get).is_none()
     }
@@ -185,10 +215,19 @@ mod tests {
     #[test]
     fn a_whitelist_lets_in_what_matches_any_line() {
         let whitelist = filter("whitelist", &["mprage", "[Modality]", "^CT$"]).unwrap();
-        assert!(accepts(&whitelist, &[(DESCRIPTION, "T1 MPRAGE"), (MODALITY, "MR")]));
+        assert!(accepts(
+            &whitelist,
+            &[(DESCRIPTION, "T1 MPRAGE"), (MODALITY, "MR")]
+        ));
         assert!(accepts(&whitelist, &[(MODALITY, "CT")]));
-        assert!(!accepts(&whitelist, &[(DESCRIPTION, "CT"), (MODALITY, "MR")]));
-        assert!(!accepts(&filter("whitelist", &[]).unwrap(), &[(DESCRIPTION, "x")]));
+        assert!(!accepts(
+            &whitelist,
+            &[(DESCRIPTION, "CT"), (MODALITY, "MR")]
+        ));
+        assert!(!accepts(
+            &filter("whitelist", &[]).unwrap(),
+            &[(DESCRIPTION, "x")]
+        ));
     }
 
     #[test]
@@ -205,7 +244,10 @@ mod tests {
     fn comments_and_blank_lines_are_skipped_and_still_counted() {
         let filter = filter("blacklist", &["# no scouts", "", "  scout  "]).unwrap();
         let reason = filter.refuses(|_| Some("Scout".to_owned()));
-        assert_eq!(reason.unwrap(), "line 3 of the blacklist holds for SeriesDescription");
+        assert_eq!(
+            reason.unwrap(),
+            "line 3 of the blacklist holds for SeriesDescription"
+        );
         assert_eq!(filter.lines.len(), 1);
     }
 

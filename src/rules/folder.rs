@@ -21,7 +21,10 @@ impl Folder {
             Err(error) if error.kind() == ErrorKind::NotFound => None,
             Err(error) => return Err(unreadable(name, &error)),
         };
-        Ok(Self { name: name.to_owned(), dir })
+        Ok(Self {
+            name: name.to_owned(),
+            dir,
+        })
     }
 
     /// What a file in it is called in messages.
@@ -30,7 +33,9 @@ impl Folder {
     }
 
     pub fn holds(&self, path: &str) -> bool {
-        self.dir.as_ref().is_some_and(|dir| dir.symlink_metadata(path).is_ok())
+        self.dir
+            .as_ref()
+            .is_some_and(|dir| dir.symlink_metadata(path).is_ok())
     }
 
     /// None where the file doesn't exist. `limit` is in bytes.
@@ -43,7 +48,10 @@ impl Folder {
         match dir.metadata(path) {
             Ok(metadata) if metadata.is_file() => {}
             Ok(_) => {
-                return Err(RuleSetError::Unreadable { file, message: "is no regular file".into() });
+                return Err(RuleSetError::Unreadable {
+                    file,
+                    message: "is no regular file".into(),
+                });
             }
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(unreadable(&file, &error)),
@@ -80,7 +88,10 @@ impl Folder {
 }
 
 fn unreadable(file: &str, error: &std::io::Error) -> RuleSetError {
-    RuleSetError::Unreadable { file: file.to_owned(), message: error.to_string() }
+    RuleSetError::Unreadable {
+        file: file.to_owned(),
+        message: error.to_string(),
+    }
 }
 
 #[cfg(test)]

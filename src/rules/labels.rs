@@ -26,16 +26,23 @@ fn check_one(name: &str, label: &str) -> Result<(), String> {
     }
     let length = label.chars().count();
     if length > MAX_CHARACTERS {
-        return Err(format!("the {name} label has {length} characters, {MAX_CHARACTERS} are allowed"));
+        return Err(format!(
+            "the {name} label has {length} characters, {MAX_CHARACTERS} are allowed"
+        ));
     }
-    if let Some(bad) = label.chars().find(|c| !(c.is_ascii_alphanumeric() || "_-.".contains(*c))) {
+    if let Some(bad) = label
+        .chars()
+        .find(|c| !(c.is_ascii_alphanumeric() || "_-.".contains(*c)))
+    {
         return Err(format!(
             "the {name} label {label:?} holds {bad:?}: it becomes a folder's name, so only A-Z, a-z, \
              0-9, _, - and . are allowed"
         ));
     }
     if label.starts_with('.') || label.contains("..") {
-        return Err(format!("the {name} label {label:?} starts with a dot or holds two in a row"));
+        return Err(format!(
+            "the {name} label {label:?} starts with a dot or holds two in a row"
+        ));
     }
     Ok(())
 }
@@ -45,7 +52,11 @@ mod tests {
     use super::*;
 
     fn with_subject(subject: &str) -> Result<(), String> {
-        check(&Labels { subject: subject.into(), session: "s".into(), ..Labels::default() })
+        check(&Labels {
+            subject: subject.into(),
+            session: "s".into(),
+            ..Labels::default()
+        })
     }
 
     #[test]
@@ -57,10 +68,16 @@ mod tests {
 
     #[test]
     fn what_could_leave_the_folder_or_break_a_name_is_refused() {
-        for label in ["", "..", ".x", "a..b", "a/b", "a\\b", "a b", "a\0", "a\n", "ä", "a%2f"] {
+        for label in [
+            "", "..", ".x", "a..b", "a/b", "a\\b", "a b", "a\0", "a\n", "ä", "a%2f",
+        ] {
             assert!(with_subject(label).is_err(), "{label:?}");
         }
-        assert!(with_subject(&"x".repeat(65)).unwrap_err().contains("65 characters"));
+        assert!(
+            with_subject(&"x".repeat(65))
+                .unwrap_err()
+                .contains("65 characters")
+        );
     }
 
     #[test]

@@ -7,9 +7,8 @@ use serde::{Deserialize, Serialize};
 use std::sync::LazyLock;
 use std::time::Duration;
 
-static SCHEMA: LazyLock<Schema> = LazyLock::new(|| {
-    Schema::embedded(include_str!("../../schemas/rule-manifest.schema.json"))
-});
+static SCHEMA: LazyLock<Schema> =
+    LazyLock::new(|| Schema::embedded(include_str!("../../schemas/rule-manifest.schema.json")));
 
 #[derive(Debug, Clone, Deserialize, Serialize)]
 pub struct Manifest {
@@ -70,7 +69,11 @@ impl Default for Limits {
     /// A run takes well under a millisecond as a rule; these leave room for large headers on a busy
     /// machine and still stop a loop before anyone waits for it.
     fn default() -> Self {
-        Self { operations: 1_000_000, memory_mb: 64, deadline_ms: 1000 }
+        Self {
+            operations: 1_000_000,
+            memory_mb: 64,
+            deadline_ms: 1000,
+        }
     }
 }
 
@@ -132,29 +135,67 @@ mod tests {
     #[test]
     fn limits_left_out_get_defaults() {
         let manifest = parse(json!({ "limits": { "deadline_ms": 200 } })).unwrap();
-        assert_eq!(manifest.limits, Limits { deadline_ms: 200, ..Limits::default() });
+        assert_eq!(
+            manifest.limits,
+            Limits {
+                deadline_ms: 200,
+                ..Limits::default()
+            }
+        );
     }
 
     #[test]
     fn errors_name_the_place_and_what_was_expected() {
         for (changed, expected) in [
-            (json!({ "kind": "anonymise" }), r#"/kind: "anonymise" is not one of "label", "anonymize" or "route""#),
-            (json!({ "interface": "2" }), r#"/interface: expected "1", found "2""#),
-            (json!({ "limits": { "deadline_ms": 60001 } }), "/limits/deadline_ms: 60001 is more than 60000"),
-            (json!({ "limits": { "memory": 3 } }), r#"/limits/memory: unknown key (did you mean "memory_mb"?)"#),
-            (json!({ "reads": "*" }), r#"/reads: expected array, found "*""#),
-            (json!({ "license": "MIT" }), r#"/license: unknown key (did you mean "licence"?)"#),
-            (json!({ "kind": "label" }), "/writes: a label rule may not write"),
+            (
+                json!({ "kind": "anonymise" }),
+                r#"/kind: "anonymise" is not one of "label", "anonymize" or "route""#,
+            ),
+            (
+                json!({ "interface": "2" }),
+                r#"/interface: expected "1", found "2""#,
+            ),
+            (
+                json!({ "limits": { "deadline_ms": 60001 } }),
+                "/limits/deadline_ms: 60001 is more than 60000",
+            ),
+            (
+                json!({ "limits": { "memory": 3 } }),
+                r#"/limits/memory: unknown key (did you mean "memory_mb"?)"#,
+            ),
+            (
+                json!({ "reads": "*" }),
+                r#"/reads: expected array, found "*""#,
+            ),
+            (
+                json!({ "license": "MIT" }),
+                r#"/license: unknown key (did you mean "licence"?)"#,
+            ),
+            (
+                json!({ "kind": "label" }),
+                "/writes: a label rule may not write",
+            ),
         ] {
-            assert_eq!(parse(changed).unwrap_err(), format!("m/module.json: {expected}"));
+            assert_eq!(
+                parse(changed).unwrap_err(),
+                format!("m/module.json: {expected}")
+            );
         }
     }
 
     #[test]
     fn names_are_bare() {
         for name in ["../x", "a/b", "", ".x", "a\\b", "a b"] {
-            assert!(parse(json!({ "name": name })).unwrap_err().contains("/name: "));
-            assert!(parse(json!({ "entry": name })).unwrap_err().contains("/entry: "));
+            assert!(
+                parse(json!({ "name": name }))
+                    .unwrap_err()
+                    .contains("/name: ")
+            );
+            assert!(
+                parse(json!({ "entry": name }))
+                    .unwrap_err()
+                    .contains("/entry: ")
+            );
         }
     }
 }

@@ -69,11 +69,16 @@ impl ModuleSource {
     pub fn from_folder(folder: &Folder, path: &str) -> Result<Self, RuleSetError> {
         let place = folder.shown(path);
         let source = Self::read(&place, Origin::Folder, |file, limit| {
-            Ok(folder.read(&format!("{path}/{file}"), limit)?.map(Cow::Owned))
+            Ok(folder
+                .read(&format!("{path}/{file}"), limit)?
+                .map(Cow::Owned))
         })?;
         let name = path.rsplit('/').next().unwrap_or(path);
         if source.manifest.name != name {
-            let message = format!("{:?} is not the folder's name, {name:?}", source.manifest.name);
+            let message = format!(
+                "{:?} is not the folder's name, {name:?}",
+                source.manifest.name
+            );
             let file = format!("{place}/{MANIFEST}");
             return Err(DocumentError::content(&file, "/name", message).into());
         }
@@ -83,9 +88,11 @@ impl ModuleSource {
     /// A module folder anywhere, for the command line.
     pub fn open(path: &Path) -> Result<Self, RuleSetError> {
         let folder = Folder::open(&path.display().to_string(), path)?;
-        Self::read(&path.display().to_string(), Origin::Folder, |file, limit| {
-            Ok(folder.read(file, limit)?.map(Cow::Owned))
-        })
+        Self::read(
+            &path.display().to_string(),
+            Origin::Folder,
+            |file, limit| Ok(folder.read(file, limit)?.map(Cow::Owned)),
+        )
     }
 
     fn read(
@@ -112,13 +119,25 @@ impl ModuleSource {
         hash.part(&code);
         hash.part(settings.as_deref().unwrap_or_default());
         let hash = hash.finish();
-        Ok(Self { manifest, origin, hash, place: place.to_owned(), code, settings })
+        Ok(Self {
+            manifest,
+            origin,
+            hash,
+            place: place.to_owned(),
+            code,
+            settings,
+        })
     }
 
     pub fn compile(&self) -> Result<Module, RuleSetError> {
-        let access = self.manifest.access(&format!("{}/{MANIFEST}", self.place))?;
+        let access = self
+            .manifest
+            .access(&format!("{}/{MANIFEST}", self.place))?;
         let settings = match &self.settings {
-            Some(text) => Some(Schema::compile(&format!("{}/{SETTINGS}", self.place), text)?),
+            Some(text) => Some(Schema::compile(
+                &format!("{}/{SETTINGS}", self.place),
+                text,
+            )?),
             None => None,
         };
         let engine: Result<Box<dyn Engine>, CompileError> = match self.manifest.engine {

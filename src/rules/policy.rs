@@ -103,7 +103,11 @@ impl Policy {
 fn refuse_modality_map(file: &str, value: &Value) -> Result<(), DocumentError> {
     if value.pointer("/series_filters/mode") == Some(&Value::from("modalityMap")) {
         let message = "XNAT's \"modalityMap\" is not supported: use \"blacklist\" or \"whitelist\"";
-        return Err(DocumentError::content(file, "/series_filters/mode", message));
+        return Err(DocumentError::content(
+            file,
+            "/series_filters/mode",
+            message,
+        ));
     }
     Ok(())
 }
@@ -119,32 +123,65 @@ mod tests {
     #[test]
     fn every_key_is_optional() {
         let policy = parse("{}").unwrap();
-        assert!(policy.label.is_none() && policy.anonymize.is_none() && policy.leak_check.is_none());
+        assert!(
+            policy.label.is_none() && policy.anonymize.is_none() && policy.leak_check.is_none()
+        );
     }
 
     #[test]
     fn an_empty_chain_differs_from_none() {
-        assert_eq!(parse(r#"{ "anonymize": [] }"#).unwrap().anonymize, Some(vec![]));
+        assert_eq!(
+            parse(r#"{ "anonymize": [] }"#).unwrap().anonymize,
+            Some(vec![])
+        );
     }
 
     #[test]
     fn steps_come_with_their_place() {
         let text = r#"{ "route": { "module": "r" }, "anonymize": [{ "module": "a" }, { "module": "b" }] }"#;
         let policy = parse(text).unwrap();
-        let places: Vec<_> = policy.steps().map(|(at, step)| (at, step.module.clone())).collect();
-        let expected = [("/anonymize/0", "a"), ("/anonymize/1", "b"), ("/route", "r")];
-        assert_eq!(places, expected.map(|(at, name)| (at.to_owned(), name.to_owned())));
+        let places: Vec<_> = policy
+            .steps()
+            .map(|(at, step)| (at, step.module.clone()))
+            .collect();
+        let expected = [
+            ("/anonymize/0", "a"),
+            ("/anonymize/1", "b"),
+            ("/route", "r"),
+        ];
+        assert_eq!(
+            places,
+            expected.map(|(at, name)| (at.to_owned(), name.to_owned()))
+        );
     }
 
     #[test]
     fn errors_name_file_place_and_expectation() {
         for (text, expected) in [
-            (r#"{ "leak_check": "warn" }"#, r#"/leak_check: "warn" is not one of "off", "report" or "quarantine""#),
-            (r#"{ "anonymise": [] }"#, r#"/anonymise: unknown key (did you mean "anonymize"?)"#),
-            (r#"{ "anonymize": [{ "modul": "x" }] }"#, r#"/anonymize/0/modul: unknown key (did you mean "module"?)"#),
-            (r#"{ "anonymize": [{}] }"#, r#"/anonymize/0: "module" is missing"#),
-            (r#"{ "label": { "module": "../../etc" } }"#, r#"/label/module: "../../etc" does not match ^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$"#),
-            (r#"{ "label": "xnat-labels" }"#, r#"/label: expected object, found "xnat-labels""#),
+            (
+                r#"{ "leak_check": "warn" }"#,
+                r#"/leak_check: "warn" is not one of "off", "report" or "quarantine""#,
+            ),
+            (
+                r#"{ "anonymise": [] }"#,
+                r#"/anonymise: unknown key (did you mean "anonymize"?)"#,
+            ),
+            (
+                r#"{ "anonymize": [{ "modul": "x" }] }"#,
+                r#"/anonymize/0/modul: unknown key (did you mean "module"?)"#,
+            ),
+            (
+                r#"{ "anonymize": [{}] }"#,
+                r#"/anonymize/0: "module" is missing"#,
+            ),
+            (
+                r#"{ "label": { "module": "../../etc" } }"#,
+                r#"/label/module: "../../etc" does not match ^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$"#,
+            ),
+            (
+                r#"{ "label": "xnat-labels" }"#,
+                r#"/label: expected object, found "xnat-labels""#,
+            ),
             (r#"[]"#, "/: expected object, found a list"),
             (
                 r#"{ "series_filters": { "mode": "modalityMap", "list": [] } }"#,
@@ -152,14 +189,20 @@ mod tests {
             ),
         ] {
             let error = parse(text).unwrap_err();
-            assert_eq!(error, format!("rules/projects/DEMO/policy.json: {expected}"));
+            assert_eq!(
+                error,
+                format!("rules/projects/DEMO/policy.json: {expected}")
+            );
         }
     }
 
     #[test]
     fn a_syntax_error_has_line_and_column() {
         let error = parse("{\n  \"label\": {,\n}").unwrap_err();
-        assert!(error.starts_with("rules/projects/DEMO/policy.json: line 2, column 13: "), "{error}");
+        assert!(
+            error.starts_with("rules/projects/DEMO/policy.json: line 2, column 13: "),
+            "{error}"
+        );
     }
 
     #[test]

@@ -68,7 +68,10 @@ impl Registry {
     /// `root` holds `site/policy.json`, `projects/<ID>/policy.json` and `modules/<name>/`; all of it
     /// is optional, and read anew at each [`Registry::pin`].
     pub fn open(root: PathBuf) -> Self {
-        Self { root, state: Mutex::default() }
+        Self {
+            root,
+            state: Mutex::default(),
+        }
     }
 
     /// The rule set for an import into `project`: of the folder's present content, or the last good
@@ -77,7 +80,10 @@ impl Registry {
         check_project_id(project)?;
         let made = self.make(project);
         let mut state = self.state();
-        let active = state.project_to_active.entry(project.to_owned()).or_default();
+        let active = state
+            .project_to_active
+            .entry(project.to_owned())
+            .or_default();
         match made {
             Ok(rule_set) => {
                 active.error = None;
@@ -110,9 +116,15 @@ impl Registry {
     pub fn status(&self) -> Vec<ProjectStatus> {
         let of = |(project, active): (&String, &Active)| ProjectStatus {
             project: project.clone(),
-            active: active.last_good.as_ref().map(|rule_set| rule_set.hash().to_owned()),
+            active: active
+                .last_good
+                .as_ref()
+                .map(|rule_set| rule_set.hash().to_owned()),
             error: active.error.as_ref().map(RuleSetError::to_string),
-            notes: active.last_good.as_ref().map_or(Vec::new(), |set| set.notes().to_vec()),
+            notes: active
+                .last_good
+                .as_ref()
+                .map_or(Vec::new(), |set| set.notes().to_vec()),
         };
         self.state().project_to_active.iter().map(of).collect()
     }
@@ -163,27 +175,45 @@ impl Registry {
     fn make(&self, project: &str) -> Result<Arc<RuleSet>, RuleSetError> {
         let folder = Folder::open(NAME, &self.root)?;
         let closure = Closure::read(&folder, project)?;
-        let known = self.state().hash_to_rule_set.get(&closure.hash).and_then(Weak::upgrade);
+        let known = self
+            .state()
+            .hash_to_rule_set
+            .get(&closure.hash)
+            .and_then(Weak::upgrade);
         if let Some(rule_set) = known {
             return Ok(rule_set);
         }
-        let rule_set = Arc::new(RuleSet::compile(closure, &mut |source| self.module(source))?);
+        let rule_set = Arc::new(RuleSet::compile(closure, &mut |source| {
+            self.module(source)
+        })?);
         let mut state = self.state();
-        state.hash_to_rule_set.retain(|_, known| known.strong_count() > 0);
+        state
+            .hash_to_rule_set
+            .retain(|_, known| known.strong_count() > 0);
         let hash = rule_set.hash().to_owned();
-        state.hash_to_rule_set.insert(hash, Arc::downgrade(&rule_set));
+        state
+            .hash_to_rule_set
+            .insert(hash, Arc::downgrade(&rule_set));
         Ok(rule_set)
     }
 
     fn module(&self, source: &ModuleSource) -> Result<Arc<Module>, RuleSetError> {
-        let known = self.state().hash_to_module.get(&source.hash).and_then(Weak::upgrade);
+        let known = self
+            .state()
+            .hash_to_module
+            .get(&source.hash)
+            .and_then(Weak::upgrade);
         if let Some(module) = known {
             return Ok(module);
         }
         let module = Arc::new(source.compile()?);
         let mut state = self.state();
-        state.hash_to_module.retain(|_, known| known.strong_count() > 0);
-        state.hash_to_module.insert(source.hash.clone(), Arc::downgrade(&module));
+        state
+            .hash_to_module
+            .retain(|_, known| known.strong_count() > 0);
+        state
+            .hash_to_module
+            .insert(source.hash.clone(), Arc::downgrade(&module));
         Ok(module)
     }
 
@@ -196,7 +226,8 @@ impl Registry {
 /// It becomes a part of a path.
 fn check_project_id(project: &str) -> Result<(), RuleSetError> {
     let allowed = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
-    match !project.is_empty() && project.len() <= LONGEST_PROJECT_ID && project.chars().all(allowed) {
+    match !project.is_empty() && project.len() <= LONGEST_PROJECT_ID && project.chars().all(allowed)
+    {
         true => Ok(()),
         false => Err(RuleSetError::ProjectId(project.to_owned())),
     }

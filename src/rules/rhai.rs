@@ -27,7 +27,10 @@ pub struct RhaiEngine {
 
 impl RhaiEngine {
     pub fn compile(manifest: &Manifest, code: &[u8]) -> Result<Self, CompileError> {
-        let unplaced = |message: String| CompileError { position: None, message };
+        let unplaced = |message: String| CompileError {
+            position: None,
+            message,
+        };
         let text = std::str::from_utf8(code)
             .map_err(|error| unplaced(format!("is no UTF-8 text: {error}")))?;
         let ast = sandbox::engine(&manifest.limits, Watch::start(&manifest.limits))
@@ -39,10 +42,21 @@ impl RhaiEngine {
         let function = manifest.kind.function();
         let has = |f: ::rhai::ScriptFnMetadata<'_>| f.name == function && f.params.len() == 2;
         if !ast.iter_functions().any(has) {
-            let first = if manifest.kind == Kind::Route { "summary" } else { "ds" };
-            return Err(unplaced(format!("has no function {function}({first}, ctx)")));
+            let first = if manifest.kind == Kind::Route {
+                "summary"
+            } else {
+                "ds"
+            };
+            return Err(unplaced(format!(
+                "has no function {function}({first}, ctx)"
+            )));
         }
-        Ok(Self { name: manifest.name.clone(), kind: manifest.kind, limits: manifest.limits, ast })
+        Ok(Self {
+            name: manifest.name.clone(),
+            kind: manifest.kind,
+            limits: manifest.limits,
+            ast,
+        })
     }
 
     /// One call of the script's function. All that it makes is gone when this returns.
@@ -68,7 +82,10 @@ impl RhaiEngine {
         answer: impl FnOnce(&str, Dynamic) -> Result<T, RuleFailure>,
     ) -> Ran<T> {
         if kind != self.kind {
-            return Ran { host, answer: Err(self.wrong_kind(kind)) };
+            return Ran {
+                host,
+                answer: Err(self.wrong_kind(kind)),
+            };
         }
         let watch = Watch::start(&self.limits);
         let context = Ctx(Arc::clone(&host.context));
@@ -76,12 +93,18 @@ impl RhaiEngine {
         let (dataset, lent) = Dataset::lend(host, watch);
         let called = self.call(watch, pseudonyms, (dataset, context));
         let answer = called.and_then(|value| answer(&self.name, value));
-        Ran { host: lent.take_back(), answer }
+        Ran {
+            host: lent.take_back(),
+            answer,
+        }
     }
 
     fn wrong_kind(&self, kind: Kind) -> RuleFailure {
         let (own, asked) = (self.kind.function(), kind.function());
-        failure::broke(&self.name, format!("is of kind {own}, and was asked to {asked}"))
+        failure::broke(
+            &self.name,
+            format!("is of kind {own}, and was asked to {asked}"),
+        )
     }
 }
 

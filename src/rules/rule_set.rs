@@ -95,7 +95,11 @@ impl RuleSet {
         let everything = Access::new(&["*".to_owned()], &[], false);
         Ok(Self {
             label: step(closure.label)?,
-            chain: closure.chain.into_iter().map(&mut step).collect::<Result<_, _>>()?,
+            chain: closure
+                .chain
+                .into_iter()
+                .map(&mut step)
+                .collect::<Result<_, _>>()?,
             route: step(closure.route)?,
             filters: closure.filters,
             filter_access: Arc::new(everything.expect("the pattern * is valid")),
@@ -127,7 +131,11 @@ impl RuleSet {
     /// In the order in which they run.
     pub fn modules(&self) -> Vec<StepInfo> {
         let label = std::iter::once(&self.label);
-        label.chain(&self.chain).chain(std::iter::once(&self.route)).map(Step::info).collect()
+        label
+            .chain(&self.chain)
+            .chain(std::iter::once(&self.route))
+            .map(Step::info)
+            .collect()
     }
 
     /// The instance comes back with the reason why it is filtered out, if it is. The reason names
@@ -138,7 +146,12 @@ impl RuleSet {
         }
         let context = Arc::new(run.context(None, Arc::from("{}")));
         let pseudonyms = Arc::clone(&run.pseudonyms);
-        let mut host = Host::new(instance, Arc::clone(&self.filter_access), context, pseudonyms);
+        let mut host = Host::new(
+            instance,
+            Arc::clone(&self.filter_access),
+            context,
+            pseudonyms,
+        );
         let refusal = self.filters.iter().find_map(|(scope, filter)| {
             let reason = filter.refuses(|path| host.get(path))?;
             Some(format!("{} series filter: {reason}", scope.owner()))
@@ -151,7 +164,10 @@ impl RuleSet {
         let step = &self.label;
         let (instance, answer) = step.run(instance, run, None, |engine, host| engine.label(host));
         let checked = answer.and_then(|labels| {
-            let chosen = labels.project.as_ref().filter(|chosen| **chosen != run.project);
+            let chosen = labels
+                .project
+                .as_ref()
+                .filter(|chosen| **chosen != run.project);
             if step.scope == Scope::Project && chosen.is_some() {
                 return Err(step.broke("only the site's label rule may choose the project"));
             }
@@ -170,8 +186,9 @@ impl RuleSet {
         let mut reasons: Vec<String> = Vec::new();
         for step in &self.chain {
             let answer;
-            (instance, answer) =
-                step.run(instance, run, Some(labels), |engine, host| engine.anonymize(host));
+            (instance, answer) = step.run(instance, run, Some(labels), |engine, host| {
+                engine.anonymize(host)
+            });
             match answer {
                 Ok(Verdict::Keep) => {}
                 Ok(Verdict::Quarantine(reason)) => reasons.push(reason),
@@ -182,13 +199,24 @@ impl RuleSet {
             true => Verdict::Keep,
             false => Verdict::Quarantine(reasons.join("; ")),
         };
-        Anonymized { instance, verdict: Ok(verdict) }
+        Anonymized {
+            instance,
+            verdict: Ok(verdict),
+        }
     }
 
     /// `summary` is JSON, see `schemas/session-summary.schema.json`.
-    pub fn route(&self, summary: &str, run: &Run, labels: &Labels) -> Result<Decision, RuleFailure> {
+    pub fn route(
+        &self,
+        summary: &str,
+        run: &Run,
+        labels: &Labels,
+    ) -> Result<Decision, RuleFailure> {
         let context = Arc::new(run.context(Some(labels), Arc::clone(&self.route.settings)));
-        self.route.module.engine.route(summary, context, Arc::clone(&run.pseudonyms))
+        self.route
+            .module
+            .engine
+            .route(summary, context, Arc::clone(&run.pseudonyms))
     }
 }
 
@@ -201,7 +229,11 @@ impl Step {
         let settings = Value::Object(planned.settings);
         let pointer = format!("{}/settings", planned.pointer);
         module.check_settings(&planned.file, &pointer, &settings)?;
-        Ok(Self { scope: planned.scope, module, settings: settings.to_string().into() })
+        Ok(Self {
+            scope: planned.scope,
+            module,
+            settings: settings.to_string().into(),
+        })
     }
 
     fn info(&self) -> StepInfo {

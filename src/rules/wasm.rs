@@ -35,10 +35,19 @@ enum World {
 
 impl WasmEngine {
     pub fn compile(manifest: &Manifest, code: &[u8]) -> Result<Self, CompileError> {
-        let failed = |message: String| CompileError { position: None, message };
+        let failed = |message: String| CompileError {
+            position: None,
+            message,
+        };
         let runtime = Runtime::shared().map_err(failed)?;
-        let world = link(runtime, manifest.kind, code).map_err(|error| failed(format!("{error:#}")))?;
-        Ok(Self { name: manifest.name.clone(), limits: manifest.limits, runtime, world })
+        let world =
+            link(runtime, manifest.kind, code).map_err(|error| failed(format!("{error:#}")))?;
+        Ok(Self {
+            name: manifest.name.clone(),
+            limits: manifest.limits,
+            runtime,
+            world,
+        })
     }
 
     /// One call on a fresh store; the guest's state comes back whatever happened.
@@ -62,9 +71,11 @@ impl WasmEngine {
                 module: self.name.clone(),
                 limit: format!("{} MiB", self.limits.memory_mb),
             }),
-            Ok(Err(message)) => {
-                Err(RuleFailure::Error { module: self.name.clone(), position: None, message })
-            }
+            Ok(Err(message)) => Err(RuleFailure::Error {
+                module: self.name.clone(),
+                position: None,
+                message,
+            }),
             Err(error) => Err(self.trapped(&error)),
         };
         (guest, answer)
@@ -77,7 +88,10 @@ impl WasmEngine {
     ) -> Ran<T> {
         let guest = Guest::with_dataset(host, &self.limits);
         let (guest, answer) = self.call(guest, |store| call(store, Resource::new_borrow(0)));
-        Ran { host: guest.take_back(), answer }
+        Ran {
+            host: guest.take_back(),
+            answer,
+        }
     }
 
     fn trapped(&self, error: &wasmtime::Error) -> RuleFailure {
@@ -92,7 +106,11 @@ impl WasmEngine {
     }
 
     fn broke(&self, message: String) -> RuleFailure {
-        RuleFailure::Broke { module: self.name.clone(), position: None, message }
+        RuleFailure::Broke {
+            module: self.name.clone(),
+            position: None,
+            message,
+        }
     }
 
     fn wrong_kind(&self, asked: Kind) -> RuleFailure {
@@ -109,20 +127,30 @@ impl WasmEngine {
 impl Engine for WasmEngine {
     fn label(&self, host: Host) -> Ran<Labels> {
         let World::Label(world) = &self.world else {
-            return Ran { host, answer: Err(self.wrong_kind(Kind::Label)) };
+            return Ran {
+                host,
+                answer: Err(self.wrong_kind(Kind::Label)),
+            };
         };
         self.call_on(host, |store, dataset| {
-            let answer = world.instantiate(&mut *store)?.call_label(&mut *store, dataset)?;
+            let answer = world
+                .instantiate(&mut *store)?
+                .call_label(&mut *store, dataset)?;
             Ok(answer.map(Labels::from))
         })
     }
 
     fn anonymize(&self, host: Host) -> Ran<Verdict> {
         let World::Anonymize(world) = &self.world else {
-            return Ran { host, answer: Err(self.wrong_kind(Kind::Anonymize)) };
+            return Ran {
+                host,
+                answer: Err(self.wrong_kind(Kind::Anonymize)),
+            };
         };
         self.call_on(host, |store, dataset| {
-            let answer = world.instantiate(&mut *store)?.call_anonymize(&mut *store, dataset)?;
+            let answer = world
+                .instantiate(&mut *store)?
+                .call_anonymize(&mut *store, dataset)?;
             Ok(answer.map(Verdict::from))
         })
     }
@@ -138,7 +166,9 @@ impl Engine for WasmEngine {
         };
         let guest = Guest::without_dataset(context, pseudonyms, &self.limits);
         let (_, answer) = self.call(guest, |store| {
-            let answer = world.instantiate(&mut *store)?.call_route(&mut *store, summary)?;
+            let answer = world
+                .instantiate(&mut *store)?
+                .call_route(&mut *store, summary)?;
             Ok(answer.map(Decision::from))
         });
         answer

@@ -6,7 +6,14 @@ use super::api::Answer;
 use super::failure::broke;
 use ::rhai::{Dynamic, Map};
 
-const LABELS: [&str; 6] = ["subject", "session", "project", "visit", "scan", "auto_archive"];
+const LABELS: [&str; 6] = [
+    "subject",
+    "session",
+    "project",
+    "visit",
+    "scan",
+    "auto_archive",
+];
 
 pub fn verdict(module: &str, value: Dynamic) -> Result<Verdict, RuleFailure> {
     const EXPECTED: &str = "keep(), reject(why) or quarantine(why)";
@@ -50,16 +57,22 @@ pub fn labels(module: &str, value: Dynamic) -> Result<Labels, RuleFailure> {
             "visit" => labels.visit.get_or_insert_default(),
             "scan" => labels.scan.get_or_insert_default(),
             "auto_archive" => {
-                let wish = value.as_bool().map_err(|found| wrong_type(module, "auto_archive", "a bool", found))?;
+                let wish = value
+                    .as_bool()
+                    .map_err(|found| wrong_type(module, "auto_archive", "a bool", found))?;
                 labels.auto_archive = Some(wish);
                 continue;
             }
             other => {
                 let hint = did_you_mean(other, LABELS.into_iter());
-                return Err(broke(module, format!("label answered an unknown key {other:?}{hint}")));
+                return Err(broke(
+                    module,
+                    format!("label answered an unknown key {other:?}{hint}"),
+                ));
             }
         };
-        *slot = (value.into_string()).map_err(|found| wrong_type(module, &key, "a string", found))?;
+        *slot =
+            (value.into_string()).map_err(|found| wrong_type(module, &key, "a string", found))?;
     }
     Ok(labels)
 }
@@ -71,14 +84,22 @@ fn cast(
     value: Dynamic,
 ) -> Result<Answer, RuleFailure> {
     let found = value.type_name();
-    value.try_cast().ok_or_else(|| unexpected(module, function, expected, found))
+    value
+        .try_cast()
+        .ok_or_else(|| unexpected(module, function, expected, found))
 }
 
 fn unexpected(module: &str, function: &str, expected: &str, found: &str) -> RuleFailure {
     let found = if found == "()" { "nothing" } else { found };
-    broke(module, format!("{function} answered {found}, expected {expected}"))
+    broke(
+        module,
+        format!("{function} answered {found}, expected {expected}"),
+    )
 }
 
 fn wrong_type(module: &str, key: &str, expected: &str, found: &str) -> RuleFailure {
-    broke(module, format!("label answered {found} for {key}, expected {expected}"))
+    broke(
+        module,
+        format!("label answered {found} for {key}, expected {expected}"),
+    )
 }

@@ -49,14 +49,22 @@ impl Lent {
     }
 
     pub fn take_back(self) -> Host {
-        self.lock().take().expect("a host that was lent once is taken back once")
+        self.lock()
+            .take()
+            .expect("a host that was lent once is taken back once")
     }
 }
 
 impl Dataset {
     pub fn lend(host: Host, watch: Watch) -> (Self, Lent) {
         let lent = Lent(Arc::new(Mutex::new(Some(host))));
-        (Self { lent: lent.clone(), watch }, lent)
+        (
+            Self {
+                lent: lent.clone(),
+                watch,
+            },
+            lent,
+        )
     }
 
     fn host<T>(&self, call: impl FnOnce(&mut Host) -> T) -> Result<T, Thrown> {
@@ -78,17 +86,25 @@ impl Dataset {
 mod dataset_functions {
     #[rhai_fn(return_raw)]
     pub fn get(ds: &mut Dataset, path: &str) -> Result<Dynamic, Thrown> {
-        Ok(ds.host(|host| host.get(path))?.map_or(Dynamic::UNIT, Dynamic::from))
+        Ok(ds
+            .host(|host| host.get(path))?
+            .map_or(Dynamic::UNIT, Dynamic::from))
     }
 
     #[rhai_fn(return_raw)]
     pub fn values(ds: &mut Dataset, path: &str) -> Result<Array, Thrown> {
-        Ok(ds.host(|host| host.values(path))?.into_iter().map(Dynamic::from).collect())
+        Ok(ds
+            .host(|host| host.values(path))?
+            .into_iter()
+            .map(Dynamic::from)
+            .collect())
     }
 
     #[rhai_fn(return_raw)]
     pub fn vr(ds: &mut Dataset, path: &str) -> Result<Dynamic, Thrown> {
-        Ok(ds.host(|host| host.vr(path))?.map_or(Dynamic::UNIT, Dynamic::from))
+        Ok(ds
+            .host(|host| host.vr(path))?
+            .map_or(Dynamic::UNIT, Dynamic::from))
     }
 
     #[rhai_fn(return_raw)]
@@ -98,7 +114,11 @@ mod dataset_functions {
 
     #[rhai_fn(return_raw)]
     pub fn find(ds: &mut Dataset, pattern: &str) -> Result<Array, Thrown> {
-        Ok(ds.host(|host| host.find(pattern))?.into_iter().map(Dynamic::from).collect())
+        Ok(ds
+            .host(|host| host.find(pattern))?
+            .into_iter()
+            .map(Dynamic::from)
+            .collect())
     }
 
     /// `()` changes nothing; an array is several values.
@@ -129,10 +149,15 @@ mod dataset_functions {
     pub fn remove_private(ds: &mut Dataset, keep: Array) -> Result<INT, Thrown> {
         let string = |path: Dynamic| {
             path.into_string().map_err(|found| {
-                Thrown::from(format!("remove_private: expected paths to keep, found {found}"))
+                Thrown::from(format!(
+                    "remove_private: expected paths to keep, found {found}"
+                ))
             })
         };
-        let keep = keep.into_iter().map(string).collect::<Result<Vec<_>, _>>()?;
+        let keep = keep
+            .into_iter()
+            .map(string)
+            .collect::<Result<Vec<_>, _>>()?;
         ds.edit(|host| host.remove_private(&keep)).map(INT::from)
     }
 
@@ -159,18 +184,24 @@ fn text_of(value: Dynamic) -> Result<Option<String>, Thrown> {
     let Some(values) = value.try_cast::<Array>() else {
         return Err(format!("expected text, a number, an array or (), found {found}").into());
     };
-    let texts = values.into_iter().map(|one| Ok(text_of(one)?.unwrap_or_default()));
+    let texts = values
+        .into_iter()
+        .map(|one| Ok(text_of(one)?.unwrap_or_default()));
     Ok(Some(texts.collect::<Result<Vec<_>, Thrown>>()?.join("\\")))
 }
 
 fn edit_of(edit: Dynamic) -> Result<Edit, String> {
     let found = edit.type_name();
     let Some(mut map) = edit.try_cast::<Map>() else {
-        return Err(format!("expected #{{ pattern: \"…\", action: \"…\" }}, found {found}"));
+        return Err(format!(
+            "expected #{{ pattern: \"…\", action: \"…\" }}, found {found}"
+        ));
     };
     let mut take = |key: &str| map.remove(key).unwrap_or(Dynamic::UNIT);
     let string = |key: &str, value: Dynamic| {
-        value.into_string().map_err(|found| format!("{key}: expected a string, found {found}"))
+        value
+            .into_string()
+            .map_err(|found| format!("{key}: expected a string, found {found}"))
     };
     let pattern = string("pattern", take("pattern"))?;
     let action = match string("action", take("action"))?.as_str() {
@@ -183,7 +214,10 @@ fn edit_of(edit: Dynamic) -> Result<Edit, String> {
             None => return Err("value: is needed by \"set\"".to_owned()),
         },
         "shift_date" => {
-            let days = take("days").as_int().ok().and_then(|days| i32::try_from(days).ok());
+            let days = take("days")
+                .as_int()
+                .ok()
+                .and_then(|days| i32::try_from(days).ok());
             Action::ShiftDate(days.ok_or("days: expected a whole number of days")?)
         }
         other => {
@@ -203,7 +237,9 @@ fn edit_of(edit: Dynamic) -> Result<Edit, String> {
 pub struct Service(pub Arc<Pseudonyms>);
 
 fn service(ctx: &NativeCallContext) -> Result<Arc<Pseudonyms>, Thrown> {
-    let tag = ctx.tag().and_then(|tag| tag.read_lock::<Service>().map(|held| Arc::clone(&held.0)));
+    let tag = ctx
+        .tag()
+        .and_then(|tag| tag.read_lock::<Service>().map(|held| Arc::clone(&held.0)));
     tag.ok_or_else(|| "pseudonyms are not available here".into())
 }
 
@@ -237,30 +273,36 @@ mod service_functions {
         digits: INT,
     ) -> Result<Dynamic, Thrown> {
         let service = service(&ctx)?;
-        let digits = positive("digits", digits)?;
-        on_text(original, |text| Ok(service.label(domain, text, digits).into()))
+        let digits = count("digits", digits)?;
+        on_text(original, |text| {
+            Ok(service.label(domain, text, digits).into())
+        })
     }
 
     #[rhai_fn(return_raw)]
     pub fn days(ctx: NativeCallContext, subject: Dynamic, max: INT) -> Result<Dynamic, Thrown> {
         let service = service(&ctx)?;
-        let max = positive("max", max)?;
-        on_text(subject, |text| Ok(INT::from(service.days(text, max)).into()))
+        let max = count("max", max)?;
+        on_text(
+            subject,
+            |text| Ok(INT::from(service.days(text, max)).into()),
+        )
     }
 
     #[rhai_fn(return_raw)]
     pub fn shift_date(ctx: NativeCallContext, date: Dynamic, days: INT) -> Result<Dynamic, Thrown> {
         let service = service(&ctx)?;
         let days = i32::try_from(days).map_err(|_| format!("days: {days} is out of range"))?;
-        on_text(date, |text| Ok(service.shift_date(text, days).map_or(Dynamic::UNIT, Dynamic::from)))
+        on_text(date, |text| {
+            Ok(service
+                .shift_date(text, days)
+                .map_or(Dynamic::UNIT, Dynamic::from))
+        })
     }
 }
 
-fn positive(name: &str, number: INT) -> Result<u32, Thrown> {
-    match u32::try_from(number) {
-        Ok(number) if number > 0 => Ok(number),
-        _ => Err(format!("{name}: {number} is out of range").into()),
-    }
+fn count(name: &str, number: INT) -> Result<u32, Thrown> {
+    u32::try_from(number).map_err(|_| format!("{name}: {number} is out of range").into())
 }
 
 /// `ctx`
@@ -314,7 +356,8 @@ mod context_functions {
     #[rhai_fn(get = "parameters", pure)]
     pub fn parameters(ctx: &mut Ctx) -> Map {
         let all = ctx.0.parameters.iter();
-        all.map(|(name, value)| (name.as_str().into(), value.clone().into())).collect()
+        all.map(|(name, value)| (name.as_str().into(), value.clone().into()))
+            .collect()
     }
 
     #[rhai_fn(pure)]

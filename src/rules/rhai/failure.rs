@@ -6,7 +6,11 @@ use super::sandbox::Stopped;
 use ::rhai::{EvalAltResult, Position};
 
 pub fn broke(module: &str, message: String) -> RuleFailure {
-    RuleFailure::Broke { module: module.to_owned(), position: None, message }
+    RuleFailure::Broke {
+        module: module.to_owned(),
+        position: None,
+        message,
+    }
 }
 
 /// `line L, column C`
@@ -24,14 +28,24 @@ pub fn from_rhai(module: &str, limits: &Limits, error: EvalAltResult) -> RuleFai
     match error {
         // Where it was thrown says more than who called.
         EvalAltResult::ErrorInFunctionCall(_, _, inner, _) => from_rhai(&module, limits, *inner),
-        EvalAltResult::ErrorTooManyOperations(_) => {
-            RuleFailure::TooLong { module, limit: format!("{} operations", limits.operations) }
-        }
-        EvalAltResult::ErrorTerminated(token, _) => match token.try_cast::<Stopped>() {
-            Some(Stopped::Memory) => RuleFailure::TooLarge { module, limit: memory() },
-            _ => RuleFailure::TooLong { module, limit: format!("{} ms", limits.deadline_ms) },
+        EvalAltResult::ErrorTooManyOperations(_) => RuleFailure::TooLong {
+            module,
+            limit: format!("{} operations", limits.operations),
         },
-        EvalAltResult::ErrorDataTooLarge(..) => RuleFailure::TooLarge { module, limit: memory() },
+        EvalAltResult::ErrorTerminated(token, _) => match token.try_cast::<Stopped>() {
+            Some(Stopped::Memory) => RuleFailure::TooLarge {
+                module,
+                limit: memory(),
+            },
+            _ => RuleFailure::TooLong {
+                module,
+                limit: format!("{} ms", limits.deadline_ms),
+            },
+        },
+        EvalAltResult::ErrorDataTooLarge(..) => RuleFailure::TooLarge {
+            module,
+            limit: memory(),
+        },
         EvalAltResult::ErrorStackOverflow(at) => RuleFailure::Broke {
             module,
             position: position(at),
@@ -44,7 +58,11 @@ pub fn from_rhai(module: &str, limits: &Limits, error: EvalAltResult) -> RuleFai
         },
         mut error => {
             let position = position(error.take_position());
-            RuleFailure::Error { module, position, message: error.to_string() }
+            RuleFailure::Error {
+                module,
+                position,
+                message: error.to_string(),
+            }
         }
     }
 }

@@ -79,7 +79,9 @@ pub fn engine(limits: &Limits, watch: Watch) -> Engine {
     engine.register_static_module("pseudonym", Shared::clone(&PSEUDONYM));
     // `print` and `debug` have nowhere to write. Closures and function pointers go because a captured
     // variable that holds its own closure would never be freed.
-    for symbol in ["eval", "import", "export", "print", "debug", "Fn", "curry", "call"] {
+    for symbol in [
+        "eval", "import", "export", "print", "debug", "Fn", "curry", "call",
+    ] {
         engine.disable_symbol(symbol);
     }
     engine.set_allow_anonymous_fn(false);

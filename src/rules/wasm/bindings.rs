@@ -99,6 +99,9 @@ impl From<dicom::Edit> for host::Edit {
             dicom::Action::Dummy => host::Action::Dummy,
             dicom::Action::ShiftDate(days) => host::Action::ShiftDate(days),
         };
-        Self { pattern: edit.pattern, action }
+        Self {
+            pattern: edit.pattern,
+            action,
+        }
     }
 }

@@ -8,7 +8,7 @@ use super::super::pseudonym::Pseudonyms;
 use super::bindings::{context, dicom, pseudonym, types};
 use std::sync::Arc;
 use wasmtime::component::Resource;
-use wasmtime::{Result, ResourceLimiter, bail};
+use wasmtime::{ResourceLimiter, Result, bail};
 
 /// A function table's entries; a large component has some thousands.
 const TABLE_ENTRIES: usize = 100_000;
@@ -37,7 +37,10 @@ pub struct Limiter {
 impl Guest {
     pub fn with_dataset(host: Host, limits: &Limits) -> Self {
         let (context, pseudonyms) = (Arc::clone(&host.context), Arc::clone(&host.pseudonyms));
-        Self { host: Some(host), ..Self::without_dataset(context, pseudonyms, limits) }
+        Self {
+            host: Some(host),
+            ..Self::without_dataset(context, pseudonyms, limits)
+        }
     }
 
     pub fn without_dataset(
@@ -45,13 +48,24 @@ impl Guest {
         pseudonyms: Arc<Pseudonyms>,
         limits: &Limits,
     ) -> Self {
-        let limiter = Limiter { limit: limits.memory_bytes(), used: 0, refused: false };
-        Self { host: None, context, pseudonyms, meter: Meter::start(), limiter }
+        let limiter = Limiter {
+            limit: limits.memory_bytes(),
+            used: 0,
+            refused: false,
+        };
+        Self {
+            host: None,
+            context,
+            pseudonyms,
+            meter: Meter::start(),
+            limiter,
+        }
     }
 
     /// The host that [`Guest::with_dataset`] was given.
     pub fn take_back(self) -> Host {
-        self.host.expect("a guest that was given a dataset keeps it")
+        self.host
+            .expect("a guest that was given a dataset keeps it")
     }
 
     fn on<T>(&mut self, call: impl FnOnce(&mut Host) -> T) -> Result<T> {
@@ -174,17 +188,11 @@ impl pseudonym::Host for Guest {
     }
 
     fn label(&mut self, domain: String, original: String, digits: u32) -> Result<String> {
-        if digits == 0 {
-            bail!("pseudonym.label was asked for 0 digits");
-        }
         let label = self.pseudonyms.label(&domain, &original, digits);
         self.bounded(label)
     }
 
     fn days(&mut self, subject: String, max: u32) -> Result<i32> {
-        if max == 0 {
-            bail!("pseudonym.days was asked for an offset of at most 0 days, and 0 is none");
-        }
         Ok(self.pseudonyms.days(&subject, max))
     }
 

@@ -36,7 +36,9 @@ impl Runtime {
         let mut config = Config::new();
         config.epoch_interruption(true).max_wasm_stack(STACK_BYTES);
         // The same input gives the same bytes on every machine.
-        config.cranelift_nan_canonicalization(true).relaxed_simd_deterministic(true);
+        config
+            .cranelift_nan_canonicalization(true)
+            .relaxed_simd_deterministic(true);
         let engine = Engine::new(&config).map_err(|error| format!("no WebAssembly: {error:#}"))?;
         let ticker = Arc::new(Ticker::default());
         let (ticked, waited) = (engine.clone(), Arc::clone(&ticker));
@@ -68,7 +70,9 @@ pub fn ticks(deadline: Duration) -> u64 {
 impl Ticker {
     /// An idle server does not wake up a hundred times a second.
     fn wait_until_running(&self) {
-        let idle = self.started.wait_while(self.lock(), |running| *running == 0);
+        let idle = self
+            .started
+            .wait_while(self.lock(), |running| *running == 0);
         drop(idle.unwrap_or_else(PoisonError::into_inner));
     }
 
