@@ -161,20 +161,15 @@ impl Schema {
 /// ` (did you mean "x"?)`, or the list of what is known where nothing is near.
 pub fn did_you_mean<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> String {
     let known: Vec<&str> = known.collect();
-    let near = known
-        .iter()
-        .map(|candidate| {
-            (
-                distance(&name.to_lowercase(), &candidate.to_lowercase()),
-                candidate,
-            )
-        })
-        .min();
-    match near {
-        // A third of the name may be wrong, and a typo in a short name is still found.
-        Some((steps, candidate)) if steps <= (name.len() / 3).max(1) => {
-            format!(" (did you mean {candidate:?}?)")
-        }
+    let wrong = name.to_lowercase();
+    // A third of the name may be wrong, and a typo in a short name is still found.
+    let tolerance = (name.len() / 3).max(1);
+    let steps = |candidate: &str| match candidate.starts_with(&wrong) && wrong.len() > 2 {
+        true => 0,
+        false => distance(&wrong, &candidate.to_lowercase()),
+    };
+    match known.iter().min_by_key(|candidate| steps(candidate)) {
+        Some(near) if steps(near) <= tolerance => format!(" (did you mean {near:?}?)"),
         Some(_) => format!(" (known: {})", known.join(", ")),
         None => String::new(),
     }

@@ -273,7 +273,7 @@ mod service_functions {
         digits: INT,
     ) -> Result<Dynamic, Thrown> {
         let service = service(&ctx)?;
-        let digits = positive("digits", digits)?;
+        let digits = count("digits", digits)?;
         on_text(original, |text| {
             Ok(service.label(domain, text, digits).into())
         })
@@ -282,7 +282,7 @@ mod service_functions {
     #[rhai_fn(return_raw)]
     pub fn days(ctx: NativeCallContext, subject: Dynamic, max: INT) -> Result<Dynamic, Thrown> {
         let service = service(&ctx)?;
-        let max = positive("max", max)?;
+        let max = count("max", max)?;
         on_text(
             subject,
             |text| Ok(INT::from(service.days(text, max)).into()),
@@ -301,11 +301,8 @@ mod service_functions {
     }
 }
 
-fn positive(name: &str, number: INT) -> Result<u32, Thrown> {
-    match u32::try_from(number) {
-        Ok(number) if number > 0 => Ok(number),
-        _ => Err(format!("{name}: {number} is out of range").into()),
-    }
+fn count(name: &str, number: INT) -> Result<u32, Thrown> {
+    u32::try_from(number).map_err(|_| format!("{name}: {number} is out of range").into())
 }
 
 /// `ctx`

@@ -1,0 +1,123 @@
+//! Turns Table E.1-1 into the constant rows of `src/table.rs`, so that a file costs no parsing.
+
+#[path = "src/codes.rs"]
+mod codes;
+#[path = "src/treatment.rs"]
+mod treatment;
+
+use std::{env, fs, path::Path};
+
+use treatment::Treatment;
+
+const TABLE: &str = "table_e1_2024e.csv";
+
+/// The options that this module offers, by their columns in the table; in the order of
+/// `table::Row::options`, which is also their order of precedence.
+const OPTIONS: [&str; 6] = [
+    "retain_modified_dates",
+    "retain_full_dates",
+    "retain_device_identity",
+    "retain_institution_identity",
+    "retain_patient_characteristics",
+    "retain_uids",
+];
+
+/// Sequences whose action is D, and whose items hold codes that dummies would make invalid (value
+/// types, units): `stand_in.rs` has a valid item for each.
+const STAND_INS: [&str; 2] = ["(0040,A730)", "(0070,0001)"];
+
+fn main() {
+    println!("cargo::rerun-if-changed={TABLE}");
+    let table = fs::read_to_string(TABLE).expect("the table stands beside build.rs");
+    let mut lines = table.lines();
+    let header: Vec<&str> = lines
+        .next()
+        .expect("the table has a header")
+        .split(',')
+        .collect();
+
+    // Rows for what stands inside a sequence come last: of several patterns that match an element
+    // the first holds, and the element's own row knows better.
+    let (mut own, mut inside) = (String::new(), String::new());
+    for line in lines {
+        let line = Line::parse(&header, line);
+        let Some(path) = line.path() else { continue };
+        let (basic, options) = line.treatments();
+        if basic == Treatment::DummyInside {
+            // Dummies need no character set of the item's own, and would not be valid as one.
+            let charset = format!("{path}/*/(0008,0005)");
+            inside += &row(&charset, Treatment::Remove, &options);
+            inside += &row(&format!("{path}/*/(XXXX,XXXX)"), basic, &options);
+        } else {
+            own += &row(&path, basic, &options);
+        }
+    }
+
+    let out = Path::new(&env::var("OUT_DIR").expect("cargo sets OUT_DIR")).join("rows.rs");
+    fs::write(
+        out,
+        format!("pub static ROWS: &[Row] = &[\n{own}{inside}];\n"),
+    )
+    .expect("OUT_DIR can be written");
+}
+
+/// A row in Rust; `options` are an array's items.
+fn row(pattern: &str, basic: Treatment, options: &str) -> String {
+    format!("Row {{ pattern: {pattern:?}, basic: Treatment::{basic:?}, options: [{options}] }},\n")
+}
+
+/// One line of the table: `"(0008,0012)",DA,Instance Creation Date,Y,X/D,…`
+struct Line<'a> {
+    tag: &'a str,
+    header: &'a [&'a str],
+    cells: Vec<&'a str>,
+}
+
+impl<'a> Line<'a> {
+    /// Only the tag is quoted, since only it holds a comma.
+    fn parse(header: &'a [&'a str], line: &'a str) -> Self {
+        let (tag, rest) = line
+            .strip_prefix('"')
+            .and_then(|l| l.split_once('"'))
+            .unwrap_or_else(|| panic!("no quoted tag: {line}"));
+        let cells: Vec<&str> = rest.split(',').collect();
+        assert_eq!(cells.len(), header.len(), "{line}");
+        Line { tag, header, cells }
+    }
+
+    fn cell(&self, column: &str) -> &'a str {
+        let at = self.header.iter().position(|c| *c == column);
+        self.cells[at.unwrap_or_else(|| panic!("no column {column}"))]
+    }
+
+    /// The attribute at any depth, as PS3.15 E.1 demands; none for what is no element of an
+    /// instance's dataset, or is another call's: private attributes are `remove-private`'s.
+    fn path(&self) -> Option<String> {
+        let (group, element) = self
+            .tag
+            .strip_prefix('(')?
+            .strip_suffix(')')?
+            .split_once(',')?;
+        Some(match group {
+            "0000" | "0002" => return None, // commands, and file meta, which the host makes itself
+            "50XX" => format!("*/(50X@,{element})"), // a repeating group: its number is even
+            "60XX" => format!("*/(60X@,{element})"),
+            _ => format!("*/({group},{element})"),
+        })
+    }
+
+    /// The Basic Profile's treatment, and those of the options, as the source of an array's items.
+    fn treatments(&self) -> (Treatment, String) {
+        let vr = self.cell("vr");
+        let basic = match codes::basic(self.cell("basic"), vr) {
+            Some(Treatment::DummyInside) if STAND_INS.contains(&self.tag) => Treatment::StandIn,
+            Some(treatment) => treatment,
+            None => panic!("{}: unknown action {}", self.tag, self.cell("basic")),
+        };
+        let options = OPTIONS.map(|option| match codes::option(self.cell(option), vr) {
+            Some(treatment) => format!("Some(Treatment::{treatment:?})"),
+            None => "None".to_owned(),
+        });
+        (basic, options.join(", "))
+    }
+}

@@ -1,0 +1,68 @@
+//! What the action codes of Table E.1-1 come to, for an attribute of a given VR.
+//!
+//! Only `build.rs` and the tests compile this: a file meets the treatments that came of it.
+
+use crate::treatment::Treatment;
+
+/// The Basic Profile's own action, PS3.15 Table E.1-1 with the codes of E.1.1; none if unknown.
+///
+/// A combined code (`X/Z/D`) leaves the choice to the attribute's type in its IOD. The profile
+/// serves every IOD, so it takes the last code, which is valid whatever the type is.
+pub fn basic(code: &str, vr: &str) -> Option<Treatment> {
+    let last = code.rsplit('/').next().unwrap_or(code);
+    Some(match (last, vr) {
+        ("X", _) => Treatment::Remove,
+        ("Z", _) => Treatment::Blank,
+        ("D", "SQ") => Treatment::DummyInside,
+        // Any UID is a dummy; a consistent one keeps references whole as well.
+        ("D", "UI") => Treatment::Uid,
+        ("D", _) => Treatment::Dummy,
+        ("U", _) => Treatment::Uid,
+        // "Replacement of the UIDs inside": those have rows of their own, at any depth.
+        ("U*", "SQ") => Treatment::Keep,
+        _ => return None,
+    })
+}
+
+/// What an option's column says instead; none where it leaves the Basic Profile's action.
+///
+/// C, to clean, asks for judgement. Only dates are cleaned here, by moving them: a time of day
+/// says nothing of when once its date is moved by whole days. Other values take the Basic
+/// Profile's action, which is always stricter.
+pub fn option(code: &str, vr: &str) -> Option<Treatment> {
+    match (code, vr) {
+        ("K", _) => Some(Treatment::Keep),
+        ("C", "DA" | "DT") => Some(Treatment::ShiftDate),
+        ("C", "TM") => Some(Treatment::Keep),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use Treatment::*;
+
+    #[test]
+    fn the_last_of_a_combined_code_holds() {
+        assert_eq!(basic("X", "LO"), Some(Remove));
+        assert_eq!(basic("X/Z", "LO"), Some(Blank));
+        assert_eq!(basic("X/Z/D", "LO"), Some(Dummy));
+        assert_eq!(basic("Q", "LO"), None);
+    }
+
+    #[test]
+    fn sequences_take_no_value_but_their_items_do() {
+        assert_eq!(basic("X/D", "SQ"), Some(DummyInside));
+        assert_eq!(basic("X/Z/U*", "SQ"), Some(Keep));
+    }
+
+    #[test]
+    fn only_dates_and_times_are_cleaned() {
+        assert_eq!(option("C", "DA"), Some(ShiftDate));
+        assert_eq!(option("C", "TM"), Some(Keep));
+        assert_eq!(option("C", "LO"), None);
+        assert_eq!(option("", "DA"), None);
+        assert_eq!(option("K", "LO"), Some(Keep));
+    }
+}

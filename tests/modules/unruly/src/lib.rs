@@ -1,0 +1,56 @@
+//! An anonymize rule that does what its settings say, `{"do": "loop"}` and the like: it proves that
+//! the host holds a module to its manifest and its limits.
+
+mod exhaust;
+
+use miniserde::{Deserialize, json};
+use sluice::rules::{context, dicom::EditError, pseudonym};
+
+wit_bindgen::generate!({ world: "anonymize", path: "../../../plugins/wit" });
+
+#[derive(Deserialize)]
+struct Settings {
+    #[serde(rename = "do")]
+    deed: String,
+}
+
+struct Module;
+
+impl Guest for Module {
+    fn anonymize(ds: &Dataset) -> Result<Verdict, String> {
+        let settings: Settings =
+            json::from_str(&context::settings()).map_err(|_| "the settings can't be read")?;
+        match settings.deed.as_str() {
+            "edit" => edit(ds).map_err(|_| "an edit was refused")?,
+            "reject" => return Ok(Verdict::Reject("told to reject".into())),
+            "quarantine" => return Ok(Verdict::Quarantine("told to quarantine".into())),
+            "err" => return Err("told to err".into()),
+            "trap" => panic!("told to trap"),
+
+            // The manifest declares neither. The host must remember it, whatever is answered here.
+            "undeclared-write" => drop(ds.set("InstitutionName", "somewhere")),
+            "undeclared-read" => drop(ds.get("PatientBirthDate")),
+
+            "loop" => exhaust::time(),
+            "flood" => exhaust::host(ds),
+            "eat" => exhaust::memory(),
+            "recurse" => drop(exhaust::stack(0)),
+            "huge-string" => drop(ds.set("PatientName", &exhaust::huge_string())),
+            _ => return Err("told to do what it can't".into()),
+        }
+        Ok(Verdict::Keep)
+    }
+}
+
+/// All that the manifest declares, and nothing else.
+fn edit(ds: &Dataset) -> Result<(), EditError> {
+    let subject = context::subject().unwrap_or_default();
+    ds.set("PatientName", &subject)?;
+    ds.remove("*/(0010,1040)")?;
+    if let Some(uid) = ds.get("StudyInstanceUID") {
+        ds.set("StudyInstanceUID", &pseudonym::uid(&uid))?;
+    }
+    Ok(())
+}
+
+export!(Module);

@@ -1,0 +1,8 @@
+//! The rule engine over its public face: a rules folder on disk, a rule set pinned from it, and real
+//! instances run through it. Rules in both languages, shipped ones included, and rules that misbehave.
+
+mod registry;
+mod rhai;
+mod shipped;
+mod support;
+mod wasm;

@@ -1,0 +1,441 @@
+//! Rules in Rhai: what they can do, and what they can't.
+
+use crate::support::*;
+use sluice::rules::{Decision, Refusal, RuleFailure, Verdict};
+use std::time::{Duration, Instant};
+
+const INITIALS: &str = r#"
+fn anonymize(ds, ctx) {
+    if ds.get("BurnedInAnnotation") == "YES" { return quarantine("burned-in text"); }
+    ds.set("PatientName", ctx.subject);
+    ds.remove("*/(0010,1040)");
+    ds.set("StudyInstanceUID", pseudonym::uid(ds.get("StudyInstanceUID")));
+    keep()
+}
+"#;
+
+#[test]
+fn the_designs_example_runs() {
+    let reads = ["BurnedInAnnotation", "StudyInstanceUID"];
+    let writes = ["PatientName", "*/(0010,1040)", "StudyInstanceUID"];
+    let done = anonymize_with(&reads, &writes, INITIALS);
+    assert_eq!(done.verdict, Ok(Verdict::Keep));
+    let uid = run().pseudonyms.uid("1.2.3");
+    assert_eq!(element(done.instance, "StudyInstanceUID"), Some(uid));
+    let done = anonymize_with(&reads, &writes, INITIALS);
+    assert_eq!(element(done.instance, "PatientName").as_deref(), Some("S1"));
+    let done = anonymize_with(&reads, &writes, INITIALS);
+    assert_eq!(element(done.instance, "(0010,1040)"), None);
+}
+
+#[test]
+fn absent_values_are_unit_and_change_nothing() {
+    let code = r#"fn anonymize(ds, ctx) {
+        if ds.get("PatientSex") != () || pseudonym::uid(()) != () || ds.vr("PatientSex") != () { throw "a" }
+        if pseudonym::label("d", (), 4) != () || pseudonym::shift_date((), 3) != () { throw "b" }
+        ds.set("PatientName", ());
+        if ds.get("PatientName") != "Doe^John" { throw "c" }
+        if ds.exists("PatientSex") || ds.values("PatientSex").len() != 0 { throw "d" }
+        if ctx.parameter("NONE") != () || ctx.parameters.NONE != () { throw "e" }
+        keep()
+    }"#;
+    assert_eq!(verdict(code), Verdict::Keep);
+}
+
+#[test]
+fn every_call_of_the_interface_is_there() {
+    let code = r#"fn anonymize(ds, ctx) {
+        let n = ds.apply([
+            #{ pattern: "PatientName", action: "set", value: "X" },
+            #{ pattern: "PatientID", action: "blank" },
+            #{ pattern: "PatientBirthDate", action: "shift_date", days: -1 },
+            #{ pattern: "*/StudyInstanceUID", action: "uid" },
+            #{ pattern: "StudyID", action: "dummy" },
+            #{ pattern: "(0010,1040)", action: "remove" },
+        ]);
+        if n != 6 { throw `applied ${n}` }
+        if ds.get("PatientBirthDate") != "19700101" { throw "date" }
+        if ds.get("PatientID") != "" || !ds.exists("PatientID") { throw "blank" }
+        if ds.blank("PatientName") != 1 || ds.remove("SeriesDescription") != 1 { throw "count" }
+        if ds.remove_private() != 0 || ds.remove_private(["(0019,1001)"]) != 0 { throw "private" }
+        if ds.find("(0010,XXXX)").len() != 3 { throw `found ${ds.find("(0010,XXXX)")}` }
+        if ds.vr("Modality") != "CS" || ds.values("Modality") != ["CT"] { throw "modality" }
+        let days = pseudonym::days("S1", 100);
+        if days == 0 || days < -100 || days > 100 { throw "days" }
+        if pseudonym::label("d", "x", 6).len() != 6 { throw "label" }
+        ds.set("PatientID", `${ctx.project}/${ctx.subject}/${ctx.session}/${ctx.path}/${ctx.received}`);
+        keep()
+    }"#;
+    let done = anonymize_with(&["*"], &["*"], code);
+    assert_eq!(done.verdict, Ok(Verdict::Keep));
+    let expected = "DEMO/S1/E1/SUB1/scan/1.dcm/20260102030405";
+    assert_eq!(
+        element(done.instance, "PatientID").as_deref(),
+        Some(expected)
+    );
+}
+
+#[test]
+fn an_undeclared_read_fails_the_file_even_if_caught() {
+    let code = r#"fn anonymize(ds, ctx) {
+        try { ds.get("PatientBirthDate"); } catch {}
+        keep()
+    }"#;
+    let failure = anonymize_with(&["Modality"], &[], code)
+        .verdict
+        .unwrap_err();
+    assert_eq!(failure.code(), "rule-undeclared-read");
+    let RuleFailure::Refused {
+        refusal: Refusal::UndeclaredRead(path),
+        ..
+    } = failure
+    else {
+        panic!()
+    };
+    assert_eq!(path, "PatientBirthDate");
+}
+
+#[test]
+fn an_undeclared_write_fails_the_file_even_if_caught_and_changes_nothing() {
+    let code = r#"fn anonymize(ds, ctx) {
+        try { ds.set("PatientName", "x"); } catch(e) { return reject(e); }
+        keep()
+    }"#;
+    let done = anonymize_with(&["*"], &["PatientID"], code);
+    assert_eq!(done.verdict.unwrap_err().code(), "rule-undeclared-write");
+    assert_eq!(
+        element(done.instance, "PatientName").as_deref(),
+        Some("Doe^John")
+    );
+}
+
+#[test]
+fn an_edit_error_can_be_caught() {
+    let code = r#"fn anonymize(ds, ctx) {
+        try { ds.set("NoSuchKeyword", "x"); } catch(e) { return reject(e); }
+        keep()
+    }"#;
+    let Verdict::Reject(why) = verdict(code) else {
+        panic!()
+    };
+    assert!(why.starts_with("bad path: "), "{why}");
+}
+
+#[test]
+fn an_error_has_line_and_column() {
+    let failure =
+        failure("fn anonymize(ds, ctx) {\n  helper(ds)\n}\nfn helper(ds) {\n  throw \"no\"\n}");
+    let RuleFailure::Error {
+        position, message, ..
+    } = failure
+    else {
+        panic!("{failure}")
+    };
+    assert_eq!(
+        (position.as_deref(), &*message),
+        (Some("line 5, column 3"), "no")
+    );
+    let RuleFailure::Error {
+        position, message, ..
+    } = self::failure("fn anonymize(ds, ctx) {\n  ds.gett(1)\n}")
+    else {
+        panic!()
+    };
+    assert_eq!(position.as_deref(), Some("line 2, column 6"));
+    assert!(message.contains("gett"), "{message}");
+}
+
+#[test]
+fn a_wrong_answer_says_what_was_expected() {
+    for (code, expected) in [
+        (
+            "fn anonymize(ds, ctx) { 3 }",
+            "rule broke: anonymize answered i64, expected keep(), reject(why) or quarantine(why)",
+        ),
+        (
+            "fn anonymize(ds, ctx) { }",
+            "rule broke: anonymize answered nothing, expected keep(), reject(why) or quarantine(why)",
+        ),
+        (
+            r#"fn anonymize(ds, ctx) { archive("x") }"#,
+            "rule broke: anonymize answered archive(why), expected keep(), reject(why) or quarantine(why)",
+        ),
+    ] {
+        assert_eq!(failure(code).to_string(), expected);
+    }
+}
+
+#[test]
+fn endless_loops_and_recursion_are_stopped() {
+    assert!(matches!(
+        failure("fn anonymize(ds, ctx) { loop {} }"),
+        RuleFailure::TooLong { .. }
+    ));
+    assert!(matches!(
+        failure("fn anonymize(ds, ctx) { while true { try { loop {} } catch {} } }"),
+        RuleFailure::TooLong { .. }
+    ));
+    let failure = failure("fn anonymize(ds, ctx) { anonymize(ds, ctx) }");
+    assert!(
+        failure.to_string().contains("calls nest too deeply"),
+        "{failure}"
+    );
+}
+
+#[test]
+fn a_slow_rule_is_stopped_at_its_deadline() {
+    let rules = Rules::new();
+    rules.rhai(
+        "rule",
+        "anonymize",
+        &["*"],
+        &["*"],
+        r#"fn anonymize(ds, ctx) { loop { ds.find("*"); } }"#,
+    );
+    let manifest = r#"{ "name": "rule", "version": "1.0.0", "interface": "1", "kind": "anonymize", "engine": "rhai",
+        "entry": "rule.rhai", "reads": ["*"], "limits": { "operations": 1000000000, "deadline_ms": 50 } }"#;
+    rules.write("modules/rule/module.json", manifest);
+    rules.site(r#"{ "anonymize": [{ "module": "rule" }] }"#);
+    let set = rules.pinned();
+    let start = Instant::now();
+    let failure = set
+        .anonymize(patient(), &run(), &labels())
+        .verdict
+        .unwrap_err();
+    assert_eq!(
+        failure.to_string(),
+        "rule ran longer than its limit of 50 ms"
+    );
+    assert!(start.elapsed() < Duration::from_secs(2));
+}
+
+#[test]
+fn memory_is_bounded_however_it_is_eaten() {
+    for (what, code) in [
+        ("a string", r#"let s = "x"; loop { s += s; }"#),
+        ("padding", r#"let s = "x"; s.pad(1000000000, "y");"#),
+        ("an array", r#"let a = [1]; loop { a += a; }"#),
+        ("padding an array", r#"let a = []; a.pad(1000000000, 1);"#),
+        (
+            "a map",
+            r#"let s = "x"; s.pad(1000, "y"); let m = #{}; let i = 0; loop { m[`k${i}`] = s + i; i += 1; }"#,
+        ),
+        (
+            "nested arrays",
+            r#"let a = []; loop { let b = []; b.pad(1000, 1); a.push(b); }"#,
+        ),
+        (
+            "many strings",
+            r#"let s = "x"; s.pad(1000000, "y"); let a = []; loop { a.push(s + a.len()); }"#,
+        ),
+        ("variables", r#"grow(0)"#),
+        (
+            "the dataset",
+            r#"let s = "x"; s.pad(3000000, "y"); for i in 16..200 { ds.set(`(00${i}1,1010)`, s + i); }"#,
+        ),
+    ] {
+        let grow =
+            r#"fn grow(n) { let s = `${n}`; s.pad(1500000, "y"); let t = grow(n + 1); s + t }"#;
+        let failure = failure(&format!("{grow} fn anonymize(ds, ctx) {{ {code} keep() }}"));
+        assert!(
+            matches!(failure, RuleFailure::TooLarge { .. }),
+            "{what}: {failure}"
+        );
+    }
+}
+
+#[test]
+fn nothing_but_the_interface_is_there() {
+    for code in [
+        r#"eval("1")"#,
+        r#"import "x" as y"#,
+        r#"print("x")"#,
+        "timestamp()",
+        "sleep(1)",
+        "let f = |x| x",
+        r#"Fn("anonymize")"#,
+        "rand()",
+        r#"open_file("x")"#,
+        "exit()",
+    ] {
+        let rules = Rules::new();
+        rules.rhai(
+            "rule",
+            "anonymize",
+            &[],
+            &[],
+            &format!("fn anonymize(ds, ctx) {{ {code}; keep() }}"),
+        );
+        rules.site(r#"{ "anonymize": [{ "module": "rule" }] }"#);
+        match rules.pin() {
+            Err(error) => assert!(
+                error.to_string().contains("line 1, column "),
+                "{code}: {error}"
+            ),
+            Ok(set) => {
+                let failure = set
+                    .anonymize(patient(), &run(), &labels())
+                    .verdict
+                    .unwrap_err();
+                assert!(
+                    failure.to_string().contains("Function not found"),
+                    "{code}: {failure}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn a_typo_in_a_variable_is_found_when_the_policy_loads() {
+    let rules = Rules::new();
+    rules.rhai(
+        "rule",
+        "anonymize",
+        &[],
+        &[],
+        "fn anonymize(ds, ctx) {\n  let name = 1;\n  nmae\n}",
+    );
+    rules.site(r#"{ "anonymize": [{ "module": "rule" }] }"#);
+    let error = rules.pin().err().unwrap().to_string();
+    assert!(
+        error.starts_with("rules/modules/rule/rule.rhai: line 3, column 3: "),
+        "{error}"
+    );
+}
+
+#[test]
+fn constants_of_the_script_are_seen_and_nothing_is_kept_between_runs() {
+    let code = r#"const LIMIT = 3; fn anonymize(ds, ctx) { reject(`${global::LIMIT}`) }"#;
+    assert_eq!(verdict(code), Verdict::Reject("3".to_owned()));
+}
+
+#[test]
+fn label_rules_answer_a_map_and_may_not_write() {
+    let label = |code: &str| {
+        let rules = Rules::new();
+        rules.rhai("l", "label", &["StudyID", "PatientID"], &[], code);
+        rules.site(r#"{ "label": { "module": "l" } }"#);
+        rules.pinned().label(patient(), &run()).1
+    };
+    let answered = label(
+        r#"fn label(ds, ctx) { #{ subject: ctx.path.split("/")[0], session: "E" + ds.get("StudyID"), visit: () } }"#,
+    );
+    let answered = answered.unwrap();
+    assert_eq!(
+        (&*answered.subject, &*answered.session, answered.visit),
+        ("SUB1", "E7", None)
+    );
+    for (code, expected) in [
+        (
+            "fn label(ds, ctx) { 1 }",
+            "l broke: label answered i64, expected a map like #{ subject: \"…\", session: \"…\" }",
+        ),
+        (
+            r#"fn label(ds, ctx) { #{ subject: "a" } }"#,
+            "l broke: the session label is empty",
+        ),
+        (
+            r#"fn label(ds, ctx) { #{ subjct: "a" } }"#,
+            "l broke: label answered an unknown key \"subjct\" (did you mean \"subject\"?)",
+        ),
+        (
+            r#"fn label(ds, ctx) { #{ subject: 1 } }"#,
+            "l broke: label answered i64 for subject, expected a string",
+        ),
+        (
+            r#"fn label(ds, ctx) { #{ subject: "a", session: "../x" } }"#,
+            "l broke: the session label \"../x\" holds '/': it becomes a folder's name, so only A-Z, a-z, 0-9, _, - and . are allowed",
+        ),
+    ] {
+        assert_eq!(label(code).unwrap_err().to_string(), expected);
+    }
+    let failure = label(
+        r#"fn label(ds, ctx) { try { ds.set("PatientID", "x") } catch {} #{ subject: "a", session: "b" } }"#,
+    );
+    assert_eq!(failure.unwrap_err().code(), "rule-undeclared-write");
+}
+
+#[test]
+fn only_the_sites_label_rule_may_choose_the_project() {
+    let rules = Rules::new();
+    rules.rhai(
+        "l",
+        "label",
+        &[],
+        &[],
+        r#"fn label(ds, ctx) { #{ subject: "a", session: "b", project: "OTHER" } }"#,
+    );
+    rules.site(r#"{ "label": { "module": "l" } }"#);
+    let (_, labels) = rules.pinned().label(patient(), &run());
+    assert_eq!(labels.unwrap().project.as_deref(), Some("OTHER"));
+    rules.project(r#"{ "label": { "module": "l" } }"#);
+    let (_, labels) = rules.pinned().label(patient(), &run());
+    assert!(
+        labels
+            .unwrap_err()
+            .to_string()
+            .contains("only the site's label rule")
+    );
+}
+
+#[test]
+fn route_rules_see_the_summary_and_settings() {
+    let rules = Rules::new();
+    rules.rhai("r", "route", &[], &[], r#"fn route(summary, ctx) {
+        if summary.failed > ctx.settings.most { prearchive("failures") } else { archive_overwrite(ctx.session) }
+    }"#);
+    rules.write(
+        "modules/r/settings.schema.json",
+        r#"{ "properties": { "most": { "type": "integer" } } }"#,
+    );
+    rules.site(r#"{ "route": { "module": "r", "settings": { "most": 1 } } }"#);
+    let set = rules.pinned();
+    let route = |summary: &str| set.route(summary, &run(), &labels());
+    assert_eq!(
+        route(r#"{ "failed": 2 }"#),
+        Ok(Decision::Prearchive("failures".to_owned()))
+    );
+    assert_eq!(
+        route(r#"{ "failed": 1 }"#),
+        Ok(Decision::ArchiveOverwrite("E1".to_owned()))
+    );
+    assert!(matches!(route("{"), Err(RuleFailure::Error { .. })));
+}
+
+#[test]
+fn a_reject_stops_the_chain_and_a_quarantine_does_not() {
+    let rules = Rules::new();
+    rules.rhai(
+        "q",
+        "anonymize",
+        &[],
+        &[],
+        r#"fn anonymize(ds, ctx) { quarantine("look") }"#,
+    );
+    rules.rhai(
+        "name",
+        "anonymize",
+        &[],
+        &["PatientName"],
+        r#"fn anonymize(ds, ctx) { ds.set("PatientName", "X"); keep() }"#,
+    );
+    rules.rhai(
+        "no",
+        "anonymize",
+        &[],
+        &[],
+        r#"fn anonymize(ds, ctx) { reject("no") }"#,
+    );
+    rules.site(r#"{ "anonymize": [{ "module": "q" }, { "module": "name" }] }"#);
+    let done = rules.pinned().anonymize(patient(), &run(), &labels());
+    assert_eq!(done.verdict, Ok(Verdict::Quarantine("look".to_owned())));
+    assert_eq!(element(done.instance, "PatientName").as_deref(), Some("X"));
+    rules.site(r#"{ "anonymize": [{ "module": "q" }, { "module": "no" }, { "module": "name" }] }"#);
+    let done = rules.pinned().anonymize(patient(), &run(), &labels());
+    assert_eq!(done.verdict, Ok(Verdict::Reject("no".to_owned())));
+    assert_eq!(
+        element(done.instance, "PatientName").as_deref(),
+        Some("Doe^John")
+    );
+}

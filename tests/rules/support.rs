@@ -1,0 +1,201 @@
+//! A rules folder to write in, and a small DICOM instance to run rules over.
+
+use sluice::dicom::Instance;
+use sluice::rules::host::{Access, Context, Host};
+use sluice::rules::pseudonym::Pseudonyms;
+use sluice::rules::{
+    Anonymized, Labels, Registry, RuleFailure, RuleSet, RuleSetError, Run, Verdict,
+};
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+
+pub const PROJECT: &str = "DEMO";
+
+pub struct Rules {
+    dir: tempfile::TempDir,
+    pub registry: Registry,
+}
+
+impl Rules {
+    pub fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let registry = Registry::open(dir.path().to_owned());
+        Self { dir, registry }
+    }
+
+    pub fn write(&self, path: &str, text: impl AsRef<[u8]>) -> &Self {
+        let path = self.dir.path().join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+        self
+    }
+
+    pub fn remove(&self, path: &str) {
+        fs::remove_file(self.dir.path().join(path)).unwrap();
+    }
+
+    pub fn path(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// A Rhai module that may read and write what is listed.
+    pub fn rhai(
+        &self,
+        name: &str,
+        kind: &str,
+        reads: &[&str],
+        writes: &[&str],
+        code: &str,
+    ) -> &Self {
+        let manifest = serde_json::json!({
+            "name": name, "version": "1.0.0", "interface": "1", "kind": kind,
+            "engine": "rhai", "entry": "rule.rhai", "reads": reads, "writes": writes,
+            "limits": { "operations": 1_000_000, "memory_mb": 16, "deadline_ms": 2000 }
+        });
+        self.write(&format!("modules/{name}/module.json"), manifest.to_string());
+        self.write(&format!("modules/{name}/rule.rhai"), code)
+    }
+
+    /// One of the repository's fixtures.
+    pub fn fixture(&self, name: &str) -> &Self {
+        let from = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("tests/modules")
+            .join(name);
+        for file in ["module.json", "rule.wasm", "settings.schema.json"] {
+            if let Ok(bytes) = fs::read(from.join(file)) {
+                self.write(&format!("modules/{name}/{file}"), bytes);
+            }
+        }
+        self
+    }
+
+    pub fn project(&self, policy: &str) -> &Self {
+        self.write(&format!("projects/{PROJECT}/policy.json"), policy)
+    }
+
+    pub fn site(&self, policy: &str) -> &Self {
+        self.write("site/policy.json", policy)
+    }
+
+    pub fn pin(&self) -> Result<Arc<RuleSet>, RuleSetError> {
+        self.registry.pin(PROJECT)
+    }
+
+    pub fn pinned(&self) -> Arc<RuleSet> {
+        self.pin().unwrap()
+    }
+}
+
+/// One anonymize rule in Rhai, alone in the chain, run over [`patient`].
+pub fn anonymize_with(reads: &[&str], writes: &[&str], code: &str) -> Anonymized {
+    let rules = Rules::new();
+    rules.rhai("rule", "anonymize", reads, writes, code);
+    rules.site(r#"{ "anonymize": [{ "module": "rule" }] }"#);
+    rules.pinned().anonymize(patient(), &run(), &labels())
+}
+
+pub fn failure(code: &str) -> RuleFailure {
+    anonymize_with(&["*"], &["*"], code).verdict.unwrap_err()
+}
+
+pub fn verdict(code: &str) -> Verdict {
+    anonymize_with(&["*"], &["*"], code).verdict.unwrap()
+}
+
+pub fn run() -> Run {
+    run_with(&[])
+}
+
+pub fn run_with(parameters: &[(&str, &str)]) -> Run {
+    let parameters = parameters
+        .iter()
+        .map(|(name, value)| (name.to_string(), value.to_string()));
+    Run {
+        project: PROJECT.to_owned(),
+        parameters: Arc::new(parameters.collect()),
+        file: "SUB1/scan/1.dcm".to_owned(),
+        received: "20260102030405".to_owned(),
+        pseudonyms: Arc::new(Pseudonyms::new(&[7; 32])),
+    }
+}
+
+pub fn labels() -> Labels {
+    Labels {
+        subject: "S1".to_owned(),
+        session: "E1".to_owned(),
+        ..Labels::default()
+    }
+}
+
+/// What is in an element after the rules ran.
+pub fn element(instance: Instance, path: &str) -> Option<String> {
+    let everything = Arc::new(Access::new(&["*".to_owned()], &[], false).unwrap());
+    let pseudonyms = Arc::new(Pseudonyms::new(&[7; 32]));
+    Host::new(
+        instance,
+        everything,
+        Arc::new(Context::default()),
+        pseudonyms,
+    )
+    .get(path)
+}
+
+pub fn patient() -> Instance {
+    instance(&[])
+}
+
+/// A CT image without pixels. `changes` adds to its elements or replaces them; they are all text.
+pub fn instance(changes: &[((u16, u16), &str, &str)]) -> Instance {
+    let mut elements: BTreeMap<(u16, u16), (&str, &str)> = BTreeMap::from([
+        ((0x0008, 0x0016), ("UI", "1.2.840.10008.5.1.4.1.1.2")),
+        ((0x0008, 0x0018), ("UI", "1.2.3.4")),
+        ((0x0008, 0x0060), ("CS", "CT")),
+        ((0x0008, 0x103E), ("LO", "T1 mprage")),
+        ((0x0010, 0x0010), ("PN", "Doe^John")),
+        ((0x0010, 0x0020), ("LO", "4711")),
+        ((0x0010, 0x0030), ("DA", "19700102")),
+        ((0x0010, 0x1040), ("LO", "Street 1")),
+        ((0x0020, 0x000D), ("UI", "1.2.3")),
+        ((0x0020, 0x000E), ("UI", "1.2.3.5")),
+        ((0x0020, 0x0010), ("SH", "7")),
+    ]);
+    elements.extend(changes.iter().map(|(tag, vr, text)| (*tag, (*vr, *text))));
+
+    let mut meta = Vec::new();
+    push(
+        &mut meta,
+        (0x0002, 0x0002),
+        "UI",
+        "1.2.840.10008.5.1.4.1.1.2",
+    );
+    push(&mut meta, (0x0002, 0x0003), "UI", "1.2.3.4");
+    push(&mut meta, (0x0002, 0x0010), "UI", "1.2.840.10008.1.2.1");
+    let mut bytes = vec![0; 128];
+    bytes.extend_from_slice(b"DICM\x02\0\0\0UL\x04\0");
+    bytes.extend_from_slice(&(meta.len() as u32).to_le_bytes());
+    bytes.extend_from_slice(&meta);
+    for (tag, (vr, text)) in elements {
+        push(&mut bytes, tag, vr, text);
+    }
+    Instance::from_bytes(bytes).unwrap()
+}
+
+/// Explicit VR little endian (PS3.5 7.1.2).
+fn push(bytes: &mut Vec<u8>, tag: (u16, u16), vr: &str, text: &str) {
+    let mut value = text.as_bytes().to_vec();
+    if value.len() % 2 == 1 {
+        value.push(if vr == "UI" { 0 } else { b' ' });
+    }
+    bytes.extend_from_slice(&tag.0.to_le_bytes());
+    bytes.extend_from_slice(&tag.1.to_le_bytes());
+    bytes.extend_from_slice(vr.as_bytes());
+    match vr {
+        "LT" | "ST" | "PN" | "LO" | "SH" | "UI" | "DA" | "CS" => {
+            bytes.extend_from_slice(&(value.len() as u16).to_le_bytes());
+        }
+        _ => panic!("{vr} has no short length here"),
+    }
+    bytes.extend_from_slice(&value);
+}

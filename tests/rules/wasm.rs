@@ -1,0 +1,158 @@
+//! Rules in WebAssembly: the three worlds, and a module that misbehaves as told.
+
+use crate::support::*;
+use sluice::rules::{Anonymized, Decision, RuleFailure, Verdict};
+use std::time::{Duration, Instant};
+
+fn told(deed: &str) -> Anonymized {
+    let rules = Rules::new();
+    rules.fixture("unruly");
+    rules.site(&format!(
+        r#"{{ "anonymize": [{{ "module": "unruly", "settings": {{ "do": "{deed}" }} }}] }}"#
+    ));
+    rules.pinned().anonymize(patient(), &run(), &labels())
+}
+
+fn failed(deed: &str) -> RuleFailure {
+    told(deed).verdict.unwrap_err()
+}
+
+#[test]
+fn declared_edits_are_made() {
+    let done = told("edit");
+    assert_eq!(done.verdict, Ok(Verdict::Keep));
+    assert_eq!(element(done.instance, "PatientName").as_deref(), Some("S1"));
+    assert_eq!(element(told("edit").instance, "(0010,1040)"), None);
+    let uid = run().pseudonyms.uid("1.2.3");
+    assert_eq!(
+        element(told("edit").instance, "StudyInstanceUID"),
+        Some(uid)
+    );
+}
+
+#[test]
+fn verdicts_and_errors_come_through() {
+    assert_eq!(
+        told("reject").verdict,
+        Ok(Verdict::Reject("told to reject".to_owned()))
+    );
+    assert_eq!(
+        told("quarantine").verdict,
+        Ok(Verdict::Quarantine("told to quarantine".to_owned()))
+    );
+    assert_eq!(failed("err").to_string(), "unruly failed: told to err");
+    let trap = failed("trap");
+    assert!(matches!(trap, RuleFailure::Broke { .. }), "{trap}");
+}
+
+#[test]
+fn undeclared_access_fails_the_file_whatever_is_answered() {
+    assert_eq!(failed("undeclared-read").code(), "rule-undeclared-read");
+    assert_eq!(failed("undeclared-write").code(), "rule-undeclared-write");
+}
+
+#[test]
+fn loops_stop_at_the_deadline() {
+    for deed in ["loop", "flood"] {
+        let start = Instant::now();
+        assert_eq!(
+            failed(deed).to_string(),
+            "unruly ran longer than its limit of 200 ms",
+            "{deed}"
+        );
+        assert!(start.elapsed() < Duration::from_secs(5));
+    }
+}
+
+#[test]
+fn eaten_memory_and_stack_are_stopped() {
+    assert_eq!(
+        failed("eat").to_string(),
+        "unruly wanted more memory than its limit of 16 MiB"
+    );
+    let recursion = failed("recurse");
+    assert!(
+        matches!(recursion, RuleFailure::Broke { .. }),
+        "{recursion}"
+    );
+}
+
+#[test]
+fn a_huge_value_stays_within_the_memory_limit_or_fails_the_file() {
+    match told("huge-string").verdict {
+        Ok(Verdict::Keep) => {}
+        Err(RuleFailure::TooLarge { .. } | RuleFailure::Broke { .. }) => {}
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_failure_leaves_the_next_run_untouched() {
+    let rules = Rules::new();
+    rules.fixture("unruly");
+    rules.site(r#"{ "anonymize": [{ "module": "unruly", "settings": { "do": "edit" } }] }"#);
+    let good = rules.pinned();
+    failed("trap");
+    failed("loop");
+    assert_eq!(
+        good.anonymize(patient(), &run(), &labels()).verdict,
+        Ok(Verdict::Keep)
+    );
+}
+
+#[test]
+fn runs_on_many_threads_do_not_disturb_each_other() {
+    let rules = Rules::new();
+    rules.fixture("unruly");
+    rules.site(r#"{ "anonymize": [{ "module": "unruly", "settings": { "do": "edit" } }] }"#);
+    let set = rules.pinned();
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                for _ in 0..50 {
+                    let done = set.anonymize(patient(), &run(), &labels());
+                    assert_eq!(done.verdict, Ok(Verdict::Keep));
+                }
+            });
+        }
+    });
+}
+
+#[test]
+fn label_and_route_worlds_run() {
+    let rules = Rules::new();
+    rules.fixture("label-wasm").fixture("route-wasm");
+    rules.site(r#"{ "label": { "module": "label-wasm" }, "route": { "module": "route-wasm" } }"#);
+    let set = rules.pinned();
+    let labels = set.label(patient(), &run()).1.unwrap();
+    assert_eq!((&*labels.subject, &*labels.session), ("4711", "W_7"));
+    let route = |summary: &str| set.route(summary, &run(), &labels);
+    assert_eq!(
+        route(r#"{ "failed": 0 }"#),
+        Ok(Decision::Archive("no file failed".to_owned()))
+    );
+    assert_eq!(
+        route(r#"{ "failed": 2 }"#),
+        Ok(Decision::Prearchive("2 failed".to_owned()))
+    );
+    assert!(matches!(route("no JSON"), Err(RuleFailure::Error { .. })));
+}
+
+#[test]
+fn a_component_of_another_kind_is_refused_when_the_policy_loads() {
+    let rules = Rules::new();
+    rules.fixture("route-wasm");
+    let wasm = std::fs::read(rules.path().join("modules/route-wasm/rule.wasm")).unwrap();
+    let manifest = r#"{ "name": "x", "version": "1.0.0", "interface": "1", "kind": "anonymize", "engine": "wasm", "entry": "rule.wasm" }"#;
+    rules
+        .write("modules/x/module.json", manifest)
+        .write("modules/x/rule.wasm", wasm);
+    rules.site(r#"{ "anonymize": [{ "module": "x" }] }"#);
+    let error = rules.pin().err().unwrap().to_string();
+    assert!(
+        error.starts_with("rules/modules/x/rule.wasm: ") && error.contains("anonymize"),
+        "{error}"
+    );
+    rules.write("modules/x/rule.wasm", b"\0asm nonsense");
+    assert!(rules.pin().is_err());
+}
