@@ -8,3 +8,7 @@
 pub mod dicom;
 pub mod rules;
 pub mod store;
+pub mod config;
+pub mod password;
+pub mod project;
+pub mod server;
