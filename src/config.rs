@@ -26,9 +26,16 @@ const MAX_WORKERS: usize = 64;
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     #[error("{file}:{line}: {message}")]
-    File { file: String, line: usize, message: String },
+    File {
+        file: String,
+        line: usize,
+        message: String,
+    },
     #[error("can't read {file}: {source}")]
-    Unreadable { file: String, source: std::io::Error },
+    Unreadable {
+        file: String,
+        source: std::io::Error,
+    },
     #[error("{name} in the environment is no setting of this program")]
     UnknownVariable { name: String },
     #[error("{key}: {reason}")]
@@ -39,13 +46,23 @@ pub enum ConfigError {
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct StateArgs {
     /// The data folder
-    #[arg(long, env = "SLUICE_DATA", value_name = "DIR", default_value = "sluice-data")]
+    #[arg(
+        long,
+        env = "SLUICE_DATA",
+        value_name = "DIR",
+        default_value = "sluice-data"
+    )]
     pub data: PathBuf,
     /// The configuration file [default: sluice.toml in the data folder, if it is there]
     #[arg(long, env = "SLUICE_CONFIG", value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// The database's URL [default: the file sluice.db in the data folder]
-    #[arg(long, env = "SLUICE_DATABASE", value_name = "URL", hide_env_values = true)]
+    #[arg(
+        long,
+        env = "SLUICE_DATABASE",
+        value_name = "URL",
+        hide_env_values = true
+    )]
     pub database: Option<String>,
 }
 
@@ -123,7 +140,11 @@ impl Config {
             Some(path) => read_file(path)?,
             None => {
                 let path = data.join(FILE_NAME);
-                if path.exists() { read_file(&path)? } else { RawConfig::default() }
+                if path.exists() {
+                    read_file(&path)?
+                } else {
+                    RawConfig::default()
+                }
             }
         };
         let inbox = match flags.inbox.or(file.inbox) {
@@ -132,20 +153,32 @@ impl Config {
         };
         let workers = flags.workers.or(file.workers).unwrap_or(DEFAULT_WORKERS);
         if !(1..=MAX_WORKERS).contains(&workers) {
-            return Err(value("workers", format!("1 to {MAX_WORKERS}, not {workers}")));
+            return Err(value(
+                "workers",
+                format!("1 to {MAX_WORKERS}, not {workers}"),
+            ));
         }
-        let minutes = flags.login_minutes.or(file.login_minutes).unwrap_or(DEFAULT_LOGIN_MINUTES);
+        let minutes = flags
+            .login_minutes
+            .or(file.login_minutes)
+            .unwrap_or(DEFAULT_LOGIN_MINUTES);
         if minutes == 0 {
             return Err(value("login_minutes", "must be at least 1".into()));
         }
         for root in file.inbox_roots.values() {
             if !root.is_absolute() {
-                return Err(value("inbox_roots", format!("{} is not absolute", root.display())));
+                return Err(value(
+                    "inbox_roots",
+                    format!("{} is not absolute", root.display()),
+                ));
             }
         }
         for (theirs, ours) in &file.inbox_prefixes {
             if !theirs.starts_with('/') || !ours.is_absolute() {
-                return Err(value("inbox_prefixes", format!("{theirs:?}: both must be absolute")));
+                return Err(value(
+                    "inbox_prefixes",
+                    format!("{theirs:?}: both must be absolute"),
+                ));
             }
         }
         Ok(Config {
@@ -182,6 +215,14 @@ impl Config {
         self.reports().join(format!("{request}.json"))
     }
 
+    /// Makes a project's folder in the inbox, unless its inbox is elsewhere.
+    pub fn make_inbox_folder(&self, project: &str) -> Result<(), ConfigError> {
+        match self.project_to_inbox_root.contains_key(project) {
+            true => Ok(()),
+            false => make_folder(&self.inbox.join(project)),
+        }
+    }
+
     /// Makes the folders of a data folder that are missing.
     pub fn make_folders(&self) -> Result<(), ConfigError> {
         let folders = [
@@ -207,7 +248,10 @@ fn make_folder(path: &Path) -> Result<(), ConfigError> {
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o750);
     builder.recursive(true).create(path).map_err(|source| {
-        value("data", format!("can't make the folder {}: {source}", path.display()))
+        value(
+            "data",
+            format!("can't make the folder {}: {source}", path.display()),
+        )
     })
 }
 
@@ -218,7 +262,9 @@ pub fn check_environment<'a>(
 ) -> Result<(), ConfigError> {
     // Kubernetes sets these in every pod beside a service named sluice; no one wrote them.
     let from_kubernetes = |name: &str| {
-        name.starts_with("SLUICE_SERVICE_") || name == "SLUICE_PORT" || name.starts_with("SLUICE_PORT_")
+        name.starts_with("SLUICE_SERVICE_")
+            || name == "SLUICE_PORT"
+            || name.starts_with("SLUICE_PORT_")
     };
     for name in names {
         if name.starts_with("SLUICE_") && !known(&name) && !from_kubernetes(&name) {
@@ -230,14 +276,27 @@ pub fn check_environment<'a>(
 
 fn read_file(path: &Path) -> Result<RawConfig, ConfigError> {
     let file = path.display().to_string();
-    let text = std::fs::read_to_string(path)
-        .map_err(|source| ConfigError::Unreadable { file: file.clone(), source })?;
+    let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Unreadable {
+        file: file.clone(),
+        source,
+    })?;
     toml::from_str(&text).map_err(|error| {
         let at = error.span().map_or(0, |span| span.start);
-        let line = 1 + text.get(..at).map_or(0, |before| before.matches('\n').count());
+        let line = 1 + text
+            .get(..at)
+            .map_or(0, |before| before.matches('\n').count());
         // The first line says what is wrong, in our words or toml's; the rest would repeat the file.
-        let message = error.message().lines().next().unwrap_or_default().to_string();
-        ConfigError::File { file, line, message }
+        let message = error
+            .message()
+            .lines()
+            .next()
+            .unwrap_or_default()
+            .to_string();
+        ConfigError::File {
+            file,
+            line,
+            message,
+        }
     })
 }
 
@@ -254,15 +313,25 @@ mod tests {
     use super::*;
 
     fn state(data: &Path) -> StateArgs {
-        StateArgs { data: data.to_path_buf(), config: None, database: None }
+        StateArgs {
+            data: data.to_path_buf(),
+            config: None,
+            database: None,
+        }
     }
 
     #[test]
     fn a_flag_wins_over_the_file_and_the_file_over_the_default() {
         let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join(FILE_NAME), "workers = 3\nlisten = \"127.0.0.1:9\"\n")
-            .unwrap();
-        let flags = RawConfig { workers: Some(5), ..RawConfig::default() };
+        std::fs::write(
+            folder.path().join(FILE_NAME),
+            "workers = 3\nlisten = \"127.0.0.1:9\"\n",
+        )
+        .unwrap();
+        let flags = RawConfig {
+            workers: Some(5),
+            ..RawConfig::default()
+        };
         let config = Config::load(&state(folder.path()), flags).unwrap();
         assert_eq!(config.workers, 5);
         assert_eq!(config.listen.port(), 9);
@@ -274,10 +343,18 @@ mod tests {
     fn a_bad_key_is_named_with_its_file_and_line() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join(FILE_NAME);
-        for (text, names) in [("workers = 3\nlissen = 1\n", "lissen"), ("\nworkers = \"x\"\n", "x")] {
+        for (text, names) in [
+            ("workers = 3\nlissen = 1\n", "lissen"),
+            ("\nworkers = \"x\"\n", "x"),
+        ] {
             std::fs::write(&file, text).unwrap();
-            let error = Config::load_state(&state(folder.path())).unwrap_err().to_string();
-            assert!(error.contains("sluice.toml:2: ") && error.contains(names), "{error}");
+            let error = Config::load_state(&state(folder.path()))
+                .unwrap_err()
+                .to_string();
+            assert!(
+                error.contains("sluice.toml:2: ") && error.contains(names),
+                "{error}"
+            );
         }
     }
 
@@ -287,6 +364,11 @@ mod tests {
         assert!(check("SLUICE_DATA").is_ok());
         assert!(check("PATH").is_ok());
         assert!(check("SLUICE_PORT_8080_TCP_ADDR").is_ok());
-        assert!(check("SLUICE_DTAA").unwrap_err().to_string().contains("SLUICE_DTAA"));
+        assert!(
+            check("SLUICE_DTAA")
+                .unwrap_err()
+                .to_string()
+                .contains("SLUICE_DTAA")
+        );
     }
 }

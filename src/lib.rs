@@ -5,10 +5,11 @@
 //! whole and durable, to the prearchive or the archive. Each module imports only what stands below it:
 //! `server` and `worker` over `import`, over `archive`, `rules`, `inbox`, `store` and `dicom`.
 
-pub mod dicom;
-pub mod rules;
-pub mod store;
+pub mod cli;
 pub mod config;
+pub mod dicom;
 pub mod password;
 pub mod project;
+pub mod rules;
 pub mod server;
+pub mod store;

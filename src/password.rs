@@ -31,15 +31,18 @@ pub fn hash(password: &str) -> Result<PasswordRecord, PasswordError> {
     if password.len() > MAX_LENGTH {
         return Err(PasswordError::TooLong);
     }
-    let hash: PasswordHash =
-        Argon2::default().hash_password(password.as_bytes()).map_err(|_| PasswordError::Hash)?;
+    let hash: PasswordHash = Argon2::default()
+        .hash_password(password.as_bytes())
+        .map_err(|_| PasswordError::Hash)?;
     Ok(PasswordRecord::new(hash.to_string()))
 }
 
 /// Whether `password` is the one behind `record`.
 pub fn verify(password: &str, record: &PasswordRecord) -> bool {
     password.len() <= MAX_LENGTH
-        && Argon2::default().verify_password(password.as_bytes(), record.as_str()).is_ok()
+        && Argon2::default()
+            .verify_password(password.as_bytes(), record.as_str())
+            .is_ok()
 }
 
 /// Takes as long as `verify`, so that an unknown name can't be told from a wrong password.

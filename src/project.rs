@@ -74,7 +74,9 @@ pub struct Policies {
 
 impl Policies {
     pub fn new(rules: impl Into<PathBuf>) -> Self {
-        Policies { rules: rules.into() }
+        Policies {
+            rules: rules.into(),
+        }
     }
 
     /// Makes a project and, where a code is given, writes it into a policy. The policy comes first: a
@@ -88,7 +90,11 @@ impl Policies {
     ) -> Result<(), ProjectError> {
         let id = project.id.clone();
         // A draft under a wrong id is refused by the store; it must not have become a folder name.
-        if id.is_empty() || !id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-') {
+        if id.is_empty()
+            || !id
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
+        {
             store.projects().create(project, by).await?;
             return Ok(());
         }
@@ -100,13 +106,21 @@ impl Policies {
 
     /// Removes an empty project; its policy is set aside, so that a later project of the same ID
     /// starts without it.
-    pub async fn remove_project(&self, store: &Store, id: &str, by: &str) -> Result<(), ProjectError> {
+    pub async fn remove_project(
+        &self,
+        store: &Store,
+        id: &str,
+        by: &str,
+    ) -> Result<(), ProjectError> {
         store.projects().remove(id, by).await?;
         let folder = self.folder(id);
         if folder.exists() {
             let aside = self.rules.join("removed");
             std::fs::create_dir_all(&aside)?;
-            std::fs::rename(folder, aside.join(format!("{id}-{}", crate::store::now_ms())))?;
+            std::fs::rename(
+                folder,
+                aside.join(format!("{id}-{}", crate::store::now_ms())),
+            )?;
         }
         Ok(())
     }
@@ -154,13 +168,17 @@ impl Policies {
 }
 
 fn code_in(policy: &Option<Value>) -> Option<PrearchiveCode> {
-    let code = policy.as_ref()?.pointer("/route/settings/prearchive_code")?;
+    let code = policy
+        .as_ref()?
+        .pointer("/route/settings/prearchive_code")?;
     PrearchiveCode::from_number(code.as_u64()?)
 }
 
 fn read(file: &Path) -> Result<Option<Value>, ProjectError> {
     match std::fs::read(file) {
-        Ok(bytes) => Ok(Some(serde_json::from_slice(&bytes).map_err(|_| ProjectError::Malformed)?)),
+        Ok(bytes) => Ok(Some(
+            serde_json::from_slice(&bytes).map_err(|_| ProjectError::Malformed)?,
+        )),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error.into()),
     }
@@ -185,16 +203,24 @@ mod tests {
     fn the_projects_code_wins_over_the_sites_and_the_rest_of_the_policy_stays() {
         let folder = tempfile::tempdir().unwrap();
         let policies = Policies::new(folder.path());
-        assert_eq!(policies.prearchive_code("P").unwrap(), PrearchiveCode::Manual);
+        assert_eq!(
+            policies.prearchive_code("P").unwrap(),
+            PrearchiveCode::Manual
+        );
         write(
             &folder.path().join("site/policy.json"),
             &json!({ "route": { "module": "xnat-routing", "settings": { "prearchive_code": 4 } } }),
         )
         .unwrap();
-        assert_eq!(policies.prearchive_code("P").unwrap(), PrearchiveCode::AutoArchive);
+        assert_eq!(
+            policies.prearchive_code("P").unwrap(),
+            PrearchiveCode::AutoArchive
+        );
         let file = folder.path().join("projects/P/policy.json");
         write(&file, &json!({ "leak_check": "report" })).unwrap();
-        policies.set_prearchive_code("P", PrearchiveCode::AutoArchiveOverwrite).unwrap();
+        policies
+            .set_prearchive_code("P", PrearchiveCode::AutoArchiveOverwrite)
+            .unwrap();
         assert_eq!(policies.prearchive_code("P").unwrap().number(), 5);
         assert_eq!(read(&file).unwrap().unwrap()["leak_check"], "report");
     }
@@ -211,7 +237,10 @@ mod tests {
     #[test]
     fn codes_are_read_as_xnat_reads_them() {
         let numbers = |text| PrearchiveCode::from_text(text).map(PrearchiveCode::number);
-        assert_eq!(["0", "4", "5", "false"].map(numbers), [Some(0), Some(4), Some(5), Some(0)]);
+        assert_eq!(
+            ["0", "4", "5", "false"].map(numbers),
+            [Some(0), Some(4), Some(5), Some(0)]
+        );
         assert_eq!(["1", "true", "x", ""].map(numbers), [None; 4]);
     }
 }

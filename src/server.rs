@@ -14,6 +14,7 @@ mod file_body;
 mod form;
 mod health;
 mod import;
+pub mod local;
 mod log;
 pub mod ports;
 mod prearchive;
@@ -53,7 +54,8 @@ pub fn router(state: AppState) -> Router {
         .merge(dicom::routes())
         .merge(users::xapi())
         .merge(site::xapi())
-        .fallback(nothing_here);
+        .fallback(nothing_here)
+        .layer(timeout(SLOWEST_ANSWER));
     Router::new()
         .nest("/data", data())
         // XNAT's old name for it.
@@ -66,7 +68,11 @@ pub fn router(state: AppState) -> Router {
 }
 
 fn data() -> Router<AppState> {
-    let listings = || projects::listings().merge(subjects::routes()).merge(experiments::routes());
+    let listings = || {
+        projects::listings()
+            .merge(subjects::routes())
+            .merge(experiments::routes())
+    };
     let quick = Router::new()
         .merge(auth::routes())
         .merge(import::routes())

@@ -31,15 +31,24 @@ async fn archive(
         sources.push(source_of_parts(&parameters)?);
     }
     let [source] = &sources[..] else {
-        return Err(ApiError::BadRequest("Archive one session with each call.".into()));
+        return Err(ApiError::BadRequest(
+            "Archive one session with each call.".into(),
+        ));
     };
     let session = find_source(&state, &caller, source).await?;
-    let archived = state.sessions.archive(&session, options(&parameters)?, &caller.name).await?;
+    let archived = state
+        .sessions
+        .archive(&session, options(&parameters)?, &caller.name)
+        .await?;
     let uri = format!("/data{}", archived.uri());
     if parameters.flag("redirect")? == Some(true) {
         return Ok((StatusCode::SEE_OTHER, [(header::LOCATION, uri)]).into_response());
     }
-    Ok(([(header::CONTENT_TYPE, "text/uri-list")], format!("{uri}\r\n")).into_response())
+    Ok((
+        [(header::CONTENT_TYPE, "text/uri-list")],
+        format!("{uri}\r\n"),
+    )
+        .into_response())
 }
 
 /// XNAT's older form: project, timestamp and folder, each by itself.

@@ -12,12 +12,12 @@ use axum::Router;
 use axum::extract::{FromRequestParts, Query, State};
 use axum::http::request::Parts;
 use axum::http::{Method, header};
-use axum::response::IntoResponse;
+use axum::response::{AppendHeaders, IntoResponse, IntoResponseParts};
 use axum::routing::{get, put};
+use axum_extra::TypedHeader;
 use axum_extra::extract::cookie::{Cookie, CookieJar, SameSite};
 use axum_extra::headers::Authorization;
 use axum_extra::headers::authorization::Basic;
-use axum_extra::TypedHeader;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use serde::Deserialize;
 use sha2::Sha256;
@@ -56,7 +56,9 @@ impl Caller {
     pub fn require_admin(&self) -> Result<(), ApiError> {
         match self.admin {
             true => Ok(()),
-            false => Err(ApiError::Forbidden("Only a site administrator may do this.".into())),
+            false => Err(ApiError::Forbidden(
+                "Only a site administrator may do this.".into(),
+            )),
         }
     }
 }
@@ -86,7 +88,11 @@ impl CredentialCache {
         if tag.is_some_and(|tag| self.is_remembered(&tag)) {
             return Ok(true);
         }
-        let _run = self.argon2.acquire().await.map_err(|_| ApiError::Internal("shutting down"))?;
+        let _run = self
+            .argon2
+            .acquire()
+            .await
+            .map_err(|_| ApiError::Internal("shutting down"))?;
         let record = user.map(|user| user.password.clone());
         let password = password.to_string();
         let right = tokio::task::spawn_blocking(move || match record {
@@ -114,7 +120,9 @@ impl CredentialCache {
     }
 
     fn is_remembered(&self, tag: &[u8; 32]) -> bool {
-        self.lock().get(tag).is_some_and(|until| *until > Instant::now())
+        self.lock()
+            .get(tag)
+            .is_some_and(|until| *until > Instant::now())
     }
 
     fn remember(&self, tag: [u8; 32]) {
@@ -130,7 +138,9 @@ impl CredentialCache {
 
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<[u8; 32], Instant>> {
         // The map is whole after any panic: each change of it is one call.
-        self.verified_until.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+        self.verified_until
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 }
 
@@ -175,9 +185,21 @@ async fn from_cookie(state: &AppState, token: Option<String>) -> Result<Option<C
 }
 
 async fn from_password(state: &AppState, name: &str, password: &str) -> Result<Caller, ApiError> {
-    let user = state.store.users().get(name).await?.filter(|user| user.enabled);
-    match (state.credentials.verify(user.as_ref(), password).await?, user) {
-        (true, Some(user)) => Ok(Caller { name: user.name, admin: user.admin, token: None }),
+    let user = state
+        .store
+        .users()
+        .get(name)
+        .await?
+        .filter(|user| user.enabled);
+    match (
+        state.credentials.verify(user.as_ref(), password).await?,
+        user,
+    ) {
+        (true, Some(user)) => Ok(Caller {
+            name: user.name,
+            admin: user.admin,
+            token: None,
+        }),
         _ => Err(ApiError::Unauthorized("Authentication failed.".into())),
     }
 }
@@ -188,12 +210,23 @@ fn check_origin(parts: &Parts) -> Result<(), ApiError> {
     if matches!(parts.method, Method::GET | Method::HEAD) {
         return Ok(());
     }
-    let Some(origin) = parts.headers.get(header::ORIGIN) else { return Ok(()) };
-    let host = parts.headers.get(header::HOST).and_then(|host| host.to_str().ok());
-    let from = origin.to_str().ok().and_then(|origin| origin.split_once("://")).map(|(_, at)| at);
+    let Some(origin) = parts.headers.get(header::ORIGIN) else {
+        return Ok(());
+    };
+    let host = parts
+        .headers
+        .get(header::HOST)
+        .and_then(|host| host.to_str().ok());
+    let from = origin
+        .to_str()
+        .ok()
+        .and_then(|origin| origin.split_once("://"))
+        .map(|(_, at)| at);
     match host.is_some() && host == from {
         true => Ok(()),
-        false => Err(ApiError::Forbidden("The call comes from another site.".into())),
+        false => Err(ApiError::Forbidden(
+            "The call comes from another site.".into(),
+        )),
     }
 }
 
@@ -211,19 +244,25 @@ async fn log_in(
     parameters: Parameters,
 ) -> Result<impl IntoResponse, ApiError> {
     let field = |name: &str, spring: &str| parameters.get(name).or_else(|| parameters.get(spring));
-    let (Some(name), Some(password)) =
-        (field("username", "j_username"), field("password", "j_password"))
-    else {
+    let (Some(name), Some(password)) = (
+        field("username", "j_username"),
+        field("password", "j_password"),
+    ) else {
         return Err(ApiError::Unauthorized("Authentication failed.".into()));
     };
     for provider in ["provider", "login_method"] {
-        if parameters.get(provider).is_some_and(|given| given != "localdb" && !given.is_empty()) {
-            return Err(ApiError::BadRequest("Unknown authentication provider.".into()));
+        if parameters
+            .get(provider)
+            .is_some_and(|given| given != "localdb" && !given.is_empty())
+        {
+            return Err(ApiError::BadRequest(
+                "Unknown authentication provider.".into(),
+            ));
         }
     }
     let caller = from_password(&state, name, password).await?;
-    let token = open(&state, &caller).await?;
-    Ok((with_cookies(jar, &state, token.as_str()), token.as_str().to_string()))
+    let token = open(&state, &caller).await?.as_str().to_string();
+    Ok((with_cookies(jar, &state, &token), token))
 }
 
 #[derive(Deserialize)]
@@ -270,20 +309,21 @@ async fn open(state: &AppState, caller: &Caller) -> Result<Token, ApiError> {
     Ok(state.store.logins().open(&caller.name, lifetime).await?)
 }
 
-/// The session's cookie, and XNAT's second one, from which xnatpy takes how often to call in.
-fn with_cookies(jar: CookieJar, state: &AppState, token: &str) -> CookieJar {
-    let times = format!("\"{},{}\"", now_ms(), state.config.login_lifetime.as_millis());
-    jar.add(
-        Cookie::build((COOKIE, token.to_string()))
-            .path("/")
-            .http_only(true)
-            .same_site(SameSite::Lax)
-            .build(),
-    )
-    .add(
-        Cookie::build(("SESSION_EXPIRATION_TIME", times))
-            .path("/")
-            .same_site(SameSite::Lax)
-            .build(),
+/// The session's cookie, and XNAT's second one, from which xnatpy takes how often to call in. That one
+/// goes out as it is: a `CookieJar` would encode the quotes and the comma that clients look for.
+fn with_cookies(jar: CookieJar, state: &AppState, token: &str) -> impl IntoResponseParts + use<> {
+    let times = format!(
+        "SESSION_EXPIRATION_TIME=\"{},{}\"; SameSite=Lax; Path=/",
+        now_ms(),
+        state.config.login_lifetime.as_millis()
+    );
+    let session = Cookie::build((COOKIE, token.to_string()))
+        .path("/")
+        .http_only(true)
+        .same_site(SameSite::Lax)
+        .build();
+    (
+        jar.add(session),
+        AppendHeaders([(header::SET_COOKIE, times)]),
     )
 }

@@ -80,7 +80,11 @@ pub async fn files(
         if resource.is_some_and(|name| !is_named(&found, name)) {
             continue;
         }
-        for file in store.sessions().files(session.id, Some(&found.scan_id)).await? {
+        for file in store
+            .sessions()
+            .files(session.id, Some(&found.scan_id))
+            .await?
+        {
             if file.resource != found.label {
                 continue;
             }
@@ -117,7 +121,11 @@ pub async fn download(
     let file = find_file(&state.store, session, scan, resource, name)
         .await?
         .ok_or_else(|| ApiError::no_such("file"))?;
-    file_body::send(&state.config.data.join(session.path_of(&file)), "application/dicom").await
+    file_body::send(
+        &state.config.data.join(session.path_of(&file)),
+        "application/dicom",
+    )
+    .await
 }
 
 async fn find_file(
@@ -131,8 +139,10 @@ async fn find_file(
         if resource.is_some_and(|wanted| !is_named(&found, wanted)) {
             continue;
         }
-        let file =
-            store.sessions().file(session.id, &found.scan_id, &found.label, name).await?;
+        let file = store
+            .sessions()
+            .file(session.id, &found.scan_id, &found.label, name)
+            .await?;
         if file.is_some() {
             return Ok(file);
         }
@@ -156,7 +166,11 @@ fn is_named(resource: &ResourceSummary, name: &str) -> bool {
 }
 
 fn format_of(resource: &str) -> &'static str {
-    if matches!(resource, "DICOM" | "secondary") { "DICOM" } else { "" }
+    if matches!(resource, "DICOM" | "secondary") {
+        "DICOM"
+    } else {
+        ""
+    }
 }
 
 fn content_of(resource: &str) -> &'static str {

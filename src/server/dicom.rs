@@ -118,14 +118,15 @@ async fn list_all(
     list(state, caller, false).await
 }
 
-async fn list(
-    state: AppState,
-    caller: Caller,
-    active: bool,
-) -> Result<Json<Vec<View>>, ApiError> {
+async fn list(state: AppState, caller: Caller, active: bool) -> Result<Json<Vec<View>>, ApiError> {
     let username = (!caller.admin).then_some(caller.name.as_str());
     let mut views = Vec::new();
-    for request in state.store.requests().list(RequestFilter { username, active }).await? {
+    for request in state
+        .store
+        .requests()
+        .list(RequestFilter { username, active })
+        .await?
+    {
         views.push(view(&state, request).await?);
     }
     Ok(Json(views))

@@ -11,6 +11,7 @@ use axum::body::Body;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
+use crate::config::ConfigError;
 use crate::project::ProjectError;
 use crate::store::StoreError;
 
@@ -35,7 +36,12 @@ pub enum ApiError {
     #[error("the store failed")]
     Store(#[from] StoreError),
     #[error("{what}")]
-    Io { what: &'static str, source: std::io::Error },
+    Io {
+        what: &'static str,
+        source: std::io::Error,
+    },
+    #[error("the server's folders")]
+    Config(#[from] ConfigError),
     #[error("{0}")]
     Internal(&'static str),
 }
@@ -56,9 +62,10 @@ impl ApiError {
             ApiError::Forbidden(_) => StatusCode::FORBIDDEN,
             ApiError::NotFound(_) | ApiError::Nothing => StatusCode::NOT_FOUND,
             ApiError::Conflict(_) => StatusCode::CONFLICT,
-            ApiError::Store(_) | ApiError::Io { .. } | ApiError::Internal(_) => {
-                StatusCode::INTERNAL_SERVER_ERROR
-            }
+            ApiError::Store(_)
+            | ApiError::Io { .. }
+            | ApiError::Config(_)
+            | ApiError::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
 }
@@ -75,7 +82,10 @@ impl From<ProjectError> for ApiError {
     fn from(error: ProjectError) -> Self {
         match error {
             ProjectError::Store(error) => refusal(error),
-            ProjectError::Io(source) => ApiError::Io { what: "the rules folder", source },
+            ProjectError::Io(source) => ApiError::Io {
+                what: "the rules folder",
+                source,
+            },
             ProjectError::Unknown => ApiError::no_such("project"),
             ProjectError::Malformed | ProjectError::OtherRoute => {
                 ApiError::Conflict(error.to_string().into())
@@ -101,7 +111,10 @@ impl IntoResponse for ApiError {
             let message = "The server failed; its log says why, under the id in x-request-id.";
             let mut response = (status, message).into_response();
             let cause = Some(Arc::new(self));
-            response.extensions_mut().insert(Problem { message: message.into(), cause });
+            response.extensions_mut().insert(Problem {
+                message: message.into(),
+                cause,
+            });
             response
         } else {
             let message: Text = match self {
@@ -113,7 +126,10 @@ impl IntoResponse for ApiError {
                 _ => Cow::Borrowed(""),
             };
             let mut response = (status, message.clone().into_owned()).into_response();
-            response.extensions_mut().insert(Problem { message, cause: None });
+            response.extensions_mut().insert(Problem {
+                message,
+                cause: None,
+            });
             response
         };
         if status == StatusCode::UNAUTHORIZED {
@@ -144,11 +160,16 @@ pub async fn html_errors(mut response: Response) -> Response {
     );
     let headers = response.headers_mut();
     headers.remove(header::CONTENT_LENGTH);
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
+    headers.insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("text/html; charset=utf-8"),
+    );
     *response.body_mut() = Body::from(page);
     response
 }
 
 fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+    text.replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
 }

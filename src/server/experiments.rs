@@ -42,13 +42,20 @@ const SCAN_COLUMNS: [&str; 8] = [
 ];
 
 /// Types that stand for every kind of session.
-const ANY_SESSION: [&str; 3] =
-    ["xnat:experimentData", "xnat:subjectAssessorData", "xnat:imageSessionData"];
+const ANY_SESSION: [&str; 3] = [
+    "xnat:experimentData",
+    "xnat:subjectAssessorData",
+    "xnat:imageSessionData",
+];
 
 pub fn routes() -> Router<AppState> {
     let mut router = Router::new();
-    for parent in ["", "/projects/{project}", "/projects/{project}/subjects/{subject}", "/subjects/{subject}"]
-    {
+    for parent in [
+        "",
+        "/projects/{project}",
+        "/projects/{project}/subjects/{subject}",
+        "/subjects/{subject}",
+    ] {
         router = router
             .route(&format!("{parent}/experiments"), get(list))
             .nest(&format!("{parent}/experiments/{{experiment}}"), one());
@@ -66,7 +73,10 @@ fn one() -> Router<AppState> {
         .route("/scans/{scan}/files", get(files))
         .route("/scans/{scan}/files/{name}", get(download))
         .route("/scans/{scan}/resources/{resource}/files", get(files))
-        .route("/scans/{scan}/resources/{resource}/files/{name}", get(download))
+        .route(
+            "/scans/{scan}/resources/{resource}/files/{name}",
+            get(download),
+        )
 }
 
 /// The steps of a URI, as far as it goes.
@@ -105,7 +115,10 @@ impl Narrow {
             && is(&self.project, &session.project)
             && is(&self.label, &session.label)
             && (is(&self.xsi_type, &session.xsi_type)
-                || self.xsi_type.as_deref().is_some_and(|t| ANY_SESSION.contains(&t)))
+                || self
+                    .xsi_type
+                    .as_deref()
+                    .is_some_and(|t| ANY_SESSION.contains(&t)))
     }
 }
 
@@ -125,12 +138,19 @@ async fn list(
         ..SessionFilter::default()
     };
     let mut sessions = state.store.sessions().list(filter).await?;
-    let visible: std::collections::BTreeSet<String> =
-        state.visible_projects(&caller).await?.into_iter().map(|project| project.id).collect();
+    let visible: std::collections::BTreeSet<String> = state
+        .visible_projects(&caller)
+        .await?
+        .into_iter()
+        .map(|project| project.id)
+        .collect();
     sessions.retain(|session| {
         visible.contains(&session.project)
             && narrow.takes(session)
-            && place.subject.as_deref().is_none_or(|subject| is_of_subject(session, subject))
+            && place
+                .subject
+                .as_deref()
+                .is_none_or(|subject| is_of_subject(session, subject))
     });
     Table::of(&COLUMNS, sessions, |session| {
         let id = session.experiment_id.unwrap_or_default();
@@ -220,7 +240,10 @@ async fn show_scan(
             ("modality", summary.scan.modality),
             ("UID", summary.scan.series_uid),
             ("frames", summary.files.to_string()),
-            ("image_session_ID", session.experiment_id.unwrap_or_default()),
+            (
+                "image_session_ID",
+                session.experiment_id.unwrap_or_default(),
+            ),
         ],
     )
     .into_response())
@@ -233,7 +256,9 @@ async fn resources(
     Query(format): Query<Format>,
 ) -> Result<Response, ApiError> {
     let session = find(&state, &caller, &place).await?;
-    content::resources(&state.store, &session, place.scan()).await?.answer(&format)
+    content::resources(&state.store, &session, place.scan())
+        .await?
+        .answer(&format)
 }
 
 async fn files(
@@ -244,9 +269,15 @@ async fn files(
 ) -> Result<Response, ApiError> {
     let session = find(&state, &caller, &place).await?;
     let base = base(&session);
-    content::files(&state.store, &session, place.scan(), place.resource.as_deref(), &base)
-        .await?
-        .answer(&format)
+    content::files(
+        &state.store,
+        &session,
+        place.scan(),
+        place.resource.as_deref(),
+        &base,
+    )
+    .await?
+    .answer(&format)
 }
 
 async fn download(
@@ -256,7 +287,14 @@ async fn download(
 ) -> Result<Response, ApiError> {
     let session = find(&state, &caller, &place).await?;
     let name = place.name.as_deref().unwrap_or_default();
-    content::download(&state, &session, place.scan(), place.resource.as_deref(), name).await
+    content::download(
+        &state,
+        &session,
+        place.scan(),
+        place.resource.as_deref(),
+        name,
+    )
+    .await
 }
 
 async fn find(state: &AppState, caller: &Caller, place: &Place) -> Result<Session, ApiError> {
@@ -271,7 +309,10 @@ async fn find(state: &AppState, caller: &Caller, place: &Place) -> Result<Sessio
         .find_experiment(place.project.as_deref(), named)
         .await?
         .ok_or_else(unknown)?;
-    let at_its_subject = place.subject.as_deref().is_none_or(|s| is_of_subject(&session, s));
+    let at_its_subject = place
+        .subject
+        .as_deref()
+        .is_none_or(|s| is_of_subject(&session, s));
     match at_its_subject && state.may_read(caller, &session.project).await? {
         true => Ok(session),
         false => Err(unknown()),
@@ -283,5 +324,8 @@ fn is_of_subject(session: &Session, label_or_id: &str) -> bool {
 }
 
 fn base(session: &Session) -> String {
-    format!("/data/experiments/{}", session.experiment_id.as_deref().unwrap_or_default())
+    format!(
+        "/data/experiments/{}",
+        session.experiment_id.as_deref().unwrap_or_default()
+    )
 }

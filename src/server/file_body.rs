@@ -21,7 +21,11 @@ pub async fn send(path: &Path, content_type: &'static str) -> Result<Response, A
     let failed = || ApiError::io("a stored file could not be opened");
     let file = File::open(path).await.map_err(failed())?;
     let size = file.metadata().await.map_err(failed())?.len();
-    let body = Body::new(FileBody { file, left: size, buffer: vec![0; CHUNK] });
+    let body = Body::new(FileBody {
+        file,
+        left: size,
+        buffer: vec![0; CHUNK],
+    });
     Ok(([(header::CONTENT_TYPE, content_type)], body).into_response())
 }
 

@@ -33,7 +33,10 @@ impl Parameters {
     }
 
     pub fn all(&self, name: &str) -> impl Iterator<Item = &str> {
-        self.pairs.iter().filter(move |(n, _)| n == name).map(|(_, value)| value.as_str())
+        self.pairs
+            .iter()
+            .filter(move |(n, _)| n == name)
+            .map(|(_, value)| value.as_str())
     }
 
     /// `true` or `false` in any letter case.
@@ -62,7 +65,9 @@ impl Parameters {
 
     fn add(&mut self, pairs: Vec<(String, String)>) {
         for (name, value) in pairs {
-            self.name_to_value.entry(name.clone()).or_insert_with(|| value.clone());
+            self.name_to_value
+                .entry(name.clone())
+                .or_insert_with(|| value.clone());
             self.pairs.push((name, value));
         }
     }

@@ -8,7 +8,9 @@ use axum::routing::get;
 use super::state::AppState;
 
 pub fn routes() -> Router<AppState> {
-    Router::new().route("/healthz", get(async || "ok\n")).route("/readyz", get(ready))
+    Router::new()
+        .route("/healthz", get(async || "ok\n"))
+        .route("/readyz", get(ready))
 }
 
 /// Ready when the database answers and the folders are there; a disk that is gone shows here.

@@ -61,7 +61,11 @@ async fn import(
         })
         .await?;
     tracing::info!(request = id, "import queued");
-    Ok(([(header::CONTENT_TYPE, "text/uri-list")], format!("/xapi/dicom/{id}\r\n")).into_response())
+    Ok((
+        [(header::CONTENT_TYPE, "text/uri-list")],
+        format!("/xapi/dicom/{id}\r\n"),
+    )
+        .into_response())
 }
 
 /// Only the inbox works without a file. XNAT: an unknown handler is a 404 if a file came with the
@@ -70,12 +74,15 @@ fn check_handler(parameters: &Parameters) -> Result<(), ApiError> {
     match (parameters.text("import-handler"), parameters.has_file) {
         (Some(INBOX_HANDLER), false) => Ok(()),
         (Some(INBOX_HANDLER), true) => Err(ApiError::BadRequest(
-            "The inbox handler takes no file; give its parameters in the query or as a form.".into(),
+            "The inbox handler takes no file; give its parameters in the query or as a form."
+                .into(),
         )),
         (Some(other), true) => Err(ApiError::NotFound(
             format!("Unknown importer implementation specified: {other}").into(),
         )),
-        (_, _) => Err(ApiError::BadRequest("Unable to identify upload format.".into())),
+        (_, _) => Err(ApiError::BadRequest(
+            "Unable to identify upload format.".into(),
+        )),
     }
 }
 
@@ -92,7 +99,12 @@ async fn locate(
         .await
         .map_err(|_| ApiError::Internal("looking up an inbox path stopped"))?
         .map_err(|_| bad())?;
-    let known = state.store.projects().get(&located.project).await?.is_some();
+    let known = state
+        .store
+        .projects()
+        .get(&located.project)
+        .await?
+        .is_some();
     match known && state.may_edit(caller, &located.project).await? {
         true => Ok(located),
         false => Err(bad()),
@@ -123,9 +135,9 @@ fn check_content(located: &Located) -> Result<(), ApiError> {
         ));
     }
     match located.empty {
-        true => {
-            Err(ApiError::BadRequest("Specified directory does not contain any files.".into()))
-        }
+        true => Err(ApiError::BadRequest(
+            "Specified directory does not contain any files.".into(),
+        )),
         false => Ok(()),
     }
 }
@@ -136,15 +148,28 @@ async fn settle_session_label(
     project: &str,
     parameters: &mut Parameters,
 ) -> Result<(), ApiError> {
-    let session = parameters.take("session").filter(|label| !label.trim().is_empty());
+    let session = parameters
+        .take("session")
+        .filter(|label| !label.trim().is_empty());
     let given = parameters.text("EXPT_LABEL").map(str::to_string);
     let (name, taken) = match &given {
-        Some(_) => ("EXPT_LABEL", "Experiment with that label already exists in that project."),
+        Some(_) => (
+            "EXPT_LABEL",
+            "Experiment with that label already exists in that project.",
+        ),
         None => ("session", "Session already exists in that project."),
     };
-    let Some(label) = given.or(session) else { return Ok(()) };
+    let Some(label) = given.or(session) else {
+        return Ok(());
+    };
     check_label(name, Some(&label))?;
-    if state.store.sessions().find_experiment(Some(project), &label).await?.is_some() {
+    if state
+        .store
+        .sessions()
+        .find_experiment(Some(project), &label)
+        .await?
+        .is_some()
+    {
         return Err(ApiError::Conflict(taken.into()));
     }
     parameters.set("EXPT_LABEL", label);

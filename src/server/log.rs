@@ -41,7 +41,11 @@ pub async fn log_requests(mut request: Request, next: Next) -> Response {
     let mut response = next.run(request).instrument(span.clone()).await;
 
     let _entered = span.enter();
-    if let Some(cause) = response.extensions().get::<Problem>().and_then(|p| p.cause.as_ref()) {
+    if let Some(cause) = response
+        .extensions()
+        .get::<Problem>()
+        .and_then(|p| p.cause.as_ref())
+    {
         tracing::error!(cause = chain(cause.as_ref()), "request failed");
     }
     tracing::info!(
@@ -56,8 +60,13 @@ pub async fn log_requests(mut request: Request, next: Next) -> Response {
     if let Ok(value) = HeaderValue::from_str(&id) {
         headers.insert(REQUEST_ID, value);
     }
-    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
-    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers
+        .entry(header::CACHE_CONTROL)
+        .or_insert(HeaderValue::from_static("no-store"));
+    headers.insert(
+        header::X_CONTENT_TYPE_OPTIONS,
+        HeaderValue::from_static("nosniff"),
+    );
     response
 }
 

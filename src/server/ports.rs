@@ -80,5 +80,6 @@ pub trait SessionActions: Send + Sync {
     ) -> Work<'a, Result<Session, ActionError>>;
 
     /// Removes a session of the prearchive or in quarantine, folder and rows.
-    fn delete<'a>(&'a self, session: &'a Session, by: &'a str) -> Work<'a, Result<(), ActionError>>;
+    fn delete<'a>(&'a self, session: &'a Session, by: &'a str)
+    -> Work<'a, Result<(), ActionError>>;
 }

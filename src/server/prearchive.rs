@@ -55,7 +55,10 @@ pub fn routes() -> Router<AppState> {
         .route(&below("/{scan}/files"), get(files))
         .route(&below("/{scan}/files/{name}"), get(download))
         .route(&below("/{scan}/resources/{resource}/files"), get(files))
-        .route(&below("/{scan}/resources/{resource}/files/{name}"), get(download))
+        .route(
+            &below("/{scan}/resources/{resource}/files/{name}"),
+            get(download),
+        )
         .route("/services/prearchive/delete", post(delete_many))
 }
 
@@ -102,12 +105,15 @@ async fn list_some(
 ) -> Result<Response, ApiError> {
     let mut sessions = Vec::new();
     for project in projects.split(',') {
-        state.editable_project(&caller, project).await.map_err(|error| match error {
-            ApiError::NotFound(_) => {
-                ApiError::Forbidden("You may not see this project's prearchive.".into())
-            }
-            other => other,
-        })?;
+        state
+            .editable_project(&caller, project)
+            .await
+            .map_err(|error| match error {
+                ApiError::NotFound(_) => {
+                    ApiError::Forbidden("You may not see this project's prearchive.".into())
+                }
+                other => other,
+            })?;
         sessions.extend(waiting(&state, Some(project)).await?);
     }
     rows(sessions).answer(&format)
@@ -150,7 +156,9 @@ async fn delete_many(
     for session in &sessions {
         state.sessions.delete(session, &caller.name).await?;
     }
-    rows(sessions).answer(&Format { format: parameters.get("format").map(str::to_string) })
+    rows(sessions).answer(&Format {
+        format: parameters.get("format").map(str::to_string),
+    })
 }
 
 async fn scans(
@@ -162,10 +170,19 @@ async fn scans(
     let session = find(&state, &caller, &place).await?;
     let base = format!("/data{}", session.uri());
     let scans = state.store.sessions().scans(session.id).await?;
-    Table::of(&["ID", "xsiType", "series_description", "URI"], scans, |summary| {
-        let uri = format!("{base}/scans/{}", summary.scan.scan_id);
-        [summary.scan.scan_id, summary.scan.xsi_type, summary.scan.description, uri]
-    })
+    Table::of(
+        &["ID", "xsiType", "series_description", "URI"],
+        scans,
+        |summary| {
+            let uri = format!("{base}/scans/{}", summary.scan.scan_id);
+            [
+                summary.scan.scan_id,
+                summary.scan.xsi_type,
+                summary.scan.description,
+                uri,
+            ]
+        },
+    )
     .answer(&format)
 }
 
@@ -176,7 +193,9 @@ async fn resources(
     Query(format): Query<Format>,
 ) -> Result<Response, ApiError> {
     let session = find(&state, &caller, &place).await?;
-    content::resources(&state.store, &session, place.scan()).await?.answer(&format)
+    content::resources(&state.store, &session, place.scan())
+        .await?
+        .answer(&format)
 }
 
 async fn files(
@@ -187,9 +206,15 @@ async fn files(
 ) -> Result<Response, ApiError> {
     let session = find(&state, &caller, &place).await?;
     let base = format!("/data{}", session.uri());
-    content::files(&state.store, &session, place.scan(), place.resource.as_deref(), &base)
-        .await?
-        .answer(&format)
+    content::files(
+        &state.store,
+        &session,
+        place.scan(),
+        place.resource.as_deref(),
+        &base,
+    )
+    .await?
+    .answer(&format)
 }
 
 async fn download(
@@ -202,11 +227,21 @@ async fn download(
         state.owned_project(&caller, &session.project).await?;
     }
     let name = place.name.as_deref().unwrap_or_default();
-    content::download(&state, &session, place.scan(), place.resource.as_deref(), name).await
+    content::download(
+        &state,
+        &session,
+        place.scan(),
+        place.resource.as_deref(),
+        name,
+    )
+    .await
 }
 
 async fn waiting(state: &AppState, project: Option<&str>) -> Result<Vec<Session>, ApiError> {
-    let filter = SessionFilter { project, ..SessionFilter::default() };
+    let filter = SessionFilter {
+        project,
+        ..SessionFilter::default()
+    };
     let mut sessions = state.store.sessions().list(filter).await?;
     sessions.retain(|session| session.area() != Area::Archive);
     Ok(sessions)
@@ -230,7 +265,9 @@ pub async fn find_source(
 ) -> Result<Session, ApiError> {
     let below = source.strip_prefix("/data").unwrap_or(source);
     if below.starts_with("/archive/") {
-        return Err(ApiError::BadRequest("The source is an archived session.".into()));
+        return Err(ApiError::BadRequest(
+            "The source is an archived session.".into(),
+        ));
     }
     let steps: Vec<&str> = below.trim_matches('/').split('/').collect();
     let ["prearchive", "projects", project, timestamp, folder] = steps[..] else {
@@ -266,7 +303,11 @@ fn rows(sessions: Vec<Session>) -> Table {
             session.study_uid.clone(),
             session.state.to_string(),
             session.uri(),
-            if session.auto_archive { "AutoArchive".into() } else { "Manual".into() },
+            if session.auto_archive {
+                "AutoArchive".into()
+            } else {
+                "Manual".into()
+            },
             "false".into(),
             "false".into(),
             String::new(),
@@ -285,7 +326,10 @@ impl From<ActionError> for ApiError {
             ActionError::Gone => unknown(),
             ActionError::Conflict(why) => ApiError::Conflict(why.into()),
             ActionError::Refused(why) => ApiError::BadRequest(why.into()),
-            ActionError::Io(source) => ApiError::Io { what: "a session's folder", source },
+            ActionError::Io(source) => ApiError::Io {
+                what: "a session's folder",
+                source,
+            },
             ActionError::Store(error) => ApiError::Store(error),
         }
     }

@@ -18,28 +18,49 @@ use super::form::Parameters;
 use super::state::AppState;
 use super::table::{Format, Table, item};
 
-const COLUMNS: [&str; 7] =
-    ["ID", "secondary_ID", "name", "description", "pi_firstname", "pi_lastname", "URI"];
+const COLUMNS: [&str; 7] = [
+    "ID",
+    "secondary_ID",
+    "name",
+    "description",
+    "pi_firstname",
+    "pi_lastname",
+    "URI",
+];
 
-const USER_COLUMNS: [&str; 6] =
-    ["login", "firstname", "lastname", "email", "displayname", "GROUP_ID"];
+const USER_COLUMNS: [&str; 6] = [
+    "login",
+    "firstname",
+    "lastname",
+    "email",
+    "displayname",
+    "GROUP_ID",
+];
 
 /// XNAT's numbered folders below a project's archive; here there is one.
 const ARCHIVE_FOLDER: &str = "arc001";
 
 /// Listings, which are also below `/data/archive`.
 pub fn listings() -> Router<AppState> {
-    Router::new().route("/projects", get(list)).route("/projects/{project}", get(show))
+    Router::new()
+        .route("/projects", get(list))
+        .route("/projects/{project}", get(show))
 }
 
 pub fn settings() -> Router<AppState> {
     Router::new()
         .route("/projects/{project}", put(create_or_update).delete(remove))
         .route("/projects/{project}/prearchive_code", get(prearchive_code))
-        .route("/projects/{project}/prearchive_code/{code}", put(set_prearchive_code))
+        .route(
+            "/projects/{project}/prearchive_code/{code}",
+            put(set_prearchive_code),
+        )
         .route("/projects/{project}/current_arc", get(current_arc))
         .route("/projects/{project}/users", get(users))
-        .route("/projects/{project}/users/{role}/{user}", put(grant).delete(revoke))
+        .route(
+            "/projects/{project}/users/{role}/{user}",
+            put(grant).delete(revoke),
+        )
 }
 
 async fn list(
@@ -51,7 +72,15 @@ async fn list(
     Table::of(&COLUMNS, projects, |project| {
         let uri = format!("/data/projects/{}", project.id);
         let id = project.id;
-        [id.clone(), id, project.name, project.description, String::new(), String::new(), uri]
+        [
+            id.clone(),
+            id,
+            project.name,
+            project.description,
+            String::new(),
+            String::new(),
+            uri,
+        ]
     })
     .answer(&format)
 }
@@ -88,7 +117,10 @@ async fn create_or_update(
     }
     let field = |name: &str| {
         let path = format!("xnat:projectData/{name}");
-        parameters.text(&path).or_else(|| parameters.text(name)).map(str::to_string)
+        parameters
+            .text(&path)
+            .or_else(|| parameters.text(name))
+            .map(str::to_string)
     };
     match state.store.projects().get(&id).await? {
         Some(project) => {
@@ -103,13 +135,20 @@ async fn create_or_update(
         }
         None => {
             caller.require_admin()?;
-            let code = parameters.text("prearchive_code").map(code_from).transpose()?;
+            let code = parameters
+                .text("prearchive_code")
+                .map(code_from)
+                .transpose()?;
             let new = NewProject {
                 name: field("name").unwrap_or_else(|| id.clone()),
                 description: field("description").unwrap_or_default(),
                 id: id.clone(),
             };
-            state.policies.create_project(&state.store, new, code, &caller.name).await?;
+            state
+                .policies
+                .create_project(&state.store, new, code, &caller.name)
+                .await?;
+            state.config.make_inbox_folder(&id)?;
             Ok((StatusCode::CREATED, id).into_response())
         }
     }
@@ -122,7 +161,10 @@ async fn remove(
 ) -> Result<StatusCode, ApiError> {
     state.readable_project(&caller, &id).await?;
     caller.require_admin()?;
-    state.policies.remove_project(&state.store, &id, &caller.name).await?;
+    state
+        .policies
+        .remove_project(&state.store, &id, &caller.name)
+        .await?;
     Ok(StatusCode::OK)
 }
 
@@ -168,7 +210,9 @@ async fn users(
     state.editable_project(&caller, &id).await?;
     let mut table = Table::new(&USER_COLUMNS);
     for entry in state.store.projects().roles(&id).await? {
-        let Some(user) = state.store.users().get(&entry.username).await? else { continue };
+        let Some(user) = state.store.users().get(&entry.username).await? else {
+            continue;
+        };
         table.push([
             user.name,
             user.firstname,
@@ -188,7 +232,12 @@ async fn grant(
 ) -> Result<StatusCode, ApiError> {
     state.owned_project(&caller, &id).await?;
     let role = role_from(&id, &role)?;
-    state.store.projects().grant(&id, &user, role, &caller.name).await.map_err(refusal)?;
+    state
+        .store
+        .projects()
+        .grant(&id, &user, role, &caller.name)
+        .await
+        .map_err(refusal)?;
     Ok(StatusCode::OK)
 }
 
@@ -202,13 +251,20 @@ async fn revoke(
     if state.store.projects().role(&id, &user).await? != Some(role) {
         return Err(ApiError::no_such("user of that role"));
     }
-    state.store.projects().revoke(&id, &user, &caller.name).await?;
+    state
+        .store
+        .projects()
+        .revoke(&id, &user, &caller.name)
+        .await?;
     Ok(StatusCode::OK)
 }
 
 /// XNAT takes the group's display name or its id: `Owners`, `DEMO_owner`; here also `owner`.
 fn role_from(project: &str, text: &str) -> Result<Role, ApiError> {
-    let bare = text.strip_prefix(project).and_then(|rest| rest.strip_prefix('_')).unwrap_or(text);
+    let bare = text
+        .strip_prefix(project)
+        .and_then(|rest| rest.strip_prefix('_'))
+        .unwrap_or(text);
     let lower = bare.to_ascii_lowercase();
     Role::from_text(lower.strip_suffix('s').unwrap_or(&lower)).ok_or_else(|| {
         ApiError::BadRequest("The role must be Owners, Members or Collaborators.".into())

@@ -54,10 +54,16 @@ async fn schemas(_caller: Caller) -> Json<Vec<String>> {
     Json(Vec::new())
 }
 
-async fn search_elements(_caller: Caller, Query(format): Query<Format>) -> Result<Response, ApiError> {
+async fn search_elements(
+    _caller: Caller,
+    Query(format): Query<Format>,
+) -> Result<Response, ApiError> {
     Table::new(&["ELEMENT_NAME"]).answer(&format)
 }
 
-async fn search_fields(_caller: Caller, Query(format): Query<Format>) -> Result<Response, ApiError> {
+async fn search_fields(
+    _caller: Caller,
+    Query(format): Query<Format>,
+) -> Result<Response, ApiError> {
     Table::new(&["FIELD_ID"]).answer(&format)
 }

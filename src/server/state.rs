@@ -63,7 +63,11 @@ impl AppState {
     }
 
     pub async fn may_edit(&self, caller: &Caller, project: &str) -> Result<bool, ApiError> {
-        Ok(caller.admin || self.role(caller, project).await?.is_some_and(Role::may_edit))
+        Ok(caller.admin
+            || self
+                .role(caller, project)
+                .await?
+                .is_some_and(Role::may_edit))
     }
 
     async fn role(&self, caller: &Caller, project: &str) -> Result<Option<Role>, ApiError> {
@@ -71,11 +75,7 @@ impl AppState {
     }
 
     /// A project that the caller sees. One they don't see is answered like one that is not there.
-    pub async fn readable_project(
-        &self,
-        caller: &Caller,
-        id: &str,
-    ) -> Result<Project, ApiError> {
+    pub async fn readable_project(&self, caller: &Caller, id: &str) -> Result<Project, ApiError> {
         let project = self.store.projects().get(id).await?;
         match project {
             Some(project) if self.may_read(caller, id).await? => Ok(project),
@@ -84,15 +84,13 @@ impl AppState {
     }
 
     /// A project that the caller may change the content of.
-    pub async fn editable_project(
-        &self,
-        caller: &Caller,
-        id: &str,
-    ) -> Result<Project, ApiError> {
+    pub async fn editable_project(&self, caller: &Caller, id: &str) -> Result<Project, ApiError> {
         let project = self.readable_project(caller, id).await?;
         match self.may_edit(caller, id).await? {
             true => Ok(project),
-            false => Err(ApiError::Forbidden("You may not change this project.".into())),
+            false => Err(ApiError::Forbidden(
+                "You may not change this project.".into(),
+            )),
         }
     }
 
@@ -101,7 +99,9 @@ impl AppState {
         let project = self.readable_project(caller, id).await?;
         match caller.admin || self.role(caller, id).await? == Some(Role::Owner) {
             true => Ok(project),
-            false => Err(ApiError::Forbidden("Only an owner of the project may do this.".into())),
+            false => Err(ApiError::Forbidden(
+                "Only an owner of the project may do this.".into(),
+            )),
         }
     }
 }

@@ -11,7 +11,14 @@ use super::error::ApiError;
 use super::state::AppState;
 use super::table::{Format, Table, item, timestamp};
 
-const COLUMNS: [&str; 6] = ["ID", "project", "label", "insert_date", "insert_user", "URI"];
+const COLUMNS: [&str; 6] = [
+    "ID",
+    "project",
+    "label",
+    "insert_date",
+    "insert_user",
+    "URI",
+];
 
 pub fn routes() -> Router<AppState> {
     Router::new()
@@ -36,14 +43,29 @@ async fn list(
     if let Some(project) = &place.project {
         state.readable_project(&caller, project).await?;
     }
-    let visible: std::collections::BTreeSet<String> =
-        state.visible_projects(&caller).await?.into_iter().map(|project| project.id).collect();
-    let mut subjects = state.store.subjects().list(place.project.as_deref()).await?;
+    let visible: std::collections::BTreeSet<String> = state
+        .visible_projects(&caller)
+        .await?
+        .into_iter()
+        .map(|project| project.id)
+        .collect();
+    let mut subjects = state
+        .store
+        .subjects()
+        .list(place.project.as_deref())
+        .await?;
     subjects.retain(|subject| visible.contains(&subject.project));
     Table::of(&COLUMNS, subjects, |subject| {
         let id = subject.accession();
         let uri = format!("/data/subjects/{id}");
-        [id, subject.project, subject.label, timestamp(subject.created), subject.created_by, uri]
+        [
+            id,
+            subject.project,
+            subject.label,
+            timestamp(subject.created),
+            subject.created_by,
+            uri,
+        ]
     })
     .answer(&format)
 }
@@ -69,7 +91,11 @@ async fn show(
     }
     Ok(item(
         "xnat:subjectData",
-        [("ID", subject.accession()), ("project", subject.project), ("label", subject.label)],
+        [
+            ("ID", subject.accession()),
+            ("project", subject.project),
+            ("label", subject.label),
+        ],
     )
     .into_response())
 }

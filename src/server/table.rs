@@ -25,7 +25,10 @@ pub struct Table {
 
 impl Table {
     pub fn new(columns: &'static [&'static str]) -> Table {
-        Table { columns, rows: Vec::new() }
+        Table {
+            columns,
+            rows: Vec::new(),
+        }
     }
 
     /// A table with one row for each item.
@@ -34,7 +37,10 @@ impl Table {
         items: impl IntoIterator<Item = T>,
         row: impl Fn(T) -> [String; N],
     ) -> Table {
-        Table { columns, rows: items.into_iter().map(|item| row(item).into()).collect() }
+        Table {
+            columns,
+            rows: items.into_iter().map(|item| row(item).into()).collect(),
+        }
     }
 
     pub fn push<const N: usize>(&mut self, row: [String; N]) {
@@ -46,10 +52,14 @@ impl Table {
     pub fn answer(self, format: &Format) -> Result<Response, ApiError> {
         match format.format.as_deref() {
             None | Some("" | "json") => Ok(Json(self.json()).into_response()),
-            Some("csv") => {
-                Ok(([(header::CONTENT_TYPE, "text/csv; charset=utf-8")], self.csv()).into_response())
-            }
-            Some(_) => Err(ApiError::BadRequest("The format must be json or csv.".into())),
+            Some("csv") => Ok((
+                [(header::CONTENT_TYPE, "text/csv; charset=utf-8")],
+                self.csv(),
+            )
+                .into_response()),
+            Some(_) => Err(ApiError::BadRequest(
+                "The format must be json or csv.".into(),
+            )),
         }
     }
 
@@ -60,7 +70,9 @@ impl Table {
             .into_iter()
             .map(|row| {
                 let fields = self.columns.iter().zip(row);
-                fields.map(|(name, value)| (name.to_string(), Value::String(value))).collect()
+                fields
+                    .map(|(name, value)| (name.to_string(), Value::String(value)))
+                    .collect()
             })
             .collect();
         json!({ "ResultSet": { "Result": result, "totalRecords": total } })
@@ -113,7 +125,11 @@ mod tests {
 
     #[test]
     fn every_json_value_is_a_string_and_csv_is_quoted_where_needed() {
-        let table = || Table::of(&["ID", "n"], [("a,\"b\"", 1)], |(id, n)| [id.into(), n.to_string()]);
+        let table = || {
+            Table::of(&["ID", "n"], [("a,\"b\"", 1)], |(id, n)| {
+                [id.into(), n.to_string()]
+            })
+        };
         let json = table().json();
         assert_eq!(json["ResultSet"]["totalRecords"], "1");
         assert_eq!(json["ResultSet"]["Result"][0]["n"], "1");

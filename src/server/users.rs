@@ -71,7 +71,10 @@ struct Change {
     email: String,
 }
 
-async fn names(State(state): State<AppState>, caller: Caller) -> Result<Json<Vec<String>>, ApiError> {
+async fn names(
+    State(state): State<AppState>,
+    caller: Caller,
+) -> Result<Json<Vec<String>>, ApiError> {
     caller.require_admin()?;
     let users = state.store.users().list().await?;
     Ok(Json(users.into_iter().map(|user| user.name).collect()))
@@ -82,7 +85,16 @@ async fn profiles(
     caller: Caller,
 ) -> Result<Json<Vec<Profile>>, ApiError> {
     caller.require_admin()?;
-    Ok(Json(state.store.users().list().await?.into_iter().map(Profile::from).collect()))
+    Ok(Json(
+        state
+            .store
+            .users()
+            .list()
+            .await?
+            .into_iter()
+            .map(Profile::from)
+            .collect(),
+    ))
 }
 
 async fn profile(
@@ -91,7 +103,12 @@ async fn profile(
     Path(login): Path<String>,
 ) -> Result<Json<Profile>, ApiError> {
     self_or_admin(&caller, &login)?;
-    let user = state.store.users().get(&login).await?.ok_or_else(|| ApiError::no_such("user"))?;
+    let user = state
+        .store
+        .users()
+        .get(&login)
+        .await?
+        .ok_or_else(|| ApiError::no_such("user"))?;
     Ok(Json(user.into()))
 }
 
@@ -115,8 +132,18 @@ async fn create(
         firstname: change.first_name,
         lastname: change.last_name,
     };
-    state.store.users().add_by(user, &caller.name).await.map_err(refusal)?;
-    let user = state.store.users().get(&name).await?.ok_or_else(|| ApiError::no_such("user"))?;
+    state
+        .store
+        .users()
+        .add_by(user, &caller.name)
+        .await
+        .map_err(refusal)?;
+    let user = state
+        .store
+        .users()
+        .get(&name)
+        .await?
+        .ok_or_else(|| ApiError::no_such("user"))?;
     Ok((StatusCode::CREATED, Json(user.into())))
 }
 
@@ -130,13 +157,28 @@ async fn change(
     self_or_admin(&caller, &login)?;
     if let Some(password) = change.password {
         let record = hash(password).await?;
-        state.store.users().set_password(&login, &record, &caller.name).await.map_err(refusal)?;
+        state
+            .store
+            .users()
+            .set_password(&login, &record, &caller.name)
+            .await
+            .map_err(refusal)?;
     }
     if let Some(enabled) = change.enabled {
         caller.require_admin()?;
-        state.store.users().set_enabled(&login, enabled, &caller.name).await.map_err(refusal)?;
+        state
+            .store
+            .users()
+            .set_enabled(&login, enabled, &caller.name)
+            .await
+            .map_err(refusal)?;
     }
-    let user = state.store.users().get(&login).await?.ok_or_else(|| ApiError::no_such("user"))?;
+    let user = state
+        .store
+        .users()
+        .get(&login)
+        .await?
+        .ok_or_else(|| ApiError::no_such("user"))?;
     Ok(Json(user.into()))
 }
 
@@ -147,9 +189,11 @@ async fn table(
 ) -> Result<Response, ApiError> {
     caller.require_admin()?;
     let users = state.store.users().list().await?;
-    Table::of(&["login", "firstname", "lastname", "email"], users, |user| {
-        [user.name, user.firstname, user.lastname, user.email]
-    })
+    Table::of(
+        &["login", "firstname", "lastname", "email"],
+        users,
+        |user| [user.name, user.firstname, user.lastname, user.email],
+    )
     .answer(&format)
 }
 
