@@ -6,9 +6,14 @@
 //! `server` and `worker` over `import`, over `archive`, `rules`, `inbox`, `store` and `dicom`.
 
 pub mod archive;
+pub mod cli;
+pub mod config;
 pub mod dicom;
 pub mod import;
 pub mod inbox;
+pub mod password;
+pub mod project;
 pub mod rules;
+pub mod server;
 pub mod store;
 pub mod worker;

@@ -1,0 +1,114 @@
+//! `sluice serve`: one process with the REST interface and its workers.
+
+use std::io::{IsTerminal as _, Write as _};
+use std::sync::Arc;
+
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tracing_subscriber::EnvFilter;
+
+use crate::config::{Config, LogFormat, RawConfig, StateArgs};
+use crate::password;
+use crate::server::local::{LocalInbox, LocalSessions};
+use crate::server::{self, AppState};
+use crate::store::{NewUser, Store};
+
+use super::{ADMIN_PASSWORD, CliError};
+
+/// The first user's name.
+const FIRST_USER: &str = "admin";
+
+#[derive(clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    state: StateArgs,
+    #[command(flatten)]
+    flags: RawConfig,
+}
+
+pub async fn run(args: Args) -> Result<(), CliError> {
+    let config = Config::load(&args.state, args.flags)?;
+    start_logging(&config)?;
+    config.make_folders()?;
+    let store = Store::open(&config.database).await?;
+    ensure_admin(&store).await?;
+
+    let listener = TcpListener::bind(config.listen)
+        .await
+        .map_err(|error| format!("can't listen on {}: {error}", config.listen))?;
+    let address = listener.local_addr()?;
+    let state = AppState::new(
+        config.clone(),
+        store.clone(),
+        Arc::new(LocalInbox::new(&config)),
+        Arc::new(LocalSessions {
+            data: config.data.clone(),
+            store: store.clone(),
+        }),
+    )?;
+    tracing::info!(%address, data = %config.data.display(), workers = config.workers, "serving");
+    server::serve(state, listener, stop_signal()?).await?;
+    store.close().await;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// Resolves at the first SIGTERM or SIGINT. What is under way then has a bounded time to end.
+pub fn stop_signal() -> Result<impl Future<Output = ()> + Send + 'static, CliError> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => tracing::info!("stopping: SIGTERM"),
+            _ = interrupt.recv() => tracing::info!("stopping: SIGINT"),
+        }
+    })
+}
+
+/// Text where someone reads along, JSON where a machine collects, on standard error either way.
+pub fn start_logging(config: &Config) -> Result<(), CliError> {
+    let filter = EnvFilter::try_new(&config.log).map_err(|error| format!("log: {error}"))?;
+    let format = config
+        .log_format
+        .unwrap_or(match std::io::stderr().is_terminal() {
+            true => LogFormat::Text,
+            false => LogFormat::Json,
+        });
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr);
+    match format {
+        LogFormat::Text => builder
+            .with_ansi(std::io::stderr().is_terminal())
+            .try_init(),
+        LogFormat::Json => builder.json().try_init(),
+    }
+}
+
+/// A server without users gets its first administrator, whose password is printed when it was made here.
+pub async fn ensure_admin(store: &Store) -> Result<(), CliError> {
+    if !store.users().list().await?.is_empty() {
+        return Ok(());
+    }
+    let given = std::env::var(ADMIN_PASSWORD)
+        .ok()
+        .filter(|password| !password.is_empty());
+    let password = match &given {
+        Some(password) => password.clone(),
+        None => password::generate()?,
+    };
+    let record = password::hash(&password)?;
+    let user = NewUser {
+        admin: true,
+        ..NewUser::new(FIRST_USER, record.as_str())
+    };
+    store.users().add(user).await?;
+    if given.is_none() {
+        // Printed once, and not logged.
+        writeln!(
+            std::io::stdout(),
+            "The first administrator is {FIRST_USER}, password {password}"
+        )?;
+    }
+    Ok(())
+}
