@@ -7,4 +7,5 @@
 
 pub mod dicom;
 pub mod rules;
+pub mod sample;
 pub mod store;
