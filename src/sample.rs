@@ -72,6 +72,8 @@ pub struct Corpus {
     pub syntax: Syntax,
     /// Each study has a patient of its own.
     pub studies: u32,
+    /// The number of the first one; it decides on the patient, whose name goes round the character sets.
+    pub first_study: u32,
     /// Per study.
     pub series: u32,
     /// Per series; the number of frames for [`Kind::Enhanced`].
@@ -100,6 +102,7 @@ impl Corpus {
             kind,
             syntax: Syntax::Explicit,
             studies: 1,
+            first_study: 0,
             series: 1,
             slices: 10,
             rows: side,
@@ -112,7 +115,7 @@ impl Corpus {
     pub fn write(&self, dir: &Path) -> io::Result<Written> {
         let mut written = Written::default();
         let mut writer = InstanceWriter::new(self)?;
-        for study_number in 0..self.studies {
+        for study_number in self.first_study..self.first_study + self.studies {
             let study = Study::new(self.kind, self.seed, study_number);
             for series_number in 0..self.series {
                 let folder = dir

@@ -18,6 +18,9 @@ pub struct SampleArgs {
     hostile: bool,
     #[arg(long, default_value_t = 1)]
     studies: u32,
+    /// The number of the first study: each has another patient, and the names go round the character sets.
+    #[arg(long, default_value_t = 0)]
+    first: u32,
     /// Per study.
     #[arg(long, default_value_t = 1)]
     series: u32,
@@ -45,6 +48,7 @@ pub fn run(args: SampleArgs) -> io::Result<()> {
     let usual = Corpus::new(args.kind);
     let corpus = Corpus {
         studies: args.studies,
+        first_study: args.first,
         series: args.series,
         slices: args.slices,
         rows: args.rows.unwrap_or(usual.rows),
