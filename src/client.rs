@@ -116,6 +116,11 @@ impl Client {
         parse(path, &text)
     }
 
+    /// An answer that is not JSON.
+    pub fn text(&self, path: &str) -> Result<String, ClientError> {
+        self.call("GET", path, &[])
+    }
+
     /// A call with parameters in its query, answered in text.
     pub fn put(&self, path: &str, query: &[(&str, &str)]) -> Result<String, ClientError> {
         self.call("PUT", path, query)
