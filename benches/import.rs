@@ -5,8 +5,8 @@
 //! a fresh data folder; the clock runs from the call to `Completed`. The folder that is imported is moved into
 //! the inbox, so that both read the same files in the same state of the page cache.
 //!
-//! Environment: `SLUICE_BENCH_ROUNDS` (5), `SLUICE_BENCH_SCALE` (1: all files; 10: a tenth of them),
-//! `SLUICE_BENCH_DIR` (`target/bench`), which should lie on the disk that is to be measured.
+//! Environment: `BENCH_ROUNDS` (5), `BENCH_SCALE` (1: all files; 10: a tenth of them),
+//! `BENCH_DIR` (`target/bench`), which should lie on the disk that is to be measured.
 
 use std::error::Error;
 use std::ffi::OsStr;
@@ -42,9 +42,9 @@ const CHAINS: [(&str, &[&str]); 2] = [
 
 fn main() -> Outcome<()> {
     // Cargo passes --bench to say that it isn't a test run; there are no options of our own.
-    let rounds = number("SLUICE_BENCH_ROUNDS", 5)?.max(1);
-    let scale = number("SLUICE_BENCH_SCALE", 1)?.max(1);
-    let folder = std::env::var_os("SLUICE_BENCH_DIR").map_or_else(
+    let rounds = number("BENCH_ROUNDS", 5)?.max(1);
+    let scale = number("BENCH_SCALE", 1)?.max(1);
+    let folder = std::env::var_os("BENCH_DIR").map_or_else(
         || Path::new(env!("CARGO_MANIFEST_DIR")).join("target/bench"),
         PathBuf::from,
     );

@@ -3,6 +3,7 @@
 //! Used by the demo and the benches. It knows addresses and JSON, and nothing of the server's inside.
 
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use serde::Deserialize;
@@ -62,37 +63,56 @@ pub struct ImportStatus {
     pub id: u64,
     pub status: String,
     pub resolution: Option<String>,
+    /// What the import made or added to.
+    #[serde(default)]
+    pub sessions: Vec<ImportedSession>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+pub struct ImportedSession {
+    pub project: String,
+    pub subject: String,
+    pub label: String,
+    /// `READY`, `ARCHIVED` and so on.
+    pub status: String,
+    /// Without `/data`, as XNAT gives it.
+    pub uri: String,
 }
 
 /// `GET /xapi/dicom/{id}/report`.
 #[derive(Debug, Clone, Deserialize)]
 pub struct ImportReport {
     pub files: Vec<ReportedFile>,
-    #[serde(default)]
-    pub sessions: Vec<ReportedSession>,
 }
 
 #[derive(Debug, Clone, Deserialize)]
 pub struct ReportedFile {
+    /// Below the folder that was imported.
     pub path: String,
     pub outcome: String,
     #[serde(default)]
     pub reason: Option<String>,
-    /// Below the session's folder.
+    /// Where a stored file went, below its session's folder.
     #[serde(default)]
     pub stored_as: Option<String>,
 }
 
-#[derive(Debug, Clone, Deserialize)]
-pub struct ReportedSession {
-    pub subject: String,
-    pub label: String,
-    pub state: String,
-    #[serde(default)]
-    pub reason: Option<String>,
-    pub uri: String,
-    /// Below the data folder.
-    pub folder: String,
+impl ImportedSession {
+    /// The session's folder below the data folder, in XNAT's layout; none for one in quarantine.
+    pub fn folder(&self) -> Option<PathBuf> {
+        let folder = match self.status.as_str() {
+            "ARCHIVED" => Path::new("archive")
+                .join(&self.project)
+                .join("arc001")
+                .join(&self.label),
+            "QUARANTINED" => return None,
+            _ => {
+                let below = self.uri.strip_prefix("/prearchive/projects/")?;
+                Path::new("prearchive").join(below)
+            }
+        };
+        Some(folder)
+    }
 }
 
 impl Client {

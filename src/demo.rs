@@ -9,12 +9,12 @@ mod show;
 
 use std::fmt::Write as _;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 pub use folder::{DemoFolder, FolderError};
 
-use crate::client::{Client, ClientError, Import};
+use crate::client::{Client, ClientError, Import, ImportReport, ImportStatus};
 use inbox::{Round, SampleImport};
 
 /// The project whose sessions wait in the prearchive (XNAT's code 0).
@@ -86,13 +86,14 @@ fn import_one(
     let _ = writeln!(text, "  request   {address}: {}", status.status);
     if let Some(resolution) = status
         .resolution
-        .filter(|resolution| !resolution.is_empty())
+        .as_ref()
+        .filter(|answer| !answer.is_empty())
     {
         let _ = writeln!(text, "  answer    {resolution}");
     }
     show::files(&mut text, &report);
-    show::sessions(&mut text, &report, folder.path());
-    if let Some((before, after)) = first_stored(sample, &report, folder.path()) {
+    show::sessions(&mut text, &status, folder.path());
+    if let Some((before, after)) = first_stored(sample, &status, &report, folder.path()) {
         show::before_and_after(&mut text, &before, &after).map_err(DemoError::Read)?;
     }
     Ok(text)
@@ -101,12 +102,13 @@ fn import_one(
 /// One stored file's source, and the file it became.
 fn first_stored(
     sample: &SampleImport,
-    report: &crate::client::ImportReport,
+    status: &ImportStatus,
+    report: &ImportReport,
     data: &Path,
-) -> Option<(std::path::PathBuf, std::path::PathBuf)> {
-    let session = report.sessions.first()?;
+) -> Option<(PathBuf, PathBuf)> {
+    let session = status.sessions.first()?.folder()?;
     let file = report.files.iter().find(|file| file.stored_as.is_some())?;
-    let after = data.join(&session.folder).join(file.stored_as.as_ref()?);
+    let after = data.join(session).join(file.stored_as.as_ref()?);
     Some((sample.path.join(&file.path), after))
 }
 

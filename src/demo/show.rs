@@ -6,7 +6,7 @@ use std::path::Path;
 use dicom_dictionary_std::tags;
 use dicom_object::{FileDicomObject, InMemDicomObject, OpenFileOptions, ReadError};
 
-use crate::client::ImportReport;
+use crate::client::{ImportReport, ImportStatus};
 
 /// Of files that fared well, so many are shown; of the others, all.
 const SHOWN_PER_OUTCOME: usize = 2;
@@ -57,22 +57,17 @@ pub(super) fn files(text: &mut String, report: &ImportReport) {
     }
 }
 
-pub(super) fn sessions(text: &mut String, report: &ImportReport, data: &Path) {
-    for session in &report.sessions {
+pub(super) fn sessions(text: &mut String, status: &ImportStatus, data: &Path) {
+    for session in &status.sessions {
         let _ = writeln!(
             text,
             "  session {} of subject {}: {}",
-            session.label, session.subject, session.state
+            session.label, session.subject, session.status
         );
-        if let Some(reason) = session.reason.as_ref().filter(|reason| !reason.is_empty()) {
-            let _ = writeln!(text, "       because   {reason}");
+        let _ = writeln!(text, "       address   /data{}", session.uri);
+        if let Some(folder) = session.folder() {
+            let _ = writeln!(text, "       on disk   {}", data.join(folder).display());
         }
-        let _ = writeln!(text, "       address   {}", session.uri);
-        let _ = writeln!(
-            text,
-            "       on disk   {}",
-            data.join(&session.folder).display()
-        );
     }
 }
 
