@@ -15,6 +15,7 @@ use std::time::Duration;
 pub use folder::{DemoFolder, FolderError};
 
 use crate::client::{Client, ClientError, Import, ImportReport, ImportStatus};
+use crate::dicom::ReadError;
 use inbox::{Round, SampleImport};
 
 /// The project whose sessions wait in the prearchive (XNAT's code 0).
@@ -33,8 +34,10 @@ pub enum DemoError {
     Client(#[from] ClientError),
     #[error("the sample inbox can't be written")]
     Inbox(#[source] io::Error),
-    #[error("a sample file can't be read back")]
-    Read(#[source] Box<dicom_object::ReadError>),
+    #[error("{}: {}", .0.display(), .1)]
+    Open(PathBuf, #[source] io::Error),
+    #[error("{}: {}", .0.display(), .1)]
+    Read(PathBuf, #[source] ReadError),
 }
 
 /// Makes the projects where they are missing.
@@ -94,7 +97,7 @@ fn import_one(
     show::files(&mut text, &report);
     show::sessions(&mut text, &status, folder.path());
     if let Some((before, after)) = first_stored(sample, &status, &report, folder.path()) {
-        show::before_and_after(&mut text, &before, &after).map_err(DemoError::Read)?;
+        show::before_and_after(&mut text, &before, &after)?;
     }
     Ok(text)
 }

@@ -5,6 +5,7 @@
 //! whole and durable, to the prearchive or the archive. Each module imports only what stands below it:
 //! `server` and `worker` over `import`, over `archive`, `rules`, `inbox`, `store` and `dicom`.
 
+pub mod client;
 pub mod demo;
 pub mod dicom;
 pub mod rules;

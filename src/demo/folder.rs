@@ -48,6 +48,7 @@ impl DemoFolder {
                     serde_json::from_str(&text).map_err(|_| FolderError::Mark(mark.clone()))?;
                 let password = known["admin_password"].as_str();
                 let password = password.ok_or(FolderError::Mark(mark))?.to_owned();
+                write_policies(&path)?;
                 return Ok(DemoFolder { path, password });
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
@@ -60,8 +61,9 @@ impl DemoFolder {
             Some(password) => password,
             None => generate_password()?,
         };
-        write_policies(&path)?;
+        // The mark first: a folder that was left half made is finished next time, not taken for foreign.
         write_mark(&mark, &password).map_err(io(&mark))?;
+        write_policies(&path)?;
         Ok(DemoFolder { path, password })
     }
 
@@ -90,6 +92,8 @@ fn write_mark(mark: &Path, password: &str) -> io::Result<()> {
 }
 
 /// One project reviews by hand; the other de-identifies with the WebAssembly module and archives.
+///
+/// A policy that is there stays: it may have been edited to see what happens.
 fn write_policies(data: &Path) -> Result<(), FolderError> {
     let review = serde_json::json!({
         "label": { "module": "xnat-labels" },
@@ -104,6 +108,9 @@ fn write_policies(data: &Path) -> Result<(), FolderError> {
     for (project, policy) in [(REVIEW, review), (AUTO, auto)] {
         let folder = data.join("rules").join("projects").join(project);
         let file = folder.join("policy.json");
+        if file.exists() {
+            continue;
+        }
         fs::create_dir_all(&folder)
             .and_then(|()| fs::write(&file, format!("{policy:#}\n")))
             .map_err(|source| FolderError::Io { path: file, source })?;

@@ -1,29 +1,30 @@
 //! The demo's prose: what became of files and sessions, and of one header, in columns for a terminal.
 
 use std::fmt::Write as _;
+use std::fs::File;
 use std::path::Path;
 
-use dicom_dictionary_std::tags;
-use dicom_object::{FileDicomObject, InMemDicomObject, OpenFileOptions, ReadError};
-
 use crate::client::{ImportReport, ImportStatus};
+use crate::dicom::{Instance, Tag, tags};
+
+use super::DemoError;
 
 /// Of files that fared well, so many are shown; of the others, all.
 const SHOWN_PER_OUTCOME: usize = 2;
 
-/// Elements worth a look, by keyword: who, when, where, and what has to stay.
-const SHOWN_ELEMENTS: [&str; 11] = [
-    "PatientName",
-    "PatientID",
-    "PatientBirthDate",
-    "StudyDate",
-    "AccessionNumber",
-    "InstitutionName",
-    "ReferringPhysicianName",
-    "PatientComments",
-    "StudyInstanceUID",
-    "Modality",
-    "SliceThickness",
+/// Elements worth a look: who, when, where, and what has to stay.
+const SHOWN_ELEMENTS: [(Tag, &str); 11] = [
+    (tags::PATIENT_NAME, "PatientName"),
+    (tags::PATIENT_ID, "PatientID"),
+    (tags::PATIENT_BIRTH_DATE, "PatientBirthDate"),
+    (tags::STUDY_DATE, "StudyDate"),
+    (tags::ACCESSION_NUMBER, "AccessionNumber"),
+    (tags::INSTITUTION_NAME, "InstitutionName"),
+    (tags::REFERRING_PHYSICIAN_NAME, "ReferringPhysicianName"),
+    (tags::PATIENT_COMMENTS, "PatientComments"),
+    (tags::STUDY_INSTANCE_UID, "StudyInstanceUID"),
+    (tags::MODALITY, "Modality"),
+    (tags::SLICE_THICKNESS, "SliceThickness"),
 ];
 
 const LONGEST_VALUE: usize = 34;
@@ -76,11 +77,11 @@ pub(super) fn before_and_after(
     text: &mut String,
     before: &Path,
     after: &Path,
-) -> Result<(), Box<ReadError>> {
+) -> Result<(), DemoError> {
     let (before, after) = (read(before)?, read(after)?);
     let _ = writeln!(text, "  one header, before and after:");
-    for keyword in SHOWN_ELEMENTS {
-        let (old, new) = (value(&before, keyword), value(&after, keyword));
+    for (tag, keyword) in SHOWN_ELEMENTS {
+        let (old, new) = (value(&before, tag), value(&after, tag));
         let new = if new == old {
             "(the same)".to_owned()
         } else {
@@ -88,50 +89,45 @@ pub(super) fn before_and_after(
         };
         let _ = writeln!(text, "       {keyword:<23} {}  {new}", pad(&old));
     }
-    let private = |object: &InMemDicomObject| {
-        object
-            .iter()
-            .filter(|e| e.header().tag.group() % 2 == 1)
-            .count()
-    };
+    let (old, new) = (private_elements(&before), private_elements(&after));
     let _ = writeln!(
         text,
-        "       {:<23} {}  {}",
+        "       {:<23} {}  {new}",
         "private elements",
-        pad(&private(&before).to_string()),
-        private(&after)
+        pad(&old.to_string())
     );
     Ok(())
 }
 
-fn read(path: &Path) -> Result<FileDicomObject<InMemDicomObject>, Box<ReadError>> {
-    OpenFileOptions::new()
-        .read_until(tags::PIXEL_DATA)
-        .open_file(path)
-        .map_err(Box::new)
+fn read(path: &Path) -> Result<Instance, DemoError> {
+    let file = File::open(path).map_err(|source| DemoError::Open(path.to_owned(), source))?;
+    Instance::read(file).map_err(|source| DemoError::Read(path.to_owned(), source))
 }
 
-fn value(object: &InMemDicomObject, keyword: &str) -> String {
-    let Ok(element) = object.element_by_name(keyword) else {
-        return "–".to_owned();
-    };
-    let value = element.to_str().unwrap_or_default();
-    // Escape sequences of code extensions would reach the terminal as such.
-    let printable = value
-        .trim()
-        .chars()
-        .map(|c| if c.is_control() { '␛' } else { c });
-    let shown: String = printable.take(LONGEST_VALUE).collect();
-    if shown.is_empty() {
-        "(empty)".to_owned()
-    } else {
-        shown
+fn private_elements(instance: &Instance) -> usize {
+    instance
+        .dataset
+        .elements
+        .iter()
+        .filter(|element| element.is_private())
+        .count()
+}
+
+fn value(instance: &Instance, tag: Tag) -> String {
+    if instance.dataset.get(tag).is_none() {
+        return "(absent)".to_owned();
+    }
+    match instance.text(tag) {
+        Some(value) => value.trim().chars().take(LONGEST_VALUE).collect(),
+        None => "(empty)".to_owned(),
     }
 }
 
+/// Pads to a column; East Asian characters take two cells of a terminal.
 fn pad(value: &str) -> String {
-    format!(
-        "{value}{}",
-        " ".repeat(LONGEST_VALUE.saturating_sub(value.chars().count()))
-    )
+    let cells: usize = value
+        .chars()
+        .map(|c| if c >= '\u{1100}' { 2 } else { 1 })
+        .sum();
+    format!("{value}{}", " ".repeat(LONGEST_VALUE.saturating_sub(cells)))
 }
