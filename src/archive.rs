@@ -25,7 +25,9 @@ pub use place::sync_file_system;
 pub struct ArchiveOptions {
     /// Merge into an experiment of that label (`overwrite=append`).
     pub merge: bool,
-    /// Replace stored files of the same name (`overwrite_files=true`, or `overwrite=delete`).
+    /// Merge and override conflicts of modality and study (`overwrite=delete` or `override`).
+    pub override_conflicts: bool,
+    /// Replace stored files of the same instance and name (`overwrite_files=true`).
     pub overwrite_files: bool,
     /// Another subject than the session's own.
     pub subject: Option<String>,
@@ -170,6 +172,7 @@ impl Archive {
         by: &str,
     ) -> Result<Session, ActionError> {
         let sessions = self.store.sessions();
+        let overwrite = options.overwrite_files || options.override_conflicts;
         let mut planned = session.to_new();
         planned.subject = options.subject.unwrap_or(planned.subject);
         planned.label = options.label.unwrap_or(planned.label);
@@ -183,15 +186,20 @@ impl Archive {
             .await?;
         let (into, files, scans) = match stored {
             None => (session.id, Vec::new(), Vec::new()),
-            Some(_) if !options.merge && !options.overwrite_files => {
+            Some(_) if !options.merge && !options.override_conflicts => {
                 return Err(ActionError::Conflict(
                     "Session already exists, retry with overwrite enabled".into(),
                 ));
             }
             Some(stored) => {
-                check_same_session(&stored, session, &planned.subject)?;
+                check_same_session(
+                    &stored,
+                    session,
+                    &planned.subject,
+                    options.override_conflicts,
+                )?;
                 let there = sessions.files(stored.id, None).await?;
-                check_files(&files, &there, options.overwrite_files)?;
+                check_files(&files, &there, overwrite)?;
                 let scans = sessions
                     .scans(session.id)
                     .await?
@@ -212,7 +220,7 @@ impl Archive {
             outcome: SessionState::Archived,
             scans,
             files,
-            details: serde_json::json!({ "overwrite": options.overwrite_files }),
+            details: serde_json::json!({ "overwrite": overwrite }),
         };
         self.commit(plan).await
     }
@@ -289,19 +297,20 @@ fn check_same_session(
     stored: &Session,
     session: &Session,
     subject: &str,
+    override_conflicts: bool,
 ) -> Result<(), ActionError> {
     let differs = |what: &str| {
         Err(ActionError::Conflict(format!(
             "Invalid modification of session {what} via archive process."
         )))
     };
-    if stored.xsi_type != session.xsi_type {
+    if stored.xsi_type != session.xsi_type && !override_conflicts {
         return differs("modality");
     }
     if stored.subject != subject {
         return differs("subject: the label exists for another subject");
     }
-    if stored.study_key != session.study_key {
+    if stored.study_key != session.study_key && !override_conflicts {
         return differs("UID");
     }
     Ok(())

@@ -3,8 +3,10 @@
 //! Every command that touches a server's state takes `--data`, `--config` and `--database`, works while
 //! the server runs, and ends with one line of reason and status 1 when it fails.
 
+mod demo;
 mod project;
 mod request;
+mod sample;
 mod serve;
 mod user;
 
@@ -36,6 +38,11 @@ struct Cli {
 enum Command {
     /// Run the server: the REST interface and its workers
     Serve(serve::Args),
+    /// A data folder with sample data, imports of each kind, and the server left up
+    Demo(demo::DemoArgs),
+    /// Generate DICOM files for tests and benchmarks
+    #[command(hide = true)]
+    Sample(sample::SampleArgs),
     /// Users of a server
     #[command(subcommand)]
     User(user::Command),
@@ -63,6 +70,8 @@ fn dispatch(command: Command) -> Result<(), CliError> {
     let runtime = tokio::runtime::Runtime::new()?;
     match command {
         Command::Serve(args) => runtime.block_on(serve::run(args)),
+        Command::Demo(args) => runtime.block_on(demo::run(args)).map_err(Into::into),
+        Command::Sample(args) => sample::run(args).map_err(Into::into),
         Command::User(command) => runtime.block_on(user::run(command)),
         Command::Project(command) => runtime.block_on(project::run(command)),
         Command::Request(command) => runtime.block_on(request::run(command)),

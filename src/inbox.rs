@@ -8,6 +8,7 @@ mod walk;
 
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
+use std::collections::BTreeMap;
 use std::fs::{File, Metadata};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
@@ -30,15 +31,20 @@ pub struct Located {
     pub relative: PathBuf,
     pub absolute: PathBuf,
     pub is_dir: bool,
-    /// A folder without any entry, or a file without a byte.
+    /// A folder without any file at any depth, or a file without a byte.
     pub empty: bool,
 }
 
+/// Where inboxes are, and how clients name them.
 #[derive(Debug, Clone)]
 pub struct Inbox {
     root: PathBuf,
     /// The root with symbolic links resolved: clients may name either.
     real_root: PathBuf,
+    /// Projects whose folder is not below the root.
+    project_to_folder: BTreeMap<String, PathBuf>,
+    /// For clients that see the same folders under another path.
+    prefix_to_path: BTreeMap<String, PathBuf>,
 }
 
 impl Inbox {
@@ -46,14 +52,25 @@ impl Inbox {
     /// If the root does not exist.
     pub fn new(root: PathBuf) -> std::io::Result<Self> {
         let real_root = root.canonicalize()?;
+        let root = std::path::absolute(root)?;
         Ok(Self {
-            root: std::path::absolute(root)?,
+            root,
             real_root,
+            project_to_folder: BTreeMap::new(),
+            prefix_to_path: BTreeMap::new(),
         })
     }
 
-    pub fn root(&self) -> &Path {
-        &self.root
+    /// Gives projects folders elsewhere, and clients' prefixes their meaning here.
+    #[must_use]
+    pub fn with(
+        mut self,
+        project_to_folder: BTreeMap<String, PathBuf>,
+        prefix_to_path: BTreeMap<String, PathBuf>,
+    ) -> Self {
+        self.project_to_folder = project_to_folder;
+        self.prefix_to_path = prefix_to_path;
+        self
     }
 
     /// Resolves an absolute path, as a client names it.
@@ -61,45 +78,67 @@ impl Inbox {
     /// # Errors
     /// [`NotThere`], whatever the reason.
     pub fn locate(&self, path: &str) -> Result<Located, NotThere> {
-        let path = Path::new(path);
-        // Differs from XNAT: compared part by part, so that `inbox2` is not below `inbox`, and never normalised.
-        let below = path
-            .strip_prefix(&self.root)
-            .or_else(|_| path.strip_prefix(&self.real_root))
-            .map_err(|_| NotThere)?;
-        let mut parts = below.components();
-        let Some(Component::Normal(project)) = parts.next() else {
-            return Err(NotThere);
-        };
-        let relative = parts.as_path();
+        let asked = Path::new(path);
+        let mapped = self
+            .prefix_to_path
+            .iter()
+            .find_map(|(prefix, path)| Some(path.join(asked.strip_prefix(prefix).ok()?)));
+        let path = mapped.as_deref().unwrap_or(asked);
+        let (project, relative) = self.split(path).ok_or(NotThere)?;
         if relative
             .components()
             .any(|part| !matches!(part, Component::Normal(_)))
         {
             return Err(NotThere);
         }
-        let project = project.to_str().ok_or(NotThere)?.to_owned();
         let folder = self.project_folder(&project)?;
-        let metadata = if relative.as_os_str().is_empty() {
-            folder.dir_metadata()
+        let below = if relative.as_os_str().is_empty() {
+            Path::new(".")
         } else {
-            folder.metadata(relative)
+            relative
         };
-        let metadata = metadata.map_err(|_| NotThere)?;
+        let metadata = folder.metadata(below).map_err(|_| NotThere)?;
         let is_dir = metadata.is_dir();
-        let empty = if is_dir {
-            let dir = open_below(&folder, relative)?;
-            dir.entries().map_err(|_| NotThere)?.next().is_none()
-        } else {
-            metadata.len() == 0
+        let empty = match is_dir {
+            true => {
+                let dir = folder.open_dir(below).map_err(|_| NotThere)?;
+                Walk::new(dir.into_std_file())
+                    .map_err(|_| NotThere)?
+                    .next()
+                    .is_none()
+            }
+            false => metadata.len() == 0,
         };
         Ok(Located {
-            absolute: self.root.join(below),
-            relative: relative.to_owned(),
             project,
+            relative: relative.to_owned(),
+            absolute: asked.to_owned(),
             is_dir,
             empty,
         })
+    }
+
+    /// Project and path below its folder. Differs from XNAT: compared part by part, so that `inbox2` is not
+    /// below `inbox`, and never normalised.
+    fn split<'a>(&self, path: &'a Path) -> Option<(String, &'a Path)> {
+        let elsewhere = self.project_to_folder.iter().find_map(|(project, folder)| {
+            let below = path.strip_prefix(folder).ok()?;
+            Some((project.clone(), below))
+        });
+        if elsewhere.is_some() {
+            return elsewhere;
+        }
+        let below = path
+            .strip_prefix(&self.root)
+            .or_else(|_| path.strip_prefix(&self.real_root))
+            .ok()?;
+        let mut parts = below.components();
+        let Some(Component::Normal(project)) = parts.next() else {
+            return None;
+        };
+        let project = project.to_str()?.to_owned();
+        // A project that has its folder elsewhere has none here.
+        (!self.project_to_folder.contains_key(&project)).then_some((project, parts.as_path()))
     }
 
     /// Opens a located folder for [`Walk`] and [`remove_source`].
@@ -108,26 +147,29 @@ impl Inbox {
     /// [`NotThere`] if it has gone since.
     pub fn open(&self, located: &Located) -> Result<File, NotThere> {
         let folder = self.project_folder(&located.project)?;
-        Ok(open_below(&folder, &located.relative)?.into_std_file())
+        let relative = &located.relative;
+        let below = if relative.as_os_str().is_empty() {
+            Path::new(".")
+        } else {
+            relative
+        };
+        Ok(folder
+            .open_dir(below)
+            .map_err(|_| NotThere)?
+            .into_std_file())
     }
 
     /// The project's folder must be a real one: a link could lead into another project's.
     fn project_folder(&self, project: &str) -> Result<Dir, NotThere> {
-        let path = self.real_root.join(project);
+        let path = match self.project_to_folder.get(project) {
+            Some(folder) => folder.clone(),
+            None => self.real_root.join(project),
+        };
         if !path.symlink_metadata().is_ok_and(|m| m.is_dir()) {
             return Err(NotThere);
         }
         Dir::open_ambient_dir(path, ambient_authority()).map_err(|_| NotThere)
     }
-}
-
-fn open_below(folder: &Dir, relative: &Path) -> Result<Dir, NotThere> {
-    let path = if relative.as_os_str().is_empty() {
-        Path::new(".")
-    } else {
-        relative
-    };
-    folder.open_dir(path).map_err(|_| NotThere)
 }
 
 /// What tells whether a file is still the one, and as it was, when it was read.

@@ -7,13 +7,16 @@
 
 pub mod archive;
 pub mod cli;
+pub mod client;
 pub mod config;
+pub mod demo;
 pub mod dicom;
 pub mod import;
 pub mod inbox;
 pub mod password;
 pub mod project;
 pub mod rules;
+pub mod sample;
 pub mod server;
 pub mod store;
 pub mod worker;

@@ -1,17 +1,23 @@
 //! `sluice serve`: one process with the REST interface and its workers.
 
 use std::io::{IsTerminal as _, Write as _};
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
 use tracing_subscriber::EnvFilter;
 
+use crate::archive::Archive;
 use crate::config::{Config, LogFormat, RawConfig, StateArgs};
+use crate::import::Importer;
+use crate::inbox::Inbox;
 use crate::password;
-use crate::server::local::{LocalInbox, LocalSessions};
+use crate::rules::Registry;
 use crate::server::{self, AppState};
 use crate::store::{NewUser, Store};
+use crate::worker;
 
 use super::{ADMIN_PASSWORD, CliError};
 
@@ -31,26 +37,50 @@ pub async fn run(args: Args) -> Result<(), CliError> {
     start_logging(&config)?;
     config.make_folders()?;
     let store = Store::open(&config.database).await?;
-    ensure_admin(&store).await?;
+    let given = std::env::var(ADMIN_PASSWORD).ok();
+    ensure_admin(&store, given.filter(|password| !password.is_empty())).await?;
+    let listener = bind(config.listen).await?;
+    run_server(config, store, listener, stop_signal()?).await
+}
 
-    let listener = TcpListener::bind(config.listen)
-        .await
-        .map_err(|error| format!("can't listen on {}: {error}", config.listen))?;
+pub async fn bind(address: SocketAddr) -> Result<TcpListener, CliError> {
+    let bound = TcpListener::bind(address).await;
+    bound.map_err(|error| format!("can't listen on {address}: {error}").into())
+}
+
+/// One process with everything: finishes what a crash left, then serves and imports until `stop`.
+pub async fn run_server(
+    config: Config,
+    store: Store,
+    listener: TcpListener,
+    stop: impl Future<Output = ()> + Send + 'static,
+) -> Result<(), CliError> {
     let address = listener.local_addr()?;
-    let state = AppState::new(
-        config.clone(),
-        store.clone(),
-        Arc::new(LocalInbox::new(&config)),
-        Arc::new(LocalSessions {
-            data: config.data.clone(),
-            store: store.clone(),
-        }),
-    )?;
+    let inbox = Inbox::new(config.inbox.clone())?.with(
+        config.project_to_inbox_root.clone(),
+        config.client_prefix_to_path.clone(),
+    );
+    let archive = Archive::new(store.clone(), config.data.clone());
+    let registry = Arc::new(Registry::open(config.rules()));
+    let importer = Importer {
+        store: store.clone(),
+        archive: archive.clone(),
+        registry,
+        inbox: inbox.clone(),
+        data: config.data.clone(),
+        runtime: tokio::runtime::Handle::current(),
+    };
+    let (down, shutdown) = watch::channel(false);
+    let workers = tokio::spawn(worker::run(importer, config.workers, shutdown));
+    let state = AppState::new(config.clone(), store.clone(), inbox, archive)?;
     tracing::info!(%address, data = %config.data.display(), workers = config.workers, "serving");
-    server::serve(state, listener, stop_signal()?).await?;
+    let served = server::serve(state, listener, stop).await;
+    // The receivers are gone only if the workers have ended already.
+    _ = down.send(true);
+    workers.await??;
     store.close().await;
     tracing::info!("stopped");
-    Ok(())
+    Ok(served?)
 }
 
 /// Resolves at the first SIGTERM or SIGINT. What is under way then has a bounded time to end.
@@ -86,13 +116,10 @@ pub fn start_logging(config: &Config) -> Result<(), CliError> {
 }
 
 /// A server without users gets its first administrator, whose password is printed when it was made here.
-pub async fn ensure_admin(store: &Store) -> Result<(), CliError> {
+pub async fn ensure_admin(store: &Store, given: Option<String>) -> Result<(), CliError> {
     if !store.users().list().await?.is_empty() {
         return Ok(());
     }
-    let given = std::env::var(ADMIN_PASSWORD)
-        .ok()
-        .filter(|password| !password.is_empty());
     let password = match &given {
         Some(password) => password.clone(),
         None => password::generate()?,

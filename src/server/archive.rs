@@ -9,11 +9,12 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 
+use crate::archive::ArchiveOptions;
+
 use super::auth::Caller;
 use super::error::ApiError;
 use super::form::Parameters;
 use super::import::check_label;
-use super::ports::ArchiveOptions;
 use super::prearchive::{find_source, unknown};
 use super::state::AppState;
 
@@ -37,7 +38,7 @@ async fn archive(
     };
     let session = find_source(&state, &caller, source).await?;
     let archived = state
-        .sessions
+        .archive
         .archive(&session, options(&parameters)?, &caller.name)
         .await?;
     let uri = format!("/data{}", archived.uri());

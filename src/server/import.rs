@@ -13,10 +13,11 @@ use axum::routing::post;
 
 use crate::store::NewRequest;
 
+use crate::inbox::Located;
+
 use super::auth::Caller;
 use super::error::ApiError;
 use super::form::Parameters;
-use super::ports::Located;
 use super::state::AppState;
 
 /// One text for every way in which a path can be wrong, so that it tells nothing of foreign paths.

@@ -12,11 +12,12 @@ use serde::Deserialize;
 
 use crate::store::{Area, Session, SessionFilter};
 
+use crate::archive::ActionError;
+
 use super::auth::Caller;
 use super::content;
 use super::error::ApiError;
 use super::form::Parameters;
-use super::ports::ActionError;
 use super::state::AppState;
 use super::table::{Format, Table, timestamp};
 
@@ -135,7 +136,7 @@ async fn delete(
     Path(place): Path<Place>,
 ) -> Result<StatusCode, ApiError> {
     let session = find(&state, &caller, &place).await?;
-    state.sessions.delete(&session, &caller.name).await?;
+    state.archive.delete(&session, &caller.name).await?;
     Ok(StatusCode::OK)
 }
 
@@ -154,7 +155,7 @@ async fn delete_many(
         return Err(unknown());
     }
     for session in &sessions {
-        state.sessions.delete(session, &caller.name).await?;
+        state.archive.delete(session, &caller.name).await?;
     }
     rows(sessions).answer(&Format {
         format: parameters.get("format").map(str::to_string),
@@ -323,11 +324,10 @@ impl From<ActionError> for ApiError {
         match error {
             // XNAT: 403 for a row that is busy.
             ActionError::Busy => ApiError::Forbidden(error.to_string().into()),
-            ActionError::Gone => unknown(),
             ActionError::Conflict(why) => ApiError::Conflict(why.into()),
-            ActionError::Refused(why) => ApiError::BadRequest(why.into()),
-            ActionError::Io(source) => ApiError::Io {
-                what: "a session's folder",
+            ActionError::Empty => ApiError::BadRequest(error.to_string().into()),
+            ActionError::Files(source) => ApiError::Io {
+                what: "a session's files",
                 source,
             },
             ActionError::Store(error) => ApiError::Store(error),

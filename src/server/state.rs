@@ -3,13 +3,14 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use crate::archive::Archive;
 use crate::config::Config;
+use crate::inbox::Inbox;
 use crate::project::Policies;
 use crate::store::{Project, Role, Store};
 
 use super::auth::{Caller, CredentialCache};
 use super::error::ApiError;
-use super::ports::{Folders, SessionActions};
 
 #[derive(Clone)]
 pub struct AppState(Arc<Shared>);
@@ -18,8 +19,8 @@ pub struct Shared {
     pub config: Config,
     pub store: Store,
     pub policies: Policies,
-    pub inbox: Arc<dyn Folders>,
-    pub sessions: Arc<dyn SessionActions>,
+    pub inbox: Inbox,
+    pub archive: Archive,
     pub credentials: CredentialCache,
     pub started: Instant,
 }
@@ -36,8 +37,8 @@ impl AppState {
     pub fn new(
         config: Config,
         store: Store,
-        inbox: Arc<dyn Folders>,
-        sessions: Arc<dyn SessionActions>,
+        inbox: Inbox,
+        archive: Archive,
     ) -> Result<AppState, ApiError> {
         Ok(AppState(Arc::new(Shared {
             policies: Policies::new(config.rules()),
@@ -45,7 +46,7 @@ impl AppState {
             config,
             store,
             inbox,
-            sessions,
+            archive,
             started: Instant::now(),
         })))
     }

@@ -1,7 +1,6 @@
 //! The server as a client sees it: real routes and a real database, the plain local ports.
 
 use std::path::Path;
-use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
@@ -9,14 +8,15 @@ use axum::http::{Request, Response, StatusCode, header};
 use serde_json::Value;
 use tower::Service as _;
 
+use crate::archive::Archive;
 use crate::config::{Config, StateArgs};
+use crate::inbox::Inbox;
 use crate::password;
 use crate::store::{
     CommitPlan, NewProject, NewSession, NewUser, RequestFilter, Role, Scan, SessionState, Store,
     StoredFile,
 };
 
-use super::local::{LocalInbox, LocalSessions};
 use super::{AppState, router};
 
 /// A site with the projects DEMO and OTHER, an administrator, and ada who is a member of DEMO, bob a
@@ -89,11 +89,8 @@ impl Site {
         let state = AppState::new(
             config.clone(),
             store.clone(),
-            Arc::new(LocalInbox::new(&config)),
-            Arc::new(LocalSessions {
-                data: config.data.clone(),
-                store: store.clone(),
-            }),
+            Inbox::new(config.inbox.clone()).unwrap(),
+            Archive::new(store.clone(), config.data.clone()),
         )
         .unwrap();
         Site {
