@@ -96,9 +96,15 @@ impl Walk {
     /// If the folder itself can't be listed.
     pub fn new(folder: File) -> io::Result<Self> {
         Ok(Self {
-            stack: vec![Level::read(Arc::new(folder), PathBuf::new())?],
+            stack: vec![Level::read(Arc::new(readable(&folder)?), PathBuf::new())?],
         })
     }
+}
+
+/// cap-std opens folders for looking up only (`O_PATH`); listing them takes another handle.
+fn readable(folder: &File) -> io::Result<File> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    Ok(File::from(openat(folder, ".", flags, Mode::empty())?))
 }
 
 impl Iterator for Walk {
