@@ -22,9 +22,14 @@ const OPTIONS: [&str; 6] = [
     "retain_uids",
 ];
 
-/// Sequences whose action is D, and whose items hold codes that dummies would make invalid (value
-/// types, units): `stand_in.rs` has a valid item for each.
-const STAND_INS: [&str; 2] = ["(0040,A730)", "(0070,0001)"];
+/// Sequences whose action is D, and whose items dummies would make invalid.
+const SEQUENCES: [(&str, Treatment); 3] = [
+    // References, of a class and an instance: a new UID is the dummy, and the class stays valid.
+    ("(0008,1111)", Treatment::Uid),
+    // Codes out of fixed lists, such as value types and units.
+    ("(0040,A730)", Treatment::StandIn),
+    ("(0070,0001)", Treatment::StandIn),
+];
 
 fn main() {
     println!("cargo::rerun-if-changed={TABLE}");
@@ -94,10 +99,10 @@ impl<'a> Line<'a> {
     /// The Basic Profile's treatment, and those of the options, as the source of an array's items.
     fn treatments(&self) -> (Treatment, String) {
         let vr = self.cell("vr");
-        let basic = match codes::basic(self.cell("basic"), vr) {
-            Some(Treatment::Dummy) if STAND_INS.contains(&self.tag) => Treatment::StandIn,
-            Some(treatment) => treatment,
-            None => panic!("{}: unknown action {}", self.tag, self.cell("basic")),
+        let basic = match SEQUENCES.iter().find(|(tag, _)| *tag == self.tag) {
+            Some((_, treatment)) => *treatment,
+            None => codes::basic(self.cell("basic"), vr)
+                .unwrap_or_else(|| panic!("{}: unknown action {}", self.tag, self.cell("basic"))),
         };
         let options = OPTIONS.map(|option| match codes::option(self.cell(option), vr) {
             Some(treatment) => format!("Some(Treatment::{treatment:?})"),
