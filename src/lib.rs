@@ -5,6 +5,18 @@
 //! whole and durable, to the prearchive or the archive. Each module imports only what stands below it:
 //! `server` and `worker` over `import`, over `archive`, `rules`, `inbox`, `store` and `dicom`.
 
+pub mod archive;
+pub mod cli;
+pub mod client;
+pub mod config;
+pub mod demo;
 pub mod dicom;
+pub mod import;
+pub mod inbox;
+pub mod password;
+pub mod project;
 pub mod rules;
+pub mod sample;
+pub mod server;
 pub mod store;
+pub mod worker;

@@ -1,1 +1,5 @@
-fn main() {}
+//! The `sluice` program: everything is in the library.
+
+fn main() -> std::process::ExitCode {
+    sluice::cli::run()
+}

@@ -36,34 +36,19 @@ fn main() {
         .split(',')
         .collect();
 
-    // Rows for what stands inside a sequence come last: of several patterns that match an element
-    // the first holds, and the element's own row knows better.
-    let (mut own, mut inside) = (String::new(), String::new());
+    let mut rows = String::new();
     for line in lines {
         let line = Line::parse(&header, line);
-        let Some(path) = line.path() else { continue };
-        let (basic, options) = line.treatments();
-        if basic == Treatment::DummyInside {
-            // Dummies need no character set of the item's own, and would not be valid as one.
-            let charset = format!("{path}/*/(0008,0005)");
-            inside += &row(&charset, Treatment::Remove, &options);
-            inside += &row(&format!("{path}/*/(XXXX,XXXX)"), basic, &options);
-        } else {
-            own += &row(&path, basic, &options);
+        if let Some(path) = line.path() {
+            let (basic, options) = line.treatments();
+            rows += &format!(
+                "Row {{ pattern: {path:?}, basic: Treatment::{basic:?}, options: [{options}] }},\n"
+            );
         }
     }
-
     let out = Path::new(&env::var("OUT_DIR").expect("cargo sets OUT_DIR")).join("rows.rs");
-    fs::write(
-        out,
-        format!("pub static ROWS: &[Row] = &[\n{own}{inside}];\n"),
-    )
-    .expect("OUT_DIR can be written");
-}
-
-/// A row in Rust; `options` are an array's items.
-fn row(pattern: &str, basic: Treatment, options: &str) -> String {
-    format!("Row {{ pattern: {pattern:?}, basic: Treatment::{basic:?}, options: [{options}] }},\n")
+    let rows = format!("pub static ROWS: &[Row] = &[\n{rows}];\n");
+    fs::write(out, rows).expect("OUT_DIR can be written");
 }
 
 /// One line of the table: `"(0008,0012)",DA,Instance Creation Date,Y,X/D,…`
@@ -110,7 +95,7 @@ impl<'a> Line<'a> {
     fn treatments(&self) -> (Treatment, String) {
         let vr = self.cell("vr");
         let basic = match codes::basic(self.cell("basic"), vr) {
-            Some(Treatment::DummyInside) if STAND_INS.contains(&self.tag) => Treatment::StandIn,
+            Some(Treatment::Dummy) if STAND_INS.contains(&self.tag) => Treatment::StandIn,
             Some(treatment) => treatment,
             None => panic!("{}: unknown action {}", self.tag, self.cell("basic")),
         };

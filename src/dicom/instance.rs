@@ -140,6 +140,16 @@ impl Instance {
             .filter(|t| !t.is_empty())
     }
 
+    /// The text of an element of the file meta information.
+    pub fn meta_text(&self, element: &Element) -> Option<String> {
+        value::text(
+            element,
+            &self.file,
+            Encoding::ExplicitLittle,
+            &Charset::default(),
+        )
+    }
+
     /// The raw bytes of an element's value, if it is a leaf whose bytes are in memory.
     pub fn bytes<'a>(&'a self, element: &'a Element) -> Option<&'a [u8]> {
         match &element.value {

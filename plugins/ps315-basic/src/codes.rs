@@ -13,13 +13,11 @@ pub fn basic(code: &str, vr: &str) -> Option<Treatment> {
     Some(match (last, vr) {
         ("X", _) => Treatment::Remove,
         ("Z", _) => Treatment::Blank,
-        ("D", "SQ") => Treatment::DummyInside,
         // Any UID is a dummy; a consistent one keeps references whole as well.
         ("D", "UI") => Treatment::Uid,
         ("D", _) => Treatment::Dummy,
-        ("U", _) => Treatment::Uid,
-        // "Replacement of the UIDs inside": those have rows of their own, at any depth.
-        ("U*", "SQ") => Treatment::Keep,
+        // U* is the replacement of the UIDs in a sequence's items.
+        ("U" | "U*", _) => Treatment::Uid,
         _ => return None,
     })
 }
@@ -52,9 +50,9 @@ mod tests {
     }
 
     #[test]
-    fn sequences_take_no_value_but_their_items_do() {
-        assert_eq!(basic("X/D", "SQ"), Some(DummyInside));
-        assert_eq!(basic("X/Z/U*", "SQ"), Some(Keep));
+    fn a_uid_is_replaced_where_a_dummy_is_asked_for() {
+        assert_eq!(basic("D", "UI"), Some(Uid));
+        assert_eq!(basic("X/Z/U*", "SQ"), Some(Uid));
     }
 
     #[test]

@@ -23,7 +23,7 @@ fn action(treatment: Treatment, days: i32) -> Option<Action<'static>> {
         Treatment::Keep => return None,
         Treatment::Remove | Treatment::StandIn => Action::Remove,
         Treatment::Blank => Action::Blank,
-        Treatment::Dummy | Treatment::DummyInside => Action::Dummy,
+        Treatment::Dummy => Action::Dummy,
         Treatment::Uid => Action::Uid,
         Treatment::ShiftDate => Action::ShiftDate(days),
     })

@@ -1,0 +1,40 @@
+# What a reader and the CI type. One profile (release) for everything, so that the world is built once.
+
+CARGO ?= cargo
+
+.PHONY: run test bench plugins check drift deny
+
+# Builds, makes a demo folder (./sluice-data), imports samples and leaves the server up.
+run:
+	$(CARGO) build --locked --release
+	target/release/sluice demo
+
+# All tests, with what they need: real DICOM files, and pydicom as an independent reader.
+test:
+	tests/venv.sh
+	target/venv/bin/python tests/real_files.py
+	target/venv/bin/python tests/check_untouched_test.py
+	$(CARGO) test --locked --release --no-fail-fast
+
+# Import throughput as a ratio to cp and sync of the same tree.
+bench:
+	$(CARGO) bench --locked --profile release --bench import
+
+# Rebuilds the WebAssembly modules that ship, from their sources.
+plugins:
+	plugins/build.sh
+
+check: drift
+	$(CARGO) fmt --check
+	$(CARGO) clippy --locked --release --all-targets -- -D warnings
+
+# What is generated and committed must match its sources.
+drift:
+	plugins/check-drift.sh
+
+# Licences, bans and sources of all dependencies.
+deny: target/tools/bin/cargo-deny
+	target/tools/bin/cargo-deny --locked check licenses bans sources
+
+target/tools/bin/cargo-deny:
+	$(CARGO) install --locked --root target/tools cargo-deny

@@ -1,0 +1,168 @@
+//! Names of stored files and of scan folders (XNAT's `DicomFileNameTemplate` and scan naming).
+
+use crate::dicom::{Instance, Tag, tags};
+use std::collections::HashMap;
+
+/// XNAT's default template,
+/// `${StudyInstanceUID}-${SeriesNumber}-${InstanceNumber}-${HashSOPClassUIDWithSOPInstanceUID}`,
+/// filled from the anonymized dataset: source names may carry a patient's.
+pub fn template(instance: &Instance) -> String {
+    let value = |tag: Tag, keyword: &str| {
+        instance
+            .text(tag)
+            .unwrap_or_else(|| format!("no-value-for-{keyword}"))
+    };
+    let class = value(tags::SOP_CLASS_UID, "SOPClassUID");
+    let uid = value(tags::SOP_INSTANCE_UID, "SOPInstanceUID");
+    let name = format!(
+        "{}-{}-{}-{}.dcm",
+        value(tags::STUDY_INSTANCE_UID, "StudyInstanceUID"),
+        value(tags::SERIES_NUMBER, "SeriesNumber"),
+        value(tags::INSTANCE_NUMBER, "InstanceNumber"),
+        base36(list_hash(&[&class, &uid])),
+    );
+    clean(&name)
+}
+
+/// A name of only `[A-Za-z0-9_.-]`, without leading dots, at most 200 bytes of it.
+pub fn clean(name: &str) -> String {
+    let safe = |c: char| {
+        if c.is_ascii_alphanumeric() || "_.-".contains(c) {
+            c
+        } else {
+            '_'
+        }
+    };
+    let name: String = name
+        .trim_start_matches('.')
+        .chars()
+        .map(safe)
+        .take(200)
+        .collect();
+    if name.is_empty() { "_".into() } else { name }
+}
+
+/// A series' folder: its number, else its UID, else `NA` (XNAT's `DicomObjectIdentifier.getScanID` chain).
+pub fn series_folder(instance: &Instance) -> String {
+    let number = instance.text(tags::SERIES_NUMBER).filter(|n| is_plain(n));
+    let uid = || {
+        instance
+            .text(tags::SERIES_INSTANCE_UID)
+            .map(|uid| clean(&uid.replace('.', "_")))
+    };
+    number.or_else(uid).unwrap_or_else(|| "NA".into())
+}
+
+fn is_plain(text: &str) -> bool {
+    text.len() <= 64
+        && !text.starts_with('.')
+        && text
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b"_.-".contains(&b))
+}
+
+/// Java's `List.hashCode` over `String.hashCode`, in which XNAT's names are made.
+fn list_hash(texts: &[&str]) -> u32 {
+    let of_text = |text: &str| {
+        text.encode_utf16()
+            .fold(0u32, |h, c| h.wrapping_mul(31).wrapping_add(u32::from(c)))
+    };
+    texts.iter().fold(1u32, |h, text| {
+        h.wrapping_mul(31).wrapping_add(of_text(text))
+    })
+}
+
+fn base36(mut number: u32) -> String {
+    let mut digits = Vec::new();
+    loop {
+        digits.push(char::from_digit(number % 36, 36).unwrap_or('0'));
+        number /= 36;
+        if number == 0 {
+            return digits.iter().rev().collect();
+        }
+    }
+}
+
+/// The names of one session: no two files in one place, no two series in one folder.
+#[derive(Debug, Default)]
+pub struct Names {
+    /// Scan → the series it is of.
+    scan_to_series: HashMap<String, String>,
+    /// (scan, resource, name) → SOP instance.
+    files: HashMap<(String, String, String), String>,
+}
+
+impl Names {
+    /// The scan of a series: `wanted`, or with the modality and a number behind it (XNAT's `2-MR1`)
+    /// where another series has that.
+    pub fn scan(&mut self, wanted: &str, series_uid: &str, modality: &str) -> String {
+        let others = (1..).map(|n| format!("{wanted}-{modality}{n}"));
+        for scan in std::iter::once(wanted.to_owned()).chain(others) {
+            let holder = self
+                .scan_to_series
+                .entry(scan.clone())
+                .or_insert_with(|| series_uid.to_owned());
+            if holder == series_uid {
+                return scan;
+            }
+        }
+        unreachable!("the numbers don't end")
+    }
+
+    /// A free name for an instance: `wanted`, or with a number behind it where another instance has that.
+    /// None if this very instance has been named already.
+    pub fn file(
+        &mut self,
+        scan: &str,
+        resource: &str,
+        wanted: &str,
+        sop_uid: &str,
+    ) -> Option<String> {
+        let (stem, extension) = wanted
+            .rsplit_once('.')
+            .map_or((wanted, String::new()), |(s, e)| (s, format!(".{e}")));
+        let others = (1..).map(|n| format!("{stem}_{n}{extension}"));
+        for name in std::iter::once(wanted.to_owned()).chain(others) {
+            let key = (scan.to_owned(), resource.to_owned(), name.clone());
+            match self.files.get(&key) {
+                Some(holder) if holder == sop_uid => return None,
+                Some(_) => {}
+                None => {
+                    self.files.insert(key, sop_uid.to_owned());
+                    return Some(name);
+                }
+            }
+        }
+        unreachable!("the numbers don't end")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hashes_as_java_does() {
+        // java.util.List.of("ab", "c").hashCode() == 31 * (31 * 1 + 3105) + 99
+        assert_eq!(list_hash(&["ab", "c"]), 31 * (31 + 3105) + 99);
+        assert_eq!(base36(35), "z");
+        assert_eq!(base36(36), "10");
+    }
+
+    #[test]
+    fn two_instances_never_share_a_name() {
+        let mut names = Names::default();
+        assert_eq!(
+            names.file("1", "DICOM", "a.dcm", "1.1").as_deref(),
+            Some("a.dcm")
+        );
+        assert_eq!(
+            names.file("1", "DICOM", "a.dcm", "1.2").as_deref(),
+            Some("a_1.dcm")
+        );
+        assert_eq!(names.file("1", "DICOM", "a.dcm", "1.1"), None);
+        assert_eq!(names.scan("2", "9.1", "MR"), "2");
+        assert_eq!(names.scan("2", "9.2", "MR"), "2-MR1");
+        assert_eq!(names.scan("2", "9.1", "MR"), "2");
+    }
+}

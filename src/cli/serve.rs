@@ -1,0 +1,141 @@
+//! `sluice serve`: one process with the REST interface and its workers.
+
+use std::io::{IsTerminal as _, Write as _};
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+use tracing_subscriber::EnvFilter;
+
+use crate::archive::Archive;
+use crate::config::{Config, LogFormat, RawConfig, StateArgs};
+use crate::import::Importer;
+use crate::inbox::Inbox;
+use crate::password;
+use crate::rules::Registry;
+use crate::server::{self, AppState};
+use crate::store::{NewUser, Store};
+use crate::worker;
+
+use super::{ADMIN_PASSWORD, CliError};
+
+/// The first user's name.
+const FIRST_USER: &str = "admin";
+
+#[derive(clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    state: StateArgs,
+    #[command(flatten)]
+    flags: RawConfig,
+}
+
+pub async fn run(args: Args) -> Result<(), CliError> {
+    let config = Config::load(&args.state, args.flags)?;
+    start_logging(&config)?;
+    config.make_folders()?;
+    let store = Store::open(&config.database).await?;
+    let given = std::env::var(ADMIN_PASSWORD).ok();
+    ensure_admin(&store, given.filter(|password| !password.is_empty())).await?;
+    let listener = bind(config.listen).await?;
+    run_server(config, store, listener, stop_signal()?).await
+}
+
+pub async fn bind(address: SocketAddr) -> Result<TcpListener, CliError> {
+    let bound = TcpListener::bind(address).await;
+    bound.map_err(|error| format!("can't listen on {address}: {error}").into())
+}
+
+/// One process with everything: finishes what a crash left, then serves and imports until `stop`.
+pub async fn run_server(
+    config: Config,
+    store: Store,
+    listener: TcpListener,
+    stop: impl Future<Output = ()> + Send + 'static,
+) -> Result<(), CliError> {
+    let address = listener.local_addr()?;
+    let inbox = Inbox::new(config.inbox.clone())?.with(
+        config.project_to_inbox_root.clone(),
+        config.client_prefix_to_path.clone(),
+    );
+    let archive = Archive::new(store.clone(), config.data.clone());
+    let registry = Arc::new(Registry::open(config.rules()));
+    let importer = Importer {
+        store: store.clone(),
+        archive: archive.clone(),
+        registry,
+        inbox: inbox.clone(),
+        data: config.data.clone(),
+        runtime: tokio::runtime::Handle::current(),
+    };
+    let (down, shutdown) = watch::channel(false);
+    let workers = tokio::spawn(worker::run(importer, config.workers, shutdown));
+    let state = AppState::new(config.clone(), store.clone(), inbox, archive)?;
+    tracing::info!(%address, data = %config.data.display(), workers = config.workers, "serving");
+    let served = server::serve(state, listener, stop).await;
+    // The receivers are gone only if the workers have ended already.
+    _ = down.send(true);
+    workers.await??;
+    store.close().await;
+    tracing::info!("stopped");
+    Ok(served?)
+}
+
+/// Resolves at the first SIGTERM or SIGINT. What is under way then has a bounded time to end.
+pub fn stop_signal() -> Result<impl Future<Output = ()> + Send + 'static, CliError> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => tracing::info!("stopping: SIGTERM"),
+            _ = interrupt.recv() => tracing::info!("stopping: SIGINT"),
+        }
+    })
+}
+
+/// Text where someone reads along, JSON where a machine collects, on standard error either way.
+pub fn start_logging(config: &Config) -> Result<(), CliError> {
+    let filter = EnvFilter::try_new(&config.log).map_err(|error| format!("log: {error}"))?;
+    let format = config
+        .log_format
+        .unwrap_or(match std::io::stderr().is_terminal() {
+            true => LogFormat::Text,
+            false => LogFormat::Json,
+        });
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr);
+    match format {
+        LogFormat::Text => builder
+            .with_ansi(std::io::stderr().is_terminal())
+            .try_init(),
+        LogFormat::Json => builder.json().try_init(),
+    }
+}
+
+/// A server without users gets its first administrator, whose password is printed when it was made here.
+pub async fn ensure_admin(store: &Store, given: Option<String>) -> Result<(), CliError> {
+    if !store.users().list().await?.is_empty() {
+        return Ok(());
+    }
+    let password = match &given {
+        Some(password) => password.clone(),
+        None => password::generate()?,
+    };
+    let record = password::hash(&password)?;
+    let user = NewUser {
+        admin: true,
+        ..NewUser::new(FIRST_USER, record.as_str())
+    };
+    store.users().add(user).await?;
+    if given.is_none() {
+        // Printed once, and not logged.
+        writeln!(
+            std::io::stdout(),
+            "The first administrator is {FIRST_USER}, password {password}"
+        )?;
+    }
+    Ok(())
+}

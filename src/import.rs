@@ -1,0 +1,270 @@
+//! One import, from a folder of the inbox to committed sessions: trawl, admit, anonymize, stage, settle,
+//! clean up, report. Nothing is visible before its commit; nothing flows back up.
+//!
+//! Runs on threads of its own and blocks; [`crate::worker`] claims requests and keeps their leases.
+
+mod admit;
+mod clean;
+mod gate;
+mod leak;
+mod outcome;
+mod report;
+mod session;
+mod stage;
+mod trawl;
+
+use crate::archive::Archive;
+use crate::inbox::Inbox;
+use crate::rules::pseudonym::Pseudonyms;
+use crate::rules::{Registry, RuleSet, Run};
+use crate::store::{Counts, ImportRequest, Status, Store, StoreError};
+use chrono::DateTime;
+use outcome::FileState;
+use session::Settled;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use tokio::runtime::Handle;
+
+pub use outcome::Outcome;
+
+/// How often an import starts afresh when another one of the same study got ahead of its commit.
+const TRIES: usize = 5;
+
+/// What an import needs of the server.
+#[derive(Clone)]
+pub struct Importer {
+    pub store: Store,
+    pub archive: Archive,
+    pub registry: Arc<Registry>,
+    pub inbox: Inbox,
+    pub data: PathBuf,
+    pub runtime: Handle,
+}
+
+/// How an import ended.
+#[derive(Debug)]
+pub struct Ended {
+    pub status: Status,
+    pub resolution: String,
+    pub counts: Counts,
+    pub bytes: i64,
+}
+
+/// What a running import can be asked, and told, from outside.
+#[derive(Debug, Default)]
+pub struct Progress {
+    pub found: AtomicU64,
+    pub staged: AtomicU64,
+    pub bytes: AtomicU64,
+    /// Set to have the import drop everything and answer [`Stop::Interrupted`].
+    pub stop: AtomicBool,
+}
+
+/// Why an import did not come to an end of its own.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Stop {
+    /// The server shuts down, or the lease is lost: staging is dropped, the request goes back to the queue.
+    #[error("interrupted")]
+    Interrupted,
+    /// Another import changed the session in the meantime: start afresh.
+    #[error("another import of the study was committed in the meantime")]
+    Overtaken,
+    /// The request fails with this text.
+    #[error("{0}")]
+    Failed(String),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// One import's fixed surroundings, shared by its threads.
+struct Job<'a> {
+    importer: &'a Importer,
+    request: &'a ImportRequest,
+    progress: &'a Progress,
+    rules: Arc<RuleSet>,
+    /// For each file, only `file` differs.
+    run: Run,
+    /// `staging/<request>`, on the file system of the prearchive and the archive.
+    staging: PathBuf,
+}
+
+impl Importer {
+    /// Runs a claimed request to its end. None if it was interrupted: it is then to be queued again.
+    ///
+    /// # Errors
+    /// If the store fails; the request is then as after a crash.
+    pub fn run(
+        &self,
+        request: &ImportRequest,
+        progress: &Progress,
+    ) -> Result<Option<Ended>, StoreError> {
+        for _ in 0..TRIES {
+            let outcome = self.attempt(request, progress);
+            self.drop_staging(request.id);
+            match outcome {
+                Ok(ended) => return Ok(Some(ended)),
+                Err(Stop::Overtaken) => continue,
+                Err(Stop::Interrupted) => return Ok(None),
+                Err(Stop::Store(error)) => return Err(error),
+                Err(Stop::Failed(why)) => return Ok(Some(failed(why))),
+            }
+        }
+        Ok(Some(failed(
+            "The session is being changed by other imports; try again later.".into(),
+        )))
+    }
+
+    fn attempt(&self, request: &ImportRequest, progress: &Progress) -> Result<Ended, Stop> {
+        let located = self.recheck(request)?;
+        let rules = self.registry.pin(&request.project).map_err(|e| {
+            Stop::Failed(format!(
+                "The rules of project {} can't be used: {e}",
+                request.project
+            ))
+        })?;
+        self.block_on(self.store.requests().pin(request.id, rules.hash()))?;
+        self.block_on(
+            self.store
+                .requests()
+                .set_status(request.id, Status::Trawling),
+        )?;
+        let folder = self
+            .inbox
+            .open(&located)
+            .map_err(|e| Stop::Failed(e.to_string()))?;
+        let staging = self.data.join("staging").join(request.id.to_string());
+        let job = Job {
+            importer: self,
+            request,
+            progress,
+            run: self.run_context(request)?,
+            rules,
+            staging,
+        };
+        job.fresh_staging()
+            .map_err(|e| Stop::Failed(format!("The staging folder can't be made: {e}")))?;
+        self.block_on(
+            self.store
+                .requests()
+                .set_status(request.id, Status::Importing),
+        )?;
+        let mut trawled = job.trawl(folder)?;
+        if let Some(why) = trawled.fatal {
+            trawled
+                .files
+                .iter_mut()
+                .filter(|f| f.is_staged())
+                .for_each(|f| f.settle(Outcome::Failed, Some(why.clone())));
+            return job.end(&trawled.files, &[], Some(why));
+        }
+        let sessions = job.settle(&trawled.studies, &mut trawled.files)?;
+        self.block_on(
+            self.store
+                .requests()
+                .set_status(request.id, Status::Processed),
+        )?;
+        if request.cleanup {
+            job.clean_up(&mut trawled.files);
+        }
+        job.end(&trawled.files, &sessions, None)
+    }
+
+    /// Rights and the folder, again: both may have changed while the request waited.
+    fn recheck(&self, request: &ImportRequest) -> Result<crate::inbox::Located, Stop> {
+        let located = self.inbox.locate(&request.session_path);
+        let located = located.map_err(|_| {
+            Stop::Failed(format!(
+                "No session folder was found at the specified location :{}",
+                request.session_path
+            ))
+        })?;
+        for project in [&request.project, &located.project] {
+            if !self.block_on(self.store.projects().may_edit(project, &request.username))? {
+                return Err(Stop::Failed(
+                    "The user may no longer edit the project.".into(),
+                ));
+            }
+        }
+        Ok(located)
+    }
+
+    fn run_context(&self, request: &ImportRequest) -> Result<Run, Stop> {
+        let project = self.block_on(self.store.projects().get(&request.project))?;
+        let project = project
+            .ok_or_else(|| Stop::Failed(format!("There is no project {}.", request.project)))?;
+        let received = DateTime::from_timestamp_millis(request.created).unwrap_or_default();
+        Ok(Run {
+            project: project.id,
+            parameters: Arc::new(request.parameters.clone()),
+            file: String::new(),
+            received: received.format("%Y%m%d%H%M%S").to_string(),
+            pseudonyms: Arc::new(Pseudonyms::new(project.pseudonym_key.as_bytes())),
+        })
+    }
+
+    fn drop_staging(&self, request: i64) {
+        let folder = self.data.join("staging").join(request.to_string());
+        if let Err(error) = std::fs::remove_dir_all(&folder)
+            && error.kind() != std::io::ErrorKind::NotFound
+        {
+            tracing::warn!(request, %error, "staging can't be removed");
+        }
+    }
+
+    fn block_on<T>(&self, future: impl Future<Output = T>) -> T {
+        self.runtime.block_on(future)
+    }
+}
+
+impl Job<'_> {
+    fn fresh_staging(&self) -> std::io::Result<()> {
+        match std::fs::remove_dir_all(&self.staging) {
+            Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(e),
+            _ => {}
+        }
+        std::fs::create_dir_all(&self.staging)
+    }
+
+    fn check_stop(&self) -> Result<(), Stop> {
+        match self.progress.stop.load(Ordering::Relaxed) {
+            true => Err(Stop::Interrupted),
+            false => Ok(()),
+        }
+    }
+
+    /// Writes the report and says how the request ended.
+    fn end(
+        &self,
+        files: &[FileState],
+        sessions: &[Settled],
+        fatal: Option<String>,
+    ) -> Result<Ended, Stop> {
+        let counts = outcome::count(files);
+        let stored_bytes: u64 = files.iter().map(FileState::stored_bytes).sum();
+        let report = report::Report::new(self, files, sessions, &counts);
+        let path = self.importer.data.join("reports");
+        report
+            .write(&path)
+            .map_err(|e| Stop::Failed(format!("The report can't be written: {e}")))?;
+        let (status, resolution) = match fatal {
+            Some(why) => (Status::Failed, why),
+            None => outcome::resolution(&self.request.session_path, &counts, sessions),
+        };
+        Ok(Ended {
+            status,
+            resolution,
+            counts,
+            bytes: i64::try_from(stored_bytes).unwrap_or(i64::MAX),
+        })
+    }
+}
+
+fn failed(resolution: String) -> Ended {
+    Ended {
+        status: Status::Failed,
+        resolution,
+        counts: Counts::default(),
+        bytes: 0,
+    }
+}

@@ -1,0 +1,265 @@
+//! The first gate: which study a file belongs to, the study's labels, and whether the instance was met
+//! before. Files pass in the order of the walk, so the answers don't depend on timing.
+
+use super::leak::Finding;
+use super::outcome::Outcome;
+use super::trawl::lock;
+use super::{Job, Stop};
+use crate::archive::Names;
+use crate::dicom::{Instance, tags};
+use crate::inbox::Found;
+use crate::rules::{Labels, RuleFailure, Run};
+use crate::store::{Session, SessionState, StoredFile};
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex};
+
+/// A study of the folder, on its way to a session.
+#[derive(Debug)]
+pub struct Study {
+    /// Its place in the list of studies, and the name of its staging folder.
+    pub index: usize,
+    /// Keyed fingerprint of the original Study Instance UID.
+    pub key: String,
+    pub labels: Result<Labels, RuleFailure>,
+    /// The folder in which it was met first, for messages.
+    pub folder: String,
+    /// The sessions of this study that were stored before, with their files by SOP instance.
+    pub stored: Vec<(Session, HashMap<String, StoredFile>)>,
+    pub names: Mutex<Names>,
+    /// What is asked for review, first reason first.
+    quarantine: Mutex<Vec<String>>,
+    leaks: Mutex<BTreeMap<Finding, u64>>,
+}
+
+impl Study {
+    pub fn quarantine(&self, reason: String) {
+        let mut reasons = lock(&self.quarantine);
+        if !reasons.contains(&reason) {
+            reasons.push(reason);
+        }
+    }
+
+    pub fn quarantine_reasons(&self) -> Vec<String> {
+        lock(&self.quarantine).clone()
+    }
+
+    pub fn add_leaks(&self, findings: Vec<Finding>) {
+        let mut leaks = lock(&self.leaks);
+        for finding in findings {
+            *leaks.entry(finding).or_default() += 1;
+        }
+    }
+
+    /// What was found, and in how many files.
+    pub fn leaks(&self) -> BTreeMap<Finding, u64> {
+        lock(&self.leaks).clone()
+    }
+
+    /// The file that holds an instance already, with its session.
+    pub fn stored_file(&self, sop_uid: &str) -> Option<(&Session, &StoredFile)> {
+        self.stored
+            .iter()
+            .find_map(|(session, files)| Some((session, files.get(sop_uid)?)))
+    }
+
+    /// The stored session that new files of the study are added to, in an area that `fits`.
+    pub fn session_in(&self, fits: impl Fn(SessionState) -> bool) -> Option<&Session> {
+        let label = self.labels.as_ref().ok().map(|l| l.session.as_str());
+        self.stored
+            .iter()
+            .map(|(session, _)| session)
+            .find(|s| fits(s.state) && Some(s.label.as_str()) == label)
+    }
+}
+
+/// What the walk has met so far.
+#[derive(Default)]
+pub struct Plan {
+    pub studies: Vec<Arc<Study>>,
+    /// Why nothing of the folder may be stored; the walk goes on, so that the report names every file.
+    pub fatal: Option<String>,
+    by_key: HashMap<String, Arc<Study>>,
+    instances: HashMap<String, (u64, Found)>,
+}
+
+pub enum Admission {
+    Admitted(Box<Instance>, Arc<Study>),
+    Settled {
+        study: usize,
+        outcome: Outcome,
+        reason: String,
+        duplicate_of: Option<u64>,
+    },
+}
+
+impl Job<'_> {
+    pub(super) fn admit(
+        &self,
+        instance: Instance,
+        index: u64,
+        found: &Found,
+        run: &Run,
+        plan: &mut Plan,
+    ) -> Result<Admission, Stop> {
+        let uid = |tag| instance.text(tag).unwrap_or_default();
+        let key = run
+            .pseudonyms
+            .fingerprint("study", &uid(tags::STUDY_INSTANCE_UID));
+        let sop_uid = uid(tags::SOP_INSTANCE_UID);
+        if let Some((first, earlier)) = plan.instances.get(&sop_uid) {
+            let study = plan.by_key.get(&key).map_or(0, |s| s.index);
+            let same = same_content(earlier, found);
+            return Ok(match same {
+                Ok(true) => Admission::Settled {
+                    study,
+                    outcome: Outcome::Duplicate,
+                    reason: format!(
+                        "the same SOP instance with the same content as {}",
+                        earlier.display()
+                    ),
+                    duplicate_of: Some(*first),
+                },
+                Ok(false) => Admission::Settled {
+                    study,
+                    outcome: Outcome::Conflict,
+                    reason: format!(
+                        "the same SOP instance with other content as {}",
+                        earlier.display()
+                    ),
+                    duplicate_of: None,
+                },
+                Err(why) => Admission::Settled {
+                    study,
+                    outcome: Outcome::Changed,
+                    reason: why,
+                    duplicate_of: None,
+                },
+            });
+        }
+        let (instance, study) = match plan.by_key.get(&key) {
+            Some(study) => (instance, study.clone()),
+            None => self.meet_study(instance, key, found, run, plan)?,
+        };
+        plan.instances.insert(sop_uid, (index, found.clone()));
+        Ok(Admission::Admitted(Box::new(instance), study))
+    }
+
+    /// The first instance of a study: its labels, which no other study of the folder may bear.
+    fn meet_study(
+        &self,
+        instance: Instance,
+        key: String,
+        found: &Found,
+        run: &Run,
+        plan: &mut Plan,
+    ) -> Result<(Instance, Arc<Study>), Stop> {
+        let (instance, labels) = self.rules.label(instance, run);
+        let folder = found
+            .relative
+            .parent()
+            .map_or_else(String::new, |p| p.to_string_lossy().into_owned());
+        match &labels {
+            Ok(labels) => {
+                let bears =
+                    |s: &&Arc<Study>| s.labels.as_ref().is_ok_and(|l| l.session == labels.session);
+                if let Some(other) = plan.studies.iter().find(bears) {
+                    plan.fatal
+                        .get_or_insert_with(|| one_label(&other.folder, &folder));
+                }
+            }
+            Err(failure) => {
+                tracing::warn!(
+                    request = self.request.id,
+                    code = failure.code(),
+                    "the label rule failed on a study"
+                );
+            }
+        }
+        let stored = self.stored_sessions(&key)?;
+        let names = match &labels {
+            Ok(labels) => self.known_names(&stored, &labels.session)?,
+            Err(_) => Names::default(),
+        };
+        let study = Arc::new(Study {
+            index: plan.studies.len(),
+            key: key.clone(),
+            labels,
+            folder,
+            stored,
+            names: Mutex::new(names),
+            quarantine: Mutex::default(),
+            leaks: Mutex::default(),
+        });
+        plan.studies.push(study.clone());
+        plan.by_key.insert(key, study.clone());
+        Ok((instance, study))
+    }
+
+    /// The names that the study's stored sessions use, so that new files and series stand beside them.
+    fn known_names(
+        &self,
+        stored: &[(Session, HashMap<String, StoredFile>)],
+        label: &str,
+    ) -> Result<Names, Stop> {
+        let mut names = Names::default();
+        for (session, files) in stored.iter().filter(|(session, _)| session.label == label) {
+            let scans = self
+                .importer
+                .block_on(self.importer.store.sessions().scans(session.id))?;
+            for scan in scans.into_iter().map(|s| s.scan) {
+                names.scan(&scan.scan_id, &scan.series_uid, &scan.modality);
+            }
+            for file in files.values() {
+                names.file(&file.scan_id, &file.resource, &file.name, &file.sop_uid);
+            }
+        }
+        Ok(names)
+    }
+
+    fn stored_sessions(
+        &self,
+        key: &str,
+    ) -> Result<Vec<(Session, HashMap<String, StoredFile>)>, Stop> {
+        let importer = self.importer;
+        let sessions = importer.block_on(
+            importer
+                .store
+                .sessions()
+                .of_study(&self.request.project, key),
+        )?;
+        let mut stored = Vec::with_capacity(sessions.len());
+        for session in sessions {
+            let files = importer.block_on(importer.store.sessions().files(session.id, None))?;
+            stored.push((
+                session,
+                files.into_iter().map(|f| (f.sop_uid.clone(), f)).collect(),
+            ));
+        }
+        Ok(stored)
+    }
+}
+
+fn one_label(folder: &str, other: &str) -> String {
+    let name = |folder: &str| {
+        if folder.is_empty() {
+            "the folder itself".into()
+        } else {
+            format!("`{folder}`")
+        }
+    };
+    format!(
+        "One session label for several studies: those in {} and {}. Import them one by one, or leave the label to the rules.",
+        name(folder),
+        name(other)
+    )
+}
+
+fn same_content(earlier: &Found, later: &Found) -> Result<bool, String> {
+    let open = |found: &Found| {
+        found
+            .open()
+            .map_err(|e| format!("{}: {e}", found.display()))
+    };
+    let (mut a, mut b) = (open(earlier)?, open(later)?);
+    crate::archive::same_bytes(&mut a, &mut b).map_err(|e| e.to_string())
+}

@@ -1,0 +1,101 @@
+//! A gate that files pass one at a time, in the order of the walk, while all else runs in parallel: so
+//! which instance is the first of its study, and every name, is the same in each run.
+
+use std::sync::{Condvar, Mutex, PoisonError};
+
+#[derive(Debug, Default)]
+pub struct Gate {
+    turn: Mutex<u64>,
+    moved: Condvar,
+}
+
+impl Gate {
+    /// Waits for the file's turn.
+    pub fn enter(&self, index: u64) {
+        let turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        drop(
+            self.moved
+                .wait_while(turn, |turn| *turn != index)
+                .unwrap_or_else(PoisonError::into_inner),
+        );
+    }
+
+    fn leave(&self, index: u64) {
+        self.enter(index);
+        *self.turn.lock().unwrap_or_else(PoisonError::into_inner) = index + 1;
+        self.moved.notify_all();
+    }
+}
+
+/// One file's way through the gates. Dropped early, it still lets the next file pass.
+pub struct Ticket<'a> {
+    gates: &'a [Gate],
+    index: u64,
+    passed: usize,
+}
+
+impl<'a> Ticket<'a> {
+    pub fn new(gates: &'a [Gate], index: u64) -> Self {
+        Self {
+            gates,
+            index,
+            passed: 0,
+        }
+    }
+
+    /// Runs a step at the next gate, when it is this file's turn.
+    pub fn pass<T>(&mut self, step: impl FnOnce() -> T) -> T {
+        let gate = &self.gates[self.passed];
+        gate.enter(self.index);
+        let answer = step();
+        gate.leave(self.index);
+        self.passed += 1;
+        answer
+    }
+}
+
+impl Drop for Ticket<'_> {
+    fn drop(&mut self) {
+        for gate in &self.gates[self.passed..] {
+            gate.leave(self.index);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    #[test]
+    fn files_pass_in_order_whoever_carries_them_and_whoever_gives_up() {
+        let gates = [Gate::default(), Gate::default()];
+        let (next, seen) = (AtomicU64::new(0), Mutex::new(Vec::new()));
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    loop {
+                        let index = next.fetch_add(1, Ordering::Relaxed);
+                        if index >= 200 {
+                            break;
+                        }
+                        let mut ticket = Ticket::new(&gates, index);
+                        if index % 7 == 3 {
+                            continue;
+                        }
+                        ticket.pass(|| seen.lock().expect("lock").push(index));
+                        if index % 5 == 1 {
+                            continue;
+                        }
+                        ticket.pass(|| ());
+                    }
+                });
+            }
+        });
+        let seen = seen.into_inner().expect("lock");
+        assert!(
+            seen.is_sorted() && seen.len() == 200 - 200 / 7 - usize::from(200 % 7 > 3),
+            "{seen:?}"
+        );
+    }
+}

@@ -1,0 +1,192 @@
+//! What becomes of each file, and of the request as a whole (the table of outcomes).
+
+use super::session::Settled;
+use super::stage::Staged;
+use crate::inbox::{Found, Identity};
+use crate::store::{Counts, SessionState, Status};
+use serde::Serialize;
+
+/// A file's outcome. Every file that was found has exactly one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    Stored,
+    /// The same SOP instance with the same content is stored, or was met before.
+    Duplicate,
+    /// The same SOP instance with other content.
+    Conflict,
+    /// By a series filter.
+    Filtered,
+    /// By a rule.
+    Rejected,
+    /// A rule gave no answer.
+    Failed,
+    /// Stored where only who may review it sees it.
+    Quarantined,
+    NotDicom,
+    Unreadable,
+    CutShort,
+    /// Changed while it was read.
+    Changed,
+}
+
+/// A file on its way: staged, and not settled, or done.
+#[derive(Debug)]
+pub enum Fate {
+    Staged,
+    Done(Outcome, Option<String>),
+}
+
+/// What is known of one file of the walk.
+#[derive(Debug)]
+pub struct FileState {
+    pub found: Found,
+    pub identity: Option<Identity>,
+    pub fate: Fate,
+    /// The study it belongs to, by its place in the list of studies.
+    pub study: Option<usize>,
+    /// For what was staged, and where it is (or was) to stand.
+    pub staged: Option<Staged>,
+    /// For a duplicate met before in this walk: that file's place in it.
+    pub duplicate_of: Option<u64>,
+    /// Whether the source was removed; why not, if it should have been.
+    pub cleaned: Option<Result<(), String>>,
+}
+
+impl FileState {
+    pub fn new(found: Found) -> Self {
+        let fate = Fate::Done(Outcome::Unreadable, None);
+        Self {
+            found,
+            identity: None,
+            fate,
+            study: None,
+            staged: None,
+            duplicate_of: None,
+            cleaned: None,
+        }
+    }
+
+    pub fn done(mut self, outcome: Outcome, reason: impl Into<String>) -> Self {
+        self.settle(outcome, Some(reason.into()));
+        self
+    }
+
+    pub fn settle(&mut self, outcome: Outcome, reason: Option<String>) {
+        self.fate = Fate::Done(outcome, reason);
+    }
+
+    pub fn is_staged(&self) -> bool {
+        matches!(self.fate, Fate::Staged)
+    }
+
+    pub fn outcome(&self) -> Outcome {
+        match self.fate {
+            Fate::Done(outcome, _) => outcome,
+            // Only until its session is settled.
+            Fate::Staged => Outcome::Failed,
+        }
+    }
+
+    pub fn reason(&self) -> Option<&str> {
+        match &self.fate {
+            Fate::Done(_, reason) => reason.as_deref(),
+            Fate::Staged => None,
+        }
+    }
+
+    pub fn stored_bytes(&self) -> u64 {
+        match (self.outcome(), &self.staged) {
+            (Outcome::Stored | Outcome::Quarantined, Some(staged)) => {
+                u64::try_from(staged.file.size).unwrap_or_default()
+            }
+            _ => 0,
+        }
+    }
+}
+
+pub fn count<'a>(files: impl IntoIterator<Item = &'a FileState>) -> Counts {
+    let mut counts = Counts::default();
+    for file in files {
+        counts.found += 1;
+        *match file.outcome() {
+            Outcome::Stored => &mut counts.stored,
+            Outcome::Duplicate => &mut counts.duplicate,
+            Outcome::Conflict => &mut counts.conflict,
+            Outcome::Filtered => &mut counts.filtered,
+            Outcome::Rejected => &mut counts.rejected,
+            Outcome::Failed => &mut counts.failed,
+            Outcome::Quarantined => &mut counts.quarantined,
+            Outcome::NotDicom => &mut counts.not_dicom,
+            Outcome::Unreadable => &mut counts.unreadable,
+            Outcome::CutShort => &mut counts.cut_short,
+            Outcome::Changed => &mut counts.changed,
+        } += 1;
+    }
+    counts
+}
+
+/// Completed if anything of the folder is stored now, or was before; else Failed, with what stood in the way.
+pub fn resolution(path: &str, counts: &Counts, sessions: &[Settled]) -> (Status, String) {
+    let rest = other_outcomes(counts);
+    let stored: Vec<_> = sessions.iter().filter_map(|s| s.session.as_ref()).collect();
+    if stored.is_empty() && counts.duplicate == 0 {
+        let dicom = counts.filtered + counts.rejected + counts.failed + counts.conflict;
+        let text = match dicom {
+            0 => format!("No valid DICOM files found for the specified session :{path} ({rest})"),
+            _ => format!("Nothing was left to import: {rest}"),
+        };
+        return (Status::Failed, text);
+    }
+    let mut text = match stored.as_slice() {
+        [] => "Everything was stored before".to_owned(),
+        [one] => one.uri(),
+        several => format!(
+            "{} sessions: {}",
+            several.len(),
+            several
+                .iter()
+                .map(|s| s.uri())
+                .collect::<Vec<_>>()
+                .join(" ")
+        ),
+    };
+    for session in stored
+        .iter()
+        .filter(|s| matches!(s.state, SessionState::Conflict | SessionState::Quarantined))
+    {
+        text.push_str(&format!(
+            "; {} is in {}",
+            session.folder,
+            session.state.as_str()
+        ));
+    }
+    if !rest.is_empty() {
+        text.push_str(&format!(
+            "; {} of {} files stored, {rest}",
+            counts.stored + counts.quarantined,
+            counts.found
+        ));
+    }
+    (Status::Completed, text)
+}
+
+fn other_outcomes(counts: &Counts) -> String {
+    let named = [
+        (counts.duplicate, "duplicate"),
+        (counts.conflict, "in conflict"),
+        (counts.filtered, "filtered"),
+        (counts.rejected, "rejected"),
+        (counts.failed, "failed"),
+        (counts.not_dicom, "not DICOM"),
+        (counts.unreadable, "unreadable"),
+        (counts.cut_short, "cut short"),
+        (counts.changed, "changed while read"),
+    ];
+    let parts: Vec<String> = named
+        .iter()
+        .filter(|(n, _)| *n > 0)
+        .map(|(n, name)| format!("{n} {name}"))
+        .collect();
+    parts.join(", ")
+}

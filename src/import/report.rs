@@ -1,0 +1,143 @@
+//! The report of a request: every file found with its outcome and reason, every session made, and the
+//! rules that ran. It holds paths and labels, so that only who may see the request may read it.
+
+use super::Job;
+use super::leak::Finding;
+use super::outcome::{FileState, Outcome};
+use super::session::Settled;
+use crate::rules::StepInfo;
+use crate::store::Counts;
+use serde::Serialize;
+use std::fs::{self, File};
+use std::io::{self, BufWriter, Write};
+use std::path::Path;
+
+/// See `schemas/import-report.schema.json`.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Report<'a> {
+    request: i64,
+    project: &'a str,
+    session_path: &'a str,
+    rule_set: &'a str,
+    modules: Vec<StepInfo>,
+    counts: Counts,
+    sessions: Vec<SessionEntry<'a>>,
+    files: Vec<FileEntry<'a>>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct SessionEntry<'a> {
+    label: &'a str,
+    subject: &'a str,
+    /// Absent where nothing was stored.
+    state: Option<&'static str>,
+    uri: Option<String>,
+    reason: &'a str,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    leaks: Vec<LeakEntry<'a>>,
+}
+
+#[derive(Debug, Serialize)]
+struct LeakEntry<'a> {
+    #[serde(flatten)]
+    finding: &'a Finding,
+    files: u64,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct FileEntry<'a> {
+    path: String,
+    outcome: Outcome,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'a str>,
+    /// Below its session's folder.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stored: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    session: Option<&'a str>,
+    /// Whether the source was removed; absent where it was not to be.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cleaned: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    left: Option<&'a str>,
+}
+
+impl<'a> Report<'a> {
+    pub(super) fn new(
+        job: &'a Job<'_>,
+        files: &'a [FileState],
+        sessions: &'a [Settled],
+        counts: &Counts,
+    ) -> Self {
+        Self {
+            request: job.request.id,
+            project: &job.request.project,
+            session_path: &job.request.session_path,
+            rule_set: job.rules.hash(),
+            modules: job.rules.modules(),
+            counts: *counts,
+            sessions: sessions.iter().map(session_entry).collect(),
+            files: files.iter().map(|f| file_entry(f, sessions)).collect(),
+        }
+    }
+
+    /// Writes `<request>.json` to the folder, whole or not at all.
+    ///
+    /// # Errors
+    /// If the disk refuses.
+    pub fn write(&self, folder: &Path) -> io::Result<()> {
+        fs::create_dir_all(folder)?;
+        let path = folder.join(format!("{}.json", self.request));
+        let temporary = path.with_extension("json.new");
+        let mut out = BufWriter::new(File::create(&temporary)?);
+        serde_json::to_writer(&mut out, self)?;
+        out.flush()?;
+        out.get_ref().sync_data()?;
+        fs::rename(temporary, path)
+    }
+}
+
+fn session_entry(settled: &Settled) -> SessionEntry<'_> {
+    SessionEntry {
+        label: &settled.label,
+        subject: &settled.subject,
+        state: settled.session.as_ref().map(|s| s.state.as_str()),
+        uri: settled.session.as_ref().map(crate::store::Session::uri),
+        reason: &settled.reason,
+        leaks: settled
+            .leaks
+            .iter()
+            .map(|(finding, files)| LeakEntry {
+                finding,
+                files: *files,
+            })
+            .collect(),
+    }
+}
+
+fn file_entry<'a>(file: &'a FileState, sessions: &'a [Settled]) -> FileEntry<'a> {
+    let kept = matches!(file.outcome(), Outcome::Stored | Outcome::Quarantined);
+    let place = |staged: &super::stage::Staged| {
+        let f = &staged.file;
+        format!("SCANS/{}/{}/{}", f.scan_id, f.resource, f.name)
+    };
+    FileEntry {
+        path: file.found.display(),
+        outcome: file.outcome(),
+        reason: file.reason(),
+        stored: file.staged.as_ref().filter(|_| kept).map(place),
+        session: file
+            .study
+            .and_then(|study| sessions.iter().find(|s| s.study == study))
+            .map(|s| s.label.as_str()),
+        cleaned: file.cleaned.as_ref().map(Result::is_ok),
+        left: file
+            .cleaned
+            .as_ref()
+            .and_then(|c| c.as_ref().err())
+            .map(String::as_str),
+    }
+}

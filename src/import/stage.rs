@@ -1,0 +1,145 @@
+//! The second gate gives an instance its place in the session; then it is written there, in staging.
+
+use super::Job;
+use super::admit::Study;
+use super::outcome::Outcome;
+use super::trawl::lock;
+use crate::archive::{resource_of, series_folder, template};
+use crate::dicom::{Instance, tags};
+use crate::inbox::Identity;
+use crate::rules::{FileNames, Labels};
+use crate::store::{Scan, StoredFile};
+use std::fs::{self, File};
+use std::io;
+use std::path::PathBuf;
+
+/// A file in staging, with the series that it is of.
+#[derive(Debug, Clone)]
+pub struct Staged {
+    pub file: StoredFile,
+    pub scan: Scan,
+}
+
+pub enum Trouble {
+    /// This file is not imported.
+    File(Outcome, String),
+    /// Nothing can be: the disk is full, or not writable.
+    Request(String),
+}
+
+/// The place of an instance in its session. To be called at the second gate.
+///
+/// # Errors
+/// If the rules made this instance and an earlier one the same.
+pub fn place(
+    job: &Job<'_>,
+    instance: &Instance,
+    study: &Study,
+    labels: &Labels,
+    source: &str,
+) -> Result<Staged, String> {
+    let text = |tag| instance.text(tag).unwrap_or_default();
+    let series_uid = text(tags::SERIES_INSTANCE_UID);
+    let modality = text(tags::MODALITY);
+    let wanted = labels
+        .scan
+        .clone()
+        .unwrap_or_else(|| series_folder(instance));
+    let (sop_class, sop_uid) = (text(tags::SOP_CLASS_UID), text(tags::SOP_INSTANCE_UID));
+    let resource = resource_of(&sop_class);
+    let mut names = lock(&study.names);
+    let scan_id = names.scan(&wanted, &series_uid, &modality);
+    let name = match job.rules.file_names() {
+        FileNames::Template => template(instance),
+        FileNames::Source => crate::archive::clean(source),
+    };
+    let name = match study.stored_file(&sop_uid) {
+        // Stored before: staged under its name, to be compared when the session is settled.
+        Some((_, stored)) => stored.name.clone(),
+        None => names
+            .file(&scan_id, resource, &name, &sop_uid)
+            .ok_or("the rules gave this instance the SOP Instance UID of an earlier one")?,
+    };
+    let scan = Scan {
+        xsi_type: crate::archive::scan_type(&modality),
+        scan_id: scan_id.clone(),
+        modality,
+        series_uid,
+        description: text(tags::SERIES_DESCRIPTION),
+    };
+    let file = StoredFile {
+        scan_id,
+        resource: resource.to_owned(),
+        name,
+        sop_class,
+        sop_uid,
+        instance_number: instance.text(tags::INSTANCE_NUMBER),
+        size: 0,
+        digest: None,
+    };
+    Ok(Staged { file, scan })
+}
+
+/// Writes an instance to its place in staging, and sees that the source is still what was read.
+pub fn write(
+    job: &Job<'_>,
+    instance: &Instance,
+    study: &Study,
+    staged: &mut Staged,
+    as_read: &Identity,
+) -> Result<(), Trouble> {
+    let path = path(job, study, &staged.file);
+    let request =
+        |e: io::Error| Trouble::Request(format!("The staging folder can't be written to: {e}"));
+    let mut file = create(&path).map_err(request)?;
+    let written = instance.write(&mut file);
+    let unchanged = instance
+        .handle()
+        .and_then(|h| h.metadata().ok())
+        .is_some_and(|m| Identity::of(&m) == *as_read);
+    let drop_it = |outcome, reason: String| {
+        // What can't be removed now goes with the staging folder.
+        _ = fs::remove_file(&path);
+        Trouble::File(outcome, reason)
+    };
+    if !unchanged {
+        return Err(drop_it(
+            Outcome::Changed,
+            "the file changed while it was read".into(),
+        ));
+    }
+    match written {
+        Ok(size) => {
+            staged.file.size = i64::try_from(size).unwrap_or(i64::MAX);
+            Ok(())
+        }
+        Err(e) if e.kind() == io::ErrorKind::InvalidData => {
+            Err(drop_it(Outcome::Failed, e.to_string()))
+        }
+        Err(e) if e.kind() == io::ErrorKind::UnexpectedEof => {
+            Err(drop_it(Outcome::CutShort, e.to_string()))
+        }
+        Err(e) => Err(request(e)),
+    }
+}
+
+/// Where a file stands in staging.
+pub fn path(job: &Job<'_>, study: &Study, file: &StoredFile) -> PathBuf {
+    let session = job.staging.join(study.index.to_string());
+    session
+        .join("SCANS")
+        .join(&file.scan_id)
+        .join(&file.resource)
+        .join(&file.name)
+}
+
+/// Folders are made when the first file needs them.
+fn create(path: &PathBuf) -> io::Result<File> {
+    match File::create_new(path) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => {
+            fs::create_dir_all(path.parent().unwrap_or(path))?;
+            File::create_new(path)
+        }
+        done => done,
+    }
+}

@@ -1,0 +1,207 @@
+//! The walk over the folder, on all cores: each file goes through reading, the first gate (study, labels,
+//! duplicates), the rules, the second gate (names) and staging.
+
+use super::admit::{Admission, Plan, Study};
+use super::gate::{Gate, Ticket};
+use super::outcome::{Fate, FileState, Outcome};
+use super::{Job, Stop, leak, stage};
+use crate::dicom::{Instance, ReadError, tags};
+use crate::inbox::{Found, Identity, Walk};
+use crate::rules::{LeakCheck, Run, Verdict};
+use std::fs::File;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Beside one thread for each core: enough to keep the disk busy while rules run.
+const MORE_THREADS: usize = 2;
+
+const MEDIA_STORAGE_DIRECTORY: &str = "1.2.840.10008.1.3.10";
+
+/// What the walk found.
+pub(super) struct Trawled {
+    /// Every file of the folder, in the order of the walk.
+    pub files: Vec<FileState>,
+    pub studies: Vec<Arc<Study>>,
+    /// Why nothing of it may be stored.
+    pub fatal: Option<String>,
+}
+
+impl Job<'_> {
+    pub(super) fn trawl(&self, folder: File) -> Result<Trawled, Stop> {
+        let walk = Walk::new(folder)
+            .map_err(|e| Stop::Failed(format!("The session folder can't be listed: {e}")))?;
+        let walk = Mutex::new(walk.zip(0u64..));
+        let gates = [Gate::default(), Gate::default()];
+        let plan = Mutex::new(Plan::default());
+        let done = Mutex::new(Vec::new());
+        let stop = Mutex::new(None);
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        std::thread::scope(|scope| {
+            for _ in 0..cores + MORE_THREADS {
+                scope.spawn(|| {
+                    while lock(&stop).is_none() {
+                        let Some((found, index)) = lock(&walk).next() else {
+                            break;
+                        };
+                        let mut ticket = Ticket::new(&gates, index);
+                        match self
+                            .check_stop()
+                            .and_then(|()| self.file(found, index, &mut ticket, &plan))
+                        {
+                            Ok(state) => lock(&done).push((index, state)),
+                            Err(why) => _ = lock(&stop).get_or_insert(why),
+                        }
+                    }
+                });
+            }
+        });
+        if let Some(stop) = stop.into_inner().unwrap_or_else(PoisonError::into_inner) {
+            return Err(stop);
+        }
+        let mut done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
+        done.sort_by_key(|(index, _)| *index);
+        let plan = plan.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let files = done.into_iter().map(|(_, state)| state).collect();
+        Ok(Trawled {
+            files,
+            studies: plan.studies,
+            fatal: plan.fatal,
+        })
+    }
+
+    fn file(
+        &self,
+        found: Found,
+        index: u64,
+        ticket: &mut Ticket<'_>,
+        plan: &Mutex<Plan>,
+    ) -> Result<FileState, Stop> {
+        self.progress.found.fetch_add(1, Ordering::Relaxed);
+        let mut state = FileState::new(found);
+        let file = match state.found.open() {
+            Ok(file) => file,
+            Err(trouble) => return Ok(state.done(Outcome::Unreadable, trouble.to_string())),
+        };
+        let identity = match file.metadata() {
+            Ok(metadata) => Identity::of(&metadata),
+            Err(e) => return Ok(state.done(Outcome::Unreadable, e.to_string())),
+        };
+        state.identity = Some(identity);
+        let instance = match Instance::read(file) {
+            Ok(instance) => instance,
+            Err(error) => {
+                let (outcome, reason) = unread(&error);
+                return Ok(state.done(outcome, reason));
+            }
+        };
+        if let Err((outcome, reason)) = check_object(&instance) {
+            return Ok(state.done(outcome, reason));
+        }
+        let run = Run {
+            file: state.found.display(),
+            ..self.run.clone()
+        };
+        let (instance, filtered) = self.rules.accepts(instance, &run);
+        if let Some(reason) = filtered {
+            return Ok(state.done(Outcome::Filtered, reason));
+        }
+        let identifiers = (self.rules.leak_check() != LeakCheck::Off)
+            .then(|| leak::Identifiers::of(&instance, &run));
+        let admission =
+            ticket.pass(|| self.admit(instance, index, &state.found, &run, &mut lock(plan)))?;
+        let (instance, study) = match admission {
+            Admission::Admitted(instance, study) => (*instance, study),
+            Admission::Settled {
+                study,
+                outcome,
+                reason,
+                duplicate_of,
+            } => {
+                state.study = Some(study);
+                state.duplicate_of = duplicate_of;
+                return Ok(state.done(outcome, reason));
+            }
+        };
+        state.study = Some(study.index);
+        let labels = match &study.labels {
+            Ok(labels) => labels,
+            Err(failure) => return Ok(state.done(Outcome::Failed, failure.to_string())),
+        };
+        let anonymized = self.rules.anonymize(instance, &run, labels);
+        let instance = anonymized.instance;
+        match anonymized.verdict {
+            Ok(Verdict::Keep) => {}
+            Ok(Verdict::Quarantine(reason)) => study.quarantine(reason),
+            Ok(Verdict::Reject(reason)) => return Ok(state.done(Outcome::Rejected, reason)),
+            Err(failure) => {
+                tracing::warn!(
+                    request = self.request.id,
+                    code = failure.code(),
+                    "a rule failed on a file"
+                );
+                return Ok(state.done(Outcome::Failed, failure.to_string()));
+            }
+        }
+        let source = state.found.file_name();
+        let staged = ticket.pass(|| stage::place(self, &instance, &study, labels, &source));
+        let mut staged = match staged {
+            Ok(staged) => staged,
+            Err(reason) => return Ok(state.done(Outcome::Conflict, reason)),
+        };
+        if let Some(identifiers) = identifiers {
+            study.add_leaks(identifiers.findings(&instance, &staged.file.name));
+        }
+        match stage::write(self, &instance, &study, &mut staged, &identity) {
+            Ok(()) => {
+                self.progress.staged.fetch_add(1, Ordering::Relaxed);
+                self.progress.bytes.fetch_add(
+                    u64::try_from(staged.file.size).unwrap_or_default(),
+                    Ordering::Relaxed,
+                );
+                state.fate = Fate::Staged;
+            }
+            Err(stage::Trouble::File(outcome, reason)) => state.settle(outcome, Some(reason)),
+            Err(stage::Trouble::Request(why)) => return Err(Stop::Failed(why)),
+        }
+        state.staged = Some(staged);
+        Ok(state)
+    }
+}
+
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    // A thread that panicked has failed its request already.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn unread(error: &ReadError) -> (Outcome, String) {
+    let outcome = match error {
+        ReadError::NotDicom => Outcome::NotDicom,
+        ReadError::CutShort { .. } => Outcome::CutShort,
+        _ => Outcome::Unreadable,
+    };
+    (outcome, error.to_string())
+}
+
+/// What makes a DICOM file one that can be stored: an instance of something (PS3.3 C.12.1).
+fn check_object(instance: &Instance) -> Result<(), (Outcome, String)> {
+    let meta = instance
+        .meta
+        .get(tags::MEDIA_STORAGE_SOP_CLASS_UID)
+        .and_then(|e| instance.meta_text(e));
+    if meta.as_deref() == Some(MEDIA_STORAGE_DIRECTORY) {
+        return Err((
+            Outcome::Filtered,
+            "a DICOMDIR: an index of other files (PS3.10 8.6)".into(),
+        ));
+    }
+    let needed = [
+        (tags::SOP_CLASS_UID, "SOP Class UID"),
+        (tags::SOP_INSTANCE_UID, "SOP Instance UID"),
+        (tags::STUDY_INSTANCE_UID, "Study Instance UID"),
+        (tags::SERIES_INSTANCE_UID, "Series Instance UID"),
+    ];
+    match needed.iter().find(|(tag, _)| instance.text(*tag).is_none()) {
+        Some((tag, name)) => Err((Outcome::Unreadable, format!("contains no {name} {tag}"))),
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,258 @@
+//! The inbox: the folder whose subfolders, named after projects, hold what may be imported.
+//!
+//! It is a wall. A path is resolved beneath its project's folder and nowhere else: not by `..`, not by a
+//! symbolic link, not by a sibling whose name starts like the inbox's. Rights are not known here.
+
+mod clean;
+mod walk;
+
+use cap_std::ambient_authority;
+use cap_std::fs::Dir;
+use std::collections::BTreeMap;
+use std::fs::{File, Metadata};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Component, Path, PathBuf};
+
+pub use clean::{Leftover, remove_source};
+pub use walk::{Found, NotRegular, Walk};
+
+/// The path is missing, is not below the inbox, or is reached over what is no folder of the project.
+/// Which of these it is isn't told: it would tell what lies in foreign folders.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("there is no such folder in the inbox")]
+pub struct NotThere;
+
+/// A path that was found in the inbox.
+#[derive(Debug, Clone)]
+pub struct Located {
+    /// The first folder below the inbox.
+    pub project: String,
+    /// Below the project's folder; empty for that folder itself.
+    pub relative: PathBuf,
+    pub absolute: PathBuf,
+    pub is_dir: bool,
+    /// A folder without any file at any depth, or a file without a byte.
+    pub empty: bool,
+}
+
+/// Where inboxes are, and how clients name them.
+#[derive(Debug, Clone)]
+pub struct Inbox {
+    root: PathBuf,
+    /// The root with symbolic links resolved: clients may name either.
+    real_root: PathBuf,
+    /// Projects whose folder is not below the root.
+    project_to_folder: BTreeMap<String, PathBuf>,
+    /// For clients that see the same folders under another path.
+    prefix_to_path: BTreeMap<String, PathBuf>,
+}
+
+impl Inbox {
+    /// # Errors
+    /// If the root does not exist.
+    pub fn new(root: PathBuf) -> std::io::Result<Self> {
+        let real_root = root.canonicalize()?;
+        let root = std::path::absolute(root)?;
+        Ok(Self {
+            root,
+            real_root,
+            project_to_folder: BTreeMap::new(),
+            prefix_to_path: BTreeMap::new(),
+        })
+    }
+
+    /// Gives projects folders elsewhere, and clients' prefixes their meaning here.
+    #[must_use]
+    pub fn with(
+        mut self,
+        project_to_folder: BTreeMap<String, PathBuf>,
+        prefix_to_path: BTreeMap<String, PathBuf>,
+    ) -> Self {
+        self.project_to_folder = project_to_folder;
+        self.prefix_to_path = prefix_to_path;
+        self
+    }
+
+    /// Resolves an absolute path, as a client names it.
+    ///
+    /// # Errors
+    /// [`NotThere`], whatever the reason.
+    pub fn locate(&self, path: &str) -> Result<Located, NotThere> {
+        let asked = Path::new(path);
+        let mapped = self
+            .prefix_to_path
+            .iter()
+            .find_map(|(prefix, path)| Some(path.join(asked.strip_prefix(prefix).ok()?)));
+        let path = mapped.as_deref().unwrap_or(asked);
+        let (project, relative) = self.split(path).ok_or(NotThere)?;
+        if relative
+            .components()
+            .any(|part| !matches!(part, Component::Normal(_)))
+        {
+            return Err(NotThere);
+        }
+        let folder = self.project_folder(&project)?;
+        let below = if relative.as_os_str().is_empty() {
+            Path::new(".")
+        } else {
+            relative
+        };
+        let metadata = folder.metadata(below).map_err(|_| NotThere)?;
+        let is_dir = metadata.is_dir();
+        let empty = match is_dir {
+            true => {
+                let dir = folder.open_dir(below).map_err(|_| NotThere)?;
+                Walk::new(dir.into_std_file())
+                    .map_err(|_| NotThere)?
+                    .next()
+                    .is_none()
+            }
+            false => metadata.len() == 0,
+        };
+        Ok(Located {
+            project,
+            relative: relative.to_owned(),
+            absolute: asked.to_owned(),
+            is_dir,
+            empty,
+        })
+    }
+
+    /// Project and path below its folder. Differs from XNAT: compared part by part, so that `inbox2` is not
+    /// below `inbox`, and never normalised.
+    fn split<'a>(&self, path: &'a Path) -> Option<(String, &'a Path)> {
+        let elsewhere = self.project_to_folder.iter().find_map(|(project, folder)| {
+            let below = path.strip_prefix(folder).ok()?;
+            Some((project.clone(), below))
+        });
+        if elsewhere.is_some() {
+            return elsewhere;
+        }
+        let below = path
+            .strip_prefix(&self.root)
+            .or_else(|_| path.strip_prefix(&self.real_root))
+            .ok()?;
+        let mut parts = below.components();
+        let Some(Component::Normal(project)) = parts.next() else {
+            return None;
+        };
+        let project = project.to_str()?.to_owned();
+        // A project that has its folder elsewhere has none here.
+        (!self.project_to_folder.contains_key(&project)).then_some((project, parts.as_path()))
+    }
+
+    /// Opens a located folder for [`Walk`] and [`remove_source`].
+    ///
+    /// # Errors
+    /// [`NotThere`] if it has gone since.
+    pub fn open(&self, located: &Located) -> Result<File, NotThere> {
+        let folder = self.project_folder(&located.project)?;
+        let relative = &located.relative;
+        let below = if relative.as_os_str().is_empty() {
+            Path::new(".")
+        } else {
+            relative
+        };
+        Ok(folder
+            .open_dir(below)
+            .map_err(|_| NotThere)?
+            .into_std_file())
+    }
+
+    /// The project's folder must be a real one: a link could lead into another project's.
+    fn project_folder(&self, project: &str) -> Result<Dir, NotThere> {
+        let path = match self.project_to_folder.get(project) {
+            Some(folder) => folder.clone(),
+            None => self.real_root.join(project),
+        };
+        if !path.symlink_metadata().is_ok_and(|m| m.is_dir()) {
+            return Err(NotThere);
+        }
+        Dir::open_ambient_dir(path, ambient_authority()).map_err(|_| NotThere)
+    }
+}
+
+/// What tells whether a file is still the one, and as it was, when it was read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Identity {
+    device: u64,
+    inode: u64,
+    size: u64,
+    modified: (i64, i64),
+    changed: (i64, i64),
+}
+
+impl Identity {
+    pub fn of(metadata: &Metadata) -> Self {
+        Self {
+            device: metadata.dev(),
+            inode: metadata.ino(),
+            size: metadata.size(),
+            modified: (metadata.mtime(), metadata.mtime_nsec()),
+            changed: (metadata.ctime(), metadata.ctime_nsec()),
+        }
+    }
+
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// The same but for the time of the last change to the inode, which a rename moves.
+    fn is_renamed(&self, other: &Self) -> bool {
+        Self {
+            changed: other.changed,
+            ..*self
+        } == *other
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+    use std::os::unix::fs::symlink;
+
+    #[test]
+    fn only_real_folders_below_a_project_are_there() {
+        let temp = tempfile::tempdir().expect("temp");
+        let root = temp.path().join("inbox");
+        for folder in [
+            "inbox/P/study",
+            "inbox/OTHER/secret",
+            "inbox2/P/study",
+            "outside",
+        ] {
+            fs::create_dir_all(temp.path().join(folder)).expect("folder");
+        }
+        fs::write(root.join("P/study/file"), b"x").expect("file");
+        symlink(temp.path().join("outside"), root.join("P/out")).expect("link");
+        symlink("../OTHER/secret", root.join("P/other")).expect("link");
+        symlink("OTHER", root.join("Q")).expect("link");
+        let inbox = Inbox::new(root.clone()).expect("inbox");
+        let there = |path: &str| inbox.locate(&format!("{}{path}", temp.path().display()));
+        let study = there("/inbox/P/study").expect("there");
+        assert_eq!(
+            (study.project.as_str(), study.is_dir, study.empty),
+            ("P", true, false)
+        );
+        assert!(there("/inbox/P").is_ok());
+        for path in [
+            "/inbox",
+            "/inbox/",
+            "/inbox2/P/study",
+            "/inbox/P/none",
+            "/inbox/P/../OTHER/secret",
+            "/inbox/P/out",
+            "/inbox/P/other",
+            "/inbox/Q/secret",
+            "/outside",
+            "/inbox/../outside",
+        ] {
+            assert_eq!(there(path).err(), Some(NotThere), "{path}");
+        }
+        assert!(
+            inbox.locate("P/study").is_err(),
+            "relative paths lead nowhere"
+        );
+    }
+}

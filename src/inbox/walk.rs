@@ -1,0 +1,179 @@
+//! Walking a folder of the inbox: every entry at any depth, once, in the order of names, following nothing.
+
+use std::ffi::OsString;
+use std::fs::File;
+use std::io;
+use std::os::fd::AsFd;
+use std::os::unix::ffi::OsStringExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rustix::fs::{Dir, FileType, Mode, OFlags, openat};
+
+/// Deeper folders are reported, not entered.
+const MAX_DEPTH: usize = 100;
+
+/// An entry that is no folder. Not opened yet: that is done where it is read.
+#[derive(Debug, Clone)]
+pub struct Found {
+    folder: Arc<File>,
+    name: OsString,
+    /// Below the folder that is walked.
+    pub relative: PathBuf,
+    /// Set for what can't be entered or read as a folder.
+    trouble: Option<NotRegular>,
+}
+
+/// Why there is nothing to read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NotRegular {
+    #[error("a symbolic link: not followed")]
+    Link,
+    #[error("not a regular file")]
+    Special,
+    #[error("folders nest deeper than {MAX_DEPTH}")]
+    TooDeep,
+    #[error("can't be opened: {0}")]
+    Unreadable(io::ErrorKind),
+}
+
+impl Found {
+    /// Opens the file, if it is a regular one.
+    ///
+    /// # Errors
+    /// Why it is not read.
+    pub fn open(&self) -> Result<File, NotRegular> {
+        if let Some(trouble) = &self.trouble {
+            return Err(trouble.clone());
+        }
+        // NONBLOCK: a FIFO must not hold up the import.
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let file = match openat(&*self.folder, &self.name, flags, Mode::empty()) {
+            Ok(fd) => File::from(fd),
+            Err(rustix::io::Errno::LOOP) => return Err(NotRegular::Link),
+            Err(e) => return Err(NotRegular::Unreadable(e.kind())),
+        };
+        match file.metadata() {
+            Ok(metadata) if metadata.is_file() => Ok(file),
+            Ok(_) => Err(NotRegular::Special),
+            Err(e) => Err(NotRegular::Unreadable(e.kind())),
+        }
+    }
+
+    /// The path below the walked folder, `/` between its parts; bytes that are not UTF-8 are replaced.
+    pub fn display(&self) -> String {
+        self.relative.to_string_lossy().into_owned()
+    }
+
+    /// The name alone; bytes that are not UTF-8 are replaced.
+    pub fn file_name(&self) -> String {
+        self.name.to_string_lossy().into_owned()
+    }
+
+    pub(super) fn folder(&self) -> &File {
+        &self.folder
+    }
+
+    pub(super) fn name(&self) -> &OsString {
+        &self.name
+    }
+}
+
+/// The entries of a folder tree. Holds the names of the folders on the way, never those of the whole tree.
+pub struct Walk {
+    stack: Vec<Level>,
+}
+
+struct Level {
+    folder: Arc<File>,
+    relative: PathBuf,
+    /// The last first.
+    names: Vec<(OsString, FileType)>,
+}
+
+impl Walk {
+    /// # Errors
+    /// If the folder itself can't be listed.
+    pub fn new(folder: File) -> io::Result<Self> {
+        Ok(Self {
+            stack: vec![Level::read(Arc::new(folder), PathBuf::new())?],
+        })
+    }
+}
+
+impl Iterator for Walk {
+    type Item = Found;
+
+    fn next(&mut self) -> Option<Found> {
+        loop {
+            let depth = self.stack.len();
+            let level = self.stack.last_mut()?;
+            let Some((name, kind)) = level.names.pop() else {
+                self.stack.pop();
+                continue;
+            };
+            let relative = level.relative.join(&name);
+            let mut found = Found {
+                folder: level.folder.clone(),
+                name,
+                relative,
+                trouble: None,
+            };
+            match kind {
+                FileType::Directory if depth >= MAX_DEPTH => {
+                    found.trouble = Some(NotRegular::TooDeep)
+                }
+                FileType::Directory => match Level::enter(&found) {
+                    Ok(level) => {
+                        self.stack.push(level);
+                        continue;
+                    }
+                    Err(e) => found.trouble = Some(NotRegular::Unreadable(e.kind())),
+                },
+                FileType::Symlink => found.trouble = Some(NotRegular::Link),
+                _ => {}
+            }
+            return Some(found);
+        }
+    }
+}
+
+impl Level {
+    fn enter(found: &Found) -> io::Result<Self> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let folder = openat(&*found.folder, &found.name, flags, Mode::empty())?;
+        Self::read(Arc::new(File::from(folder)), found.relative.clone())
+    }
+
+    fn read(folder: Arc<File>, relative: PathBuf) -> io::Result<Self> {
+        let mut names = Vec::new();
+        for entry in Dir::read_from(folder.as_fd())? {
+            let entry = entry?;
+            let name = entry.file_name().to_bytes();
+            if name != b"." && name != b".." {
+                let name = OsString::from_vec(name.to_vec());
+                let kind = known_type(&folder, &name, entry.file_type());
+                names.push((name, kind));
+            }
+        }
+        names.sort_by(|a, b| b.0.cmp(&a.0));
+        Ok(Self {
+            folder,
+            relative,
+            names,
+        })
+    }
+}
+
+/// Some file systems don't tell the type with the name.
+fn known_type(folder: &File, name: &OsString, told: FileType) -> FileType {
+    if told != FileType::Unknown {
+        return told;
+    }
+    let stat = rustix::fs::statat(
+        folder,
+        Path::new(name),
+        rustix::fs::AtFlags::SYMLINK_NOFOLLOW,
+    );
+    stat.map_or(FileType::Unknown, |s| FileType::from_raw_mode(s.st_mode))
+}

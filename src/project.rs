@@ -1,0 +1,246 @@
+//! A project made and set up: its row in the store and its policy in the rules folder.
+//!
+//! XNAT keeps a project's prearchive code in a table; here it is a setting of the route module in
+//! `rules/projects/<ID>/policy.json`, which these functions read and write for REST and command line.
+//! What else a policy holds is left as it is; whether it is valid is the rule engine's to say.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+
+use crate::store::{NewProject, Store, StoreError};
+
+/// The module whose settings hold XNAT's code.
+const ROUTING_MODULE: &str = "xnat-routing";
+
+#[derive(Debug, thiserror::Error)]
+pub enum ProjectError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("the project's policy could not be read or written: {0}")]
+    Io(#[from] io::Error),
+    #[error("the project's policy is not a JSON object")]
+    Malformed,
+    #[error("the project's policy has a route module of its own; its settings are in the policy")]
+    OtherRoute,
+    #[error("no project of that ID")]
+    Unknown,
+}
+
+/// XNAT's prearchive codes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PrearchiveCode {
+    /// Sessions wait in the prearchive.
+    Manual,
+    /// They are archived unless something speaks against it.
+    AutoArchive,
+    /// And replace equal files.
+    AutoArchiveOverwrite,
+}
+
+impl PrearchiveCode {
+    pub fn number(self) -> u8 {
+        match self {
+            PrearchiveCode::Manual => 0,
+            PrearchiveCode::AutoArchive => 4,
+            PrearchiveCode::AutoArchiveOverwrite => 5,
+        }
+    }
+
+    pub fn from_number(number: u64) -> Option<PrearchiveCode> {
+        match number {
+            0 => Some(PrearchiveCode::Manual),
+            4 => Some(PrearchiveCode::AutoArchive),
+            5 => Some(PrearchiveCode::AutoArchiveOverwrite),
+            _ => None,
+        }
+    }
+
+    /// As a caller writes it: XNAT also takes `true` for 1 and `false` for 0, of which 1 is no code.
+    pub fn from_text(text: &str) -> Option<PrearchiveCode> {
+        match text {
+            "false" => Some(PrearchiveCode::Manual),
+            _ => PrearchiveCode::from_number(text.parse().ok()?),
+        }
+    }
+}
+
+/// The policies below a rules folder.
+#[derive(Debug, Clone)]
+pub struct Policies {
+    rules: PathBuf,
+}
+
+impl Policies {
+    pub fn new(rules: impl Into<PathBuf>) -> Self {
+        Policies {
+            rules: rules.into(),
+        }
+    }
+
+    /// Makes a project and, where a code is given, writes it into a policy. The policy comes first: a
+    /// project must not take imports for a moment under a code that was not asked for.
+    pub async fn create_project(
+        &self,
+        store: &Store,
+        project: NewProject,
+        code: Option<PrearchiveCode>,
+        by: &str,
+    ) -> Result<(), ProjectError> {
+        let id = project.id.clone();
+        // A draft under a wrong id is refused by the store; it must not have become a folder name.
+        if id.is_empty()
+            || !id
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
+        {
+            store.projects().create(project, by).await?;
+            return Ok(());
+        }
+        if let (Some(code), None) = (code, store.projects().get(&id).await?) {
+            self.set_prearchive_code(&id, code)?;
+        }
+        Ok(store.projects().create(project, by).await?)
+    }
+
+    /// Removes an empty project; its policy is set aside, so that a later project of the same ID
+    /// starts without it.
+    pub async fn remove_project(
+        &self,
+        store: &Store,
+        id: &str,
+        by: &str,
+    ) -> Result<(), ProjectError> {
+        store.projects().remove(id, by).await?;
+        let folder = self.folder(id);
+        if folder.exists() {
+            let aside = self.rules.join("removed");
+            std::fs::create_dir_all(&aside)?;
+            std::fs::rename(
+                folder,
+                aside.join(format!("{id}-{}", crate::store::now_ms())),
+            )?;
+        }
+        Ok(())
+    }
+
+    /// The code that the project's policy gives, else the site's, else 0: what waits is not lost.
+    pub fn prearchive_code(&self, id: &str) -> Result<PrearchiveCode, ProjectError> {
+        let own = code_in(&read(&self.file(id))?);
+        let code = match own {
+            Some(code) => Some(code),
+            None => code_in(&read(&self.rules.join("site").join("policy.json"))?),
+        };
+        Ok(code.unwrap_or(PrearchiveCode::Manual))
+    }
+
+    /// Writes a code into the project's policy, which is made when it is missing.
+    pub fn set_prearchive_code(&self, id: &str, code: PrearchiveCode) -> Result<(), ProjectError> {
+        let file = self.file(id);
+        let mut policy = read(&file)?.unwrap_or_else(|| json!({}));
+        let route = policy
+            .as_object_mut()
+            .ok_or(ProjectError::Malformed)?
+            .entry("route")
+            .or_insert_with(|| json!({ "module": ROUTING_MODULE }));
+        if route["module"] != ROUTING_MODULE {
+            return Err(ProjectError::OtherRoute);
+        }
+        route
+            .as_object_mut()
+            .ok_or(ProjectError::Malformed)?
+            .entry("settings")
+            .or_insert_with(|| json!({}))
+            .as_object_mut()
+            .ok_or(ProjectError::Malformed)?
+            .insert("prearchive_code".into(), code.number().into());
+        write(&file, &policy)
+    }
+
+    fn folder(&self, id: &str) -> PathBuf {
+        self.rules.join("projects").join(id)
+    }
+
+    fn file(&self, id: &str) -> PathBuf {
+        self.folder(id).join("policy.json")
+    }
+}
+
+fn code_in(policy: &Option<Value>) -> Option<PrearchiveCode> {
+    let code = policy
+        .as_ref()?
+        .pointer("/route/settings/prearchive_code")?;
+    PrearchiveCode::from_number(code.as_u64()?)
+}
+
+fn read(file: &Path) -> Result<Option<Value>, ProjectError> {
+    match std::fs::read(file) {
+        Ok(bytes) => Ok(Some(
+            serde_json::from_slice(&bytes).map_err(|_| ProjectError::Malformed)?,
+        )),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Whole or not at all: a watcher of the folder never reads half a policy.
+fn write(file: &Path, policy: &Value) -> Result<(), ProjectError> {
+    let folder = file.parent().ok_or(ProjectError::Malformed)?;
+    std::fs::create_dir_all(folder)?;
+    let draft = folder.join(format!(".policy-{}.tmp", crate::store::now_ms()));
+    let mut text = serde_json::to_string_pretty(policy).map_err(|_| ProjectError::Malformed)?;
+    text.push('\n');
+    std::fs::write(&draft, text)?;
+    Ok(std::fs::rename(draft, file)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_projects_code_wins_over_the_sites_and_the_rest_of_the_policy_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let policies = Policies::new(folder.path());
+        assert_eq!(
+            policies.prearchive_code("P").unwrap(),
+            PrearchiveCode::Manual
+        );
+        write(
+            &folder.path().join("site/policy.json"),
+            &json!({ "route": { "module": "xnat-routing", "settings": { "prearchive_code": 4 } } }),
+        )
+        .unwrap();
+        assert_eq!(
+            policies.prearchive_code("P").unwrap(),
+            PrearchiveCode::AutoArchive
+        );
+        let file = folder.path().join("projects/P/policy.json");
+        write(&file, &json!({ "leak_check": "report" })).unwrap();
+        policies
+            .set_prearchive_code("P", PrearchiveCode::AutoArchiveOverwrite)
+            .unwrap();
+        assert_eq!(policies.prearchive_code("P").unwrap().number(), 5);
+        assert_eq!(read(&file).unwrap().unwrap()["leak_check"], "report");
+    }
+
+    #[test]
+    fn a_route_module_of_ones_own_is_not_touched() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("projects/P/policy.json");
+        write(&file, &json!({ "route": { "module": "mine" } })).unwrap();
+        let set = Policies::new(folder.path()).set_prearchive_code("P", PrearchiveCode::Manual);
+        assert!(matches!(set, Err(ProjectError::OtherRoute)));
+    }
+
+    #[test]
+    fn codes_are_read_as_xnat_reads_them() {
+        let numbers = |text| PrearchiveCode::from_text(text).map(PrearchiveCode::number);
+        assert_eq!(
+            ["0", "4", "5", "false"].map(numbers),
+            [Some(0), Some(4), Some(5), Some(0)]
+        );
+        assert_eq!(["1", "true", "x", ""].map(numbers), [None; 4]);
+    }
+}

@@ -1,0 +1,122 @@
+//! The REST interface: XNAT's routes as far as importing needs them.
+//!
+//! One file per family of resources, each with its routes and handlers; who is calling, errors and
+//! logging in one place each. A handler reads the store, asks the inbox or the sessions' folders through
+//! `ports`, and answers; no import runs in here.
+
+mod archive;
+mod auth;
+mod content;
+mod dicom;
+mod error;
+mod experiments;
+mod file_body;
+mod form;
+mod health;
+mod import;
+mod log;
+mod prearchive;
+mod projects;
+mod site;
+mod state;
+mod subjects;
+mod table;
+mod users;
+
+use std::future::Future;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::http::StatusCode;
+use axum::middleware::{from_fn, map_response};
+use tokio::net::TcpListener;
+use tower_http::timeout::TimeoutLayer;
+
+pub use error::ApiError;
+pub use state::AppState;
+
+/// No call has a body but forms and small JSON.
+const LARGEST_BODY: usize = 256 * 1024;
+
+/// Until the head of the answer; a download may take longer. Archiving syncs a whole session's files.
+const SLOWEST_ANSWER: Duration = Duration::from_secs(60);
+const SLOWEST_ARCHIVING: Duration = Duration::from_secs(600);
+
+/// How long open connections may hold up a shutdown.
+const SHUTDOWN_GRACE: Duration = Duration::from_secs(10);
+
+/// All routes, with their layers.
+pub fn router(state: AppState) -> Router {
+    let xapi = Router::new()
+        .merge(dicom::routes())
+        .merge(users::xapi())
+        .merge(site::xapi())
+        .fallback(nothing_here)
+        .layer(timeout(SLOWEST_ANSWER));
+    Router::new()
+        .nest("/data", data())
+        // XNAT's old name for it.
+        .nest("/REST", data())
+        .nest("/xapi", xapi)
+        .merge(health::routes())
+        .layer(DefaultBodyLimit::max(LARGEST_BODY))
+        .layer(from_fn(log::log_requests))
+        .with_state(state)
+}
+
+fn data() -> Router<AppState> {
+    let listings = || {
+        projects::listings()
+            .merge(subjects::routes())
+            .merge(experiments::routes())
+    };
+    let quick = Router::new()
+        .merge(auth::routes())
+        .merge(import::routes())
+        .merge(projects::settings())
+        .merge(users::data())
+        .merge(site::data())
+        .merge(listings())
+        .nest("/archive", listings())
+        .fallback(nothing_here)
+        .layer(timeout(SLOWEST_ANSWER));
+    let slow = Router::new()
+        .merge(prearchive::routes())
+        .merge(archive::routes())
+        .layer(timeout(SLOWEST_ARCHIVING));
+    quick.merge(slow).layer(map_response(error::html_errors))
+}
+
+fn timeout(limit: Duration) -> TimeoutLayer {
+    TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, limit)
+}
+
+async fn nothing_here() -> ApiError {
+    ApiError::NotFound("There is nothing at this address.".into())
+}
+
+/// Answers on `listener` until `shutdown` resolves, then finishes what is under way.
+pub async fn serve(
+    state: AppState,
+    listener: TcpListener,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+) -> std::io::Result<()> {
+    let (told, mut ended) = tokio::sync::watch::channel(false);
+    let serving = axum::serve(listener, router(state)).with_graceful_shutdown(async move {
+        shutdown.await;
+        told.send_replace(true);
+    });
+    let out_of_patience = async {
+        // The sender goes only after it has sent, or with the server.
+        let _ = ended.wait_for(|ended| *ended).await;
+        tokio::time::sleep(SHUTDOWN_GRACE).await;
+    };
+    tokio::select! {
+        outcome = serving => outcome,
+        () = out_of_patience => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests;

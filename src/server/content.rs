@@ -1,0 +1,194 @@
+//! What is in a session: scans, resources, files, and the bytes.
+//!
+//! The same for the prearchive and the archive; who may see the session was decided before.
+
+use axum::response::Response;
+
+use crate::store::{ResourceSummary, Session, Store, StoredFile};
+
+use super::error::ApiError;
+use super::file_body;
+use super::state::AppState;
+use super::table::Table;
+
+/// Columns of XNAT's resource listing.
+const RESOURCE_COLUMNS: [&str; 11] = [
+    "xnat_abstractresource_id",
+    "label",
+    "element_name",
+    "category",
+    "cat_id",
+    "cat_desc",
+    "file_count",
+    "file_size",
+    "tags",
+    "content",
+    "format",
+];
+
+const FILE_COLUMNS: [&str; 9] = [
+    "Name",
+    "Size",
+    "URI",
+    "collection",
+    "file_tags",
+    "file_format",
+    "file_content",
+    "cat_ID",
+    "digest",
+];
+
+/// Which of a session's scans a URI names: one, several with commas between, or all (`ALL`, `*`).
+struct Scans<'a>(&'a str);
+
+impl Scans<'_> {
+    fn names(&self, scan_id: &str) -> bool {
+        matches!(self.0, "ALL" | "*") || self.0.split(',').any(|name| name == scan_id)
+    }
+}
+
+/// `scans/N/resources`.
+pub async fn resources(store: &Store, session: &Session, scan: &str) -> Result<Table, ApiError> {
+    let found = resources_of(store, session, scan).await?;
+    Ok(Table::of(&RESOURCE_COLUMNS, found, |resource| {
+        [
+            resource.id.to_string(),
+            resource.label.clone(),
+            "xnat:resourceCatalog".into(),
+            "scans".into(),
+            resource.scan_id,
+            String::new(),
+            resource.files.to_string(),
+            resource.bytes.to_string(),
+            String::new(),
+            content_of(&resource.label).into(),
+            format_of(&resource.label).into(),
+        ]
+    }))
+}
+
+/// `scans/N/files` and `scans/N/resources/R/files`; each URI is `base` and the file's way below it.
+pub async fn files(
+    store: &Store,
+    session: &Session,
+    scan: &str,
+    resource: Option<&str>,
+    base: &str,
+) -> Result<Table, ApiError> {
+    let mut table = Table::new(&FILE_COLUMNS);
+    for found in resources_of(store, session, scan).await? {
+        if resource.is_some_and(|name| !is_named(&found, name)) {
+            continue;
+        }
+        for file in store
+            .sessions()
+            .files(session.id, Some(&found.scan_id))
+            .await?
+        {
+            if file.resource != found.label {
+                continue;
+            }
+            let uri = format!(
+                "{base}/scans/{}/resources/{}/files/{}",
+                found.scan_id,
+                found.id,
+                encode(&file.name)
+            );
+            table.push([
+                file.name,
+                file.size.to_string(),
+                uri,
+                found.label.clone(),
+                String::new(),
+                format_of(&found.label).into(),
+                content_of(&found.label).into(),
+                found.id.to_string(),
+                file.digest.unwrap_or_default(),
+            ]);
+        }
+    }
+    Ok(table)
+}
+
+/// `files/<name>` below a scan or one of its resources: the bytes.
+pub async fn download(
+    state: &AppState,
+    session: &Session,
+    scan: &str,
+    resource: Option<&str>,
+    name: &str,
+) -> Result<Response, ApiError> {
+    let file = find_file(&state.store, session, scan, resource, name)
+        .await?
+        .ok_or_else(|| ApiError::no_such("file"))?;
+    file_body::send(
+        &state.config.data.join(session.path_of(&file)),
+        "application/dicom",
+    )
+    .await
+}
+
+async fn find_file(
+    store: &Store,
+    session: &Session,
+    scan: &str,
+    resource: Option<&str>,
+    name: &str,
+) -> Result<Option<StoredFile>, ApiError> {
+    for found in resources_of(store, session, scan).await? {
+        if resource.is_some_and(|wanted| !is_named(&found, wanted)) {
+            continue;
+        }
+        let file = store
+            .sessions()
+            .file(session.id, &found.scan_id, &found.label, name)
+            .await?;
+        if file.is_some() {
+            return Ok(file);
+        }
+    }
+    Ok(None)
+}
+
+async fn resources_of(
+    store: &Store,
+    session: &Session,
+    scan: &str,
+) -> Result<Vec<ResourceSummary>, ApiError> {
+    let mut found = store.sessions().resources(session.id, None).await?;
+    found.retain(|resource| Scans(scan).names(&resource.scan_id));
+    Ok(found)
+}
+
+/// A resource answers to its label and to its number.
+fn is_named(resource: &ResourceSummary, name: &str) -> bool {
+    resource.label == name || resource.id.to_string() == name
+}
+
+fn format_of(resource: &str) -> &'static str {
+    if matches!(resource, "DICOM" | "secondary") {
+        "DICOM"
+    } else {
+        ""
+    }
+}
+
+fn content_of(resource: &str) -> &'static str {
+    match resource {
+        "DICOM" => "RAW",
+        "secondary" => "secondary",
+        _ => "",
+    }
+}
+
+/// A name as one step of a URI.
+fn encode(name: &str) -> String {
+    name.bytes()
+        .map(|byte| match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => {
+                (byte as char).to_string()
+            }
+            _ => format!("%{byte:02X}"),
+        })
+        .collect()
+}

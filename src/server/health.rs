@@ -1,0 +1,29 @@
+//! Whether the process lives, and whether it can work. For machines: no login, no details.
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::routing::get;
+
+use super::state::AppState;
+
+pub fn routes() -> Router<AppState> {
+    Router::new()
+        .route("/healthz", get(async || "ok\n"))
+        .route("/readyz", get(ready))
+}
+
+/// Ready when the database answers and the folders are there; a disk that is gone shows here.
+async fn ready(State(state): State<AppState>) -> (StatusCode, &'static str) {
+    if let Err(error) = state.store.ping().await {
+        tracing::warn!(%error, "not ready: database");
+        return (StatusCode::SERVICE_UNAVAILABLE, "database\n");
+    }
+    for folder in ["prearchive", "archive"] {
+        let there = tokio::fs::metadata(state.config.data.join(folder)).await;
+        if !there.is_ok_and(|folder| folder.is_dir()) {
+            return (StatusCode::SERVICE_UNAVAILABLE, "data folder\n");
+        }
+    }
+    (StatusCode::OK, "ready\n")
+}

@@ -1,0 +1,195 @@
+//! POST /data/services/import: the call that queues an import.
+//!
+//! Follows XNAT's `DicomInboxImporter`: the same parameters, the same checks in the same order, all
+//! before anything is queued. Differs from XNAT: `cleanupAfterImport` is false unless asked for (as
+//! XNAT's documentation says and its code does not), and the path is looked up by opening it beneath
+//! the inbox, not by comparing text.
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+use axum::routing::post;
+
+use crate::store::NewRequest;
+
+use crate::inbox::Located;
+
+use super::auth::Caller;
+use super::error::ApiError;
+use super::form::Parameters;
+use super::state::AppState;
+
+/// One text for every way in which a path can be wrong, so that it tells nothing of foreign paths.
+const BAD_PATH: &str = "The path parameter must give the full path of a file or folder in the inbox, \
+in a folder named after a project that you can edit.";
+
+const NO_DESTINATION: &str =
+    "You do not have permission to edit the specified destination project.";
+
+/// XNAT's other handlers take a file in the call.
+const INBOX_HANDLER: &str = "inbox";
+
+/// Labels become folder names; XNAT's column holds this much.
+const LONGEST_LABEL: usize = 64;
+
+pub fn routes() -> Router<AppState> {
+    Router::new().route("/services/import", post(import))
+}
+
+async fn import(
+    State(state): State<AppState>,
+    caller: Caller,
+    mut parameters: Parameters,
+) -> Result<Response, ApiError> {
+    check_handler(&parameters)?;
+    let located = locate(&state, &caller, &parameters).await?;
+    let project = destination(&state, &caller, &parameters).await?;
+    check_content(&located)?;
+    let cleanup = parameters.flag("cleanupAfterImport")?.unwrap_or(false);
+    check_label("SUBJECT_ID", parameters.text("SUBJECT_ID"))?;
+    settle_session_label(&state, &project, &mut parameters).await?;
+
+    let id = state
+        .store
+        .requests()
+        .insert(NewRequest {
+            username: caller.name,
+            project,
+            session_path: located.absolute.to_string_lossy().into_owned(),
+            cleanup,
+            parameters: parameters.into_map(),
+        })
+        .await?;
+    tracing::info!(request = id, "import queued");
+    Ok((
+        [(header::CONTENT_TYPE, "text/uri-list")],
+        format!("/xapi/dicom/{id}\r\n"),
+    )
+        .into_response())
+}
+
+/// Only the inbox works without a file. XNAT: an unknown handler is a 404 if a file came with the
+/// call, else the missing file is what is wrong.
+fn check_handler(parameters: &Parameters) -> Result<(), ApiError> {
+    match (parameters.text("import-handler"), parameters.has_file) {
+        (Some(INBOX_HANDLER), false) => Ok(()),
+        (Some(INBOX_HANDLER), true) => Err(ApiError::BadRequest(
+            "The inbox handler takes no file; give its parameters in the query or as a form."
+                .into(),
+        )),
+        (Some(other), true) => Err(ApiError::NotFound(
+            format!("Unknown importer implementation specified: {other}").into(),
+        )),
+        (_, _) => Err(ApiError::BadRequest(
+            "Unable to identify upload format.".into(),
+        )),
+    }
+}
+
+/// XNAT's checks 1 to 4.
+async fn locate(
+    state: &AppState,
+    caller: &Caller,
+    parameters: &Parameters,
+) -> Result<Located, ApiError> {
+    let bad = || ApiError::BadRequest(BAD_PATH.into());
+    let path = parameters.text("path").ok_or_else(bad)?.to_string();
+    let inbox = state.inbox.clone();
+    let located = tokio::task::spawn_blocking(move || inbox.locate(&path))
+        .await
+        .map_err(|_| ApiError::Internal("looking up an inbox path stopped"))?
+        .map_err(|_| bad())?;
+    let known = state
+        .store
+        .projects()
+        .get(&located.project)
+        .await?
+        .is_some();
+    match known && state.may_edit(caller, &located.project).await? {
+        true => Ok(located),
+        false => Err(bad()),
+    }
+}
+
+/// XNAT's check 5. One text, whether the project is missing or not the caller's to edit.
+async fn destination(
+    state: &AppState,
+    caller: &Caller,
+    parameters: &Parameters,
+) -> Result<String, ApiError> {
+    let id = parameters
+        .text("PROJECT_ID")
+        .ok_or_else(|| ApiError::BadRequest("The parameter PROJECT_ID is required.".into()))?;
+    let known = state.store.projects().get(id).await?.is_some();
+    match known && state.may_edit(caller, id).await? {
+        true => Ok(id.to_string()),
+        false => Err(ApiError::BadRequest(NO_DESTINATION.into())),
+    }
+}
+
+/// XNAT's check 6, of which archives are not taken here: the path must be a folder.
+fn check_content(located: &Located) -> Result<(), ApiError> {
+    if !located.is_dir {
+        return Err(ApiError::BadRequest(
+            "The specified path is a file. Archives are not unpacked here: put a folder into the inbox.".into(),
+        ));
+    }
+    match located.empty {
+        true => Err(ApiError::BadRequest(
+            "Specified directory does not contain any files.".into(),
+        )),
+        false => Ok(()),
+    }
+}
+
+/// XNAT's check 7: EXPT_LABEL wins over `session`, and either must be free. What is kept is EXPT_LABEL.
+async fn settle_session_label(
+    state: &AppState,
+    project: &str,
+    parameters: &mut Parameters,
+) -> Result<(), ApiError> {
+    let session = parameters
+        .take("session")
+        .filter(|label| !label.trim().is_empty());
+    let given = parameters.text("EXPT_LABEL").map(str::to_string);
+    let (name, taken) = match &given {
+        Some(_) => (
+            "EXPT_LABEL",
+            "Experiment with that label already exists in that project.",
+        ),
+        None => ("session", "Session already exists in that project."),
+    };
+    let Some(label) = given.or(session) else {
+        return Ok(());
+    };
+    check_label(name, Some(&label))?;
+    if state
+        .store
+        .sessions()
+        .find_experiment(Some(project), &label)
+        .await?
+        .is_some()
+    {
+        return Err(ApiError::Conflict(taken.into()));
+    }
+    parameters.set("EXPT_LABEL", label);
+    Ok(())
+}
+
+/// Differs from XNAT, which takes a given label as it is: what could not be a folder's name, or not be
+/// told from another in some character set, is refused.
+pub fn check_label(name: &str, label: Option<&str>) -> Result<(), ApiError> {
+    let Some(label) = label else { return Ok(()) };
+    let legal = |c: char| c.is_ascii_alphanumeric() || "_-.".contains(c);
+    if label.len() <= LONGEST_LABEL && label.chars().all(legal) && !label.starts_with('.') {
+        return Ok(());
+    }
+    Err(ApiError::BadRequest(
+        format!(
+            "The parameter {name} may hold up to {LONGEST_LABEL} letters (A to Z), digits and any of \
+             _ - . but no leading dot."
+        )
+        .into(),
+    ))
+}

@@ -1,0 +1,280 @@
+//! Projects: listing, making and removing them, their prearchive code, and who is in them.
+//!
+//! Differs from XNAT: only site administrators make and remove projects, and a project that holds
+//! sessions is not removed.
+
+use axum::Router;
+use axum::extract::{Path, Query, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, put};
+
+use crate::project::PrearchiveCode;
+use crate::store::{NewProject, Role};
+
+use super::auth::Caller;
+use super::error::{ApiError, refusal};
+use super::form::Parameters;
+use super::state::AppState;
+use super::table::{Format, Table, item};
+
+const COLUMNS: [&str; 7] = [
+    "ID",
+    "secondary_ID",
+    "name",
+    "description",
+    "pi_firstname",
+    "pi_lastname",
+    "URI",
+];
+
+const USER_COLUMNS: [&str; 6] = [
+    "login",
+    "firstname",
+    "lastname",
+    "email",
+    "displayname",
+    "GROUP_ID",
+];
+
+/// XNAT's numbered folders below a project's archive; here there is one.
+const ARCHIVE_FOLDER: &str = "arc001";
+
+/// Listings, which are also below `/data/archive`.
+pub fn listings() -> Router<AppState> {
+    Router::new()
+        .route("/projects", get(list))
+        .route("/projects/{project}", get(show))
+}
+
+pub fn settings() -> Router<AppState> {
+    Router::new()
+        .route("/projects/{project}", put(create_or_update).delete(remove))
+        .route("/projects/{project}/prearchive_code", get(prearchive_code))
+        .route(
+            "/projects/{project}/prearchive_code/{code}",
+            put(set_prearchive_code),
+        )
+        .route("/projects/{project}/current_arc", get(current_arc))
+        .route("/projects/{project}/users", get(users))
+        .route(
+            "/projects/{project}/users/{role}/{user}",
+            put(grant).delete(revoke),
+        )
+}
+
+async fn list(
+    State(state): State<AppState>,
+    caller: Caller,
+    Query(format): Query<Format>,
+) -> Result<Response, ApiError> {
+    let projects = state.visible_projects(&caller).await?;
+    Table::of(&COLUMNS, projects, |project| {
+        let uri = format!("/data/projects/{}", project.id);
+        let id = project.id;
+        [
+            id.clone(),
+            id,
+            project.name,
+            project.description,
+            String::new(),
+            String::new(),
+            uri,
+        ]
+    })
+    .answer(&format)
+}
+
+async fn show(
+    State(state): State<AppState>,
+    caller: Caller,
+    Path(id): Path<String>,
+) -> Result<Response, ApiError> {
+    let project = state.readable_project(&caller, &id).await?;
+    Ok(item(
+        "xnat:projectData",
+        [
+            ("ID", project.id.clone()),
+            ("secondary_ID", project.id),
+            ("name", project.name),
+            ("description", project.description),
+        ],
+    )
+    .into_response())
+}
+
+/// XNAT takes the fields by their XML paths, and clients by plain names too.
+async fn create_or_update(
+    State(state): State<AppState>,
+    caller: Caller,
+    Path(id): Path<String>,
+    parameters: Parameters,
+) -> Result<Response, ApiError> {
+    if parameters.has_file {
+        return Err(ApiError::BadRequest(
+            "A project's fields are given in the query or as a form.".into(),
+        ));
+    }
+    let field = |name: &str| {
+        let path = format!("xnat:projectData/{name}");
+        parameters
+            .text(&path)
+            .or_else(|| parameters.text(name))
+            .map(str::to_string)
+    };
+    match state.store.projects().get(&id).await? {
+        Some(project) => {
+            state.owned_project(&caller, &id).await?;
+            let changed = NewProject {
+                name: field("name").unwrap_or(project.name),
+                description: field("description").unwrap_or(project.description),
+                id: id.clone(),
+            };
+            state.store.projects().update(changed, &caller.name).await?;
+            Ok((StatusCode::OK, id).into_response())
+        }
+        None => {
+            caller.require_admin()?;
+            let code = parameters
+                .text("prearchive_code")
+                .map(code_from)
+                .transpose()?;
+            let new = NewProject {
+                name: field("name").unwrap_or_else(|| id.clone()),
+                description: field("description").unwrap_or_default(),
+                id: id.clone(),
+            };
+            state
+                .policies
+                .create_project(&state.store, new, code, &caller.name)
+                .await?;
+            state.config.make_inbox_folder(&id)?;
+            Ok((StatusCode::CREATED, id).into_response())
+        }
+    }
+}
+
+async fn remove(
+    State(state): State<AppState>,
+    caller: Caller,
+    Path(id): Path<String>,
+) -> Result<StatusCode, ApiError> {
+    state.readable_project(&caller, &id).await?;
+    caller.require_admin()?;
+    state
+        .policies
+        .remove_project(&state.store, &id, &caller.name)
+        .await?;
+    Ok(StatusCode::OK)
+}
+
+async fn prearchive_code(
+    State(state): State<AppState>,
+    caller: Caller,
+    Path(id): Path<String>,
+) -> Result<String, ApiError> {
+    state.readable_project(&caller, &id).await?;
+    Ok(state.policies.prearchive_code(&id)?.number().to_string())
+}
+
+async fn set_prearchive_code(
+    State(state): State<AppState>,
+    caller: Caller,
+    Path((id, code)): Path<(String, String)>,
+) -> Result<StatusCode, ApiError> {
+    state.editable_project(&caller, &id).await?;
+    state.policies.set_prearchive_code(&id, code_from(&code)?)?;
+    Ok(StatusCode::OK)
+}
+
+fn code_from(text: &str) -> Result<PrearchiveCode, ApiError> {
+    PrearchiveCode::from_text(text)
+        .ok_or_else(|| ApiError::BadRequest("The prearchive code must be 0, 4 or 5.".into()))
+}
+
+async fn current_arc(
+    State(state): State<AppState>,
+    caller: Caller,
+    Path(id): Path<String>,
+) -> Result<&'static str, ApiError> {
+    state.readable_project(&caller, &id).await?;
+    Ok(ARCHIVE_FOLDER)
+}
+
+async fn users(
+    State(state): State<AppState>,
+    caller: Caller,
+    Path(id): Path<String>,
+    Query(format): Query<Format>,
+) -> Result<Response, ApiError> {
+    state.editable_project(&caller, &id).await?;
+    let mut table = Table::new(&USER_COLUMNS);
+    for entry in state.store.projects().roles(&id).await? {
+        let Some(user) = state.store.users().get(&entry.username).await? else {
+            continue;
+        };
+        table.push([
+            user.name,
+            user.firstname,
+            user.lastname,
+            user.email,
+            display_name(entry.role).into(),
+            format!("{id}_{}", entry.role),
+        ]);
+    }
+    table.answer(&format)
+}
+
+async fn grant(
+    State(state): State<AppState>,
+    caller: Caller,
+    Path((id, role, user)): Path<(String, String, String)>,
+) -> Result<StatusCode, ApiError> {
+    state.owned_project(&caller, &id).await?;
+    let role = role_from(&id, &role)?;
+    state
+        .store
+        .projects()
+        .grant(&id, &user, role, &caller.name)
+        .await
+        .map_err(refusal)?;
+    Ok(StatusCode::OK)
+}
+
+async fn revoke(
+    State(state): State<AppState>,
+    caller: Caller,
+    Path((id, role, user)): Path<(String, String, String)>,
+) -> Result<StatusCode, ApiError> {
+    state.owned_project(&caller, &id).await?;
+    let role = role_from(&id, &role)?;
+    if state.store.projects().role(&id, &user).await? != Some(role) {
+        return Err(ApiError::no_such("user of that role"));
+    }
+    state
+        .store
+        .projects()
+        .revoke(&id, &user, &caller.name)
+        .await?;
+    Ok(StatusCode::OK)
+}
+
+/// XNAT takes the group's display name or its id: `Owners`, `DEMO_owner`; here also `owner`.
+fn role_from(project: &str, text: &str) -> Result<Role, ApiError> {
+    let bare = text
+        .strip_prefix(project)
+        .and_then(|rest| rest.strip_prefix('_'))
+        .unwrap_or(text);
+    let lower = bare.to_ascii_lowercase();
+    Role::from_text(lower.strip_suffix('s').unwrap_or(&lower)).ok_or_else(|| {
+        ApiError::BadRequest("The role must be Owners, Members or Collaborators.".into())
+    })
+}
+
+fn display_name(role: Role) -> &'static str {
+    match role {
+        Role::Owner => "Owners",
+        Role::Member => "Members",
+        Role::Collaborator => "Collaborators",
+    }
+}

@@ -1,0 +1,108 @@
+//! What every handler may use, and who may see what.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use crate::archive::Archive;
+use crate::config::Config;
+use crate::inbox::Inbox;
+use crate::project::Policies;
+use crate::store::{Project, Role, Store};
+
+use super::auth::{Caller, CredentialCache};
+use super::error::ApiError;
+
+#[derive(Clone)]
+pub struct AppState(Arc<Shared>);
+
+pub struct Shared {
+    pub config: Config,
+    pub store: Store,
+    pub policies: Policies,
+    pub inbox: Inbox,
+    pub archive: Archive,
+    pub credentials: CredentialCache,
+    pub started: Instant,
+}
+
+impl std::ops::Deref for AppState {
+    type Target = Shared;
+
+    fn deref(&self) -> &Shared {
+        &self.0
+    }
+}
+
+impl AppState {
+    pub fn new(
+        config: Config,
+        store: Store,
+        inbox: Inbox,
+        archive: Archive,
+    ) -> Result<AppState, ApiError> {
+        Ok(AppState(Arc::new(Shared {
+            policies: Policies::new(config.rules()),
+            credentials: CredentialCache::new()?,
+            config,
+            store,
+            inbox,
+            archive,
+            started: Instant::now(),
+        })))
+    }
+
+    /// The projects a caller sees: those they have a role in, for an administrator all.
+    pub async fn visible_projects(&self, caller: &Caller) -> Result<Vec<Project>, ApiError> {
+        Ok(match caller.admin {
+            true => self.store.projects().list().await?,
+            false => self.store.projects().list_for(&caller.name).await?,
+        })
+    }
+
+    pub async fn may_read(&self, caller: &Caller, project: &str) -> Result<bool, ApiError> {
+        Ok(caller.admin || self.role(caller, project).await?.is_some())
+    }
+
+    pub async fn may_edit(&self, caller: &Caller, project: &str) -> Result<bool, ApiError> {
+        Ok(caller.admin
+            || self
+                .role(caller, project)
+                .await?
+                .is_some_and(Role::may_edit))
+    }
+
+    async fn role(&self, caller: &Caller, project: &str) -> Result<Option<Role>, ApiError> {
+        Ok(self.store.projects().role(project, &caller.name).await?)
+    }
+
+    /// A project that the caller sees. One they don't see is answered like one that is not there.
+    pub async fn readable_project(&self, caller: &Caller, id: &str) -> Result<Project, ApiError> {
+        let project = self.store.projects().get(id).await?;
+        match project {
+            Some(project) if self.may_read(caller, id).await? => Ok(project),
+            _ => Err(ApiError::no_such("project")),
+        }
+    }
+
+    /// A project that the caller may change the content of.
+    pub async fn editable_project(&self, caller: &Caller, id: &str) -> Result<Project, ApiError> {
+        let project = self.readable_project(caller, id).await?;
+        match self.may_edit(caller, id).await? {
+            true => Ok(project),
+            false => Err(ApiError::Forbidden(
+                "You may not change this project.".into(),
+            )),
+        }
+    }
+
+    /// A project that the caller owns.
+    pub async fn owned_project(&self, caller: &Caller, id: &str) -> Result<Project, ApiError> {
+        let project = self.readable_project(caller, id).await?;
+        match caller.admin || self.role(caller, id).await? == Some(Role::Owner) {
+            true => Ok(project),
+            false => Err(ApiError::Forbidden(
+                "Only an owner of the project may do this.".into(),
+            )),
+        }
+    }
+}

@@ -1,0 +1,215 @@
+//! Users over REST: XNAT's `/xapi/users` and `/data/users`.
+//!
+//! Lists are for administrators (XNAT's `restrictUserListAccessToAdmins`), one's own entry for oneself.
+//! No answer holds a password or its record.
+
+use axum::extract::{Path, Query, State};
+use axum::http::StatusCode;
+use axum::response::Response;
+use axum::routing::get;
+use axum::{Json, Router};
+use serde::{Deserialize, Serialize};
+
+use crate::password::{self, PasswordError};
+use crate::store::{NewUser, PasswordRecord, User};
+
+use super::auth::Caller;
+use super::error::{ApiError, refusal};
+use super::state::AppState;
+use super::table::{Format, Table};
+
+pub fn xapi() -> Router<AppState> {
+    Router::new()
+        .route("/users", get(names).post(create))
+        .route("/users/profiles", get(profiles))
+        .route("/users/profile/{login}", get(profile))
+        .route("/users/{login}", get(profile).put(change))
+}
+
+pub fn data() -> Router<AppState> {
+    Router::new().route("/users", get(table))
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Profile {
+    username: String,
+    enabled: bool,
+    admin: bool,
+    first_name: String,
+    last_name: String,
+    email: String,
+}
+
+impl From<User> for Profile {
+    fn from(user: User) -> Self {
+        Profile {
+            username: user.name,
+            enabled: user.enabled,
+            admin: user.admin,
+            first_name: user.firstname,
+            last_name: user.lastname,
+            email: user.email,
+        }
+    }
+}
+
+/// What may be said of a user; XNAT's names.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Change {
+    username: Option<String>,
+    password: Option<String>,
+    enabled: Option<bool>,
+    #[serde(default)]
+    admin: bool,
+    #[serde(default)]
+    first_name: String,
+    #[serde(default)]
+    last_name: String,
+    #[serde(default)]
+    email: String,
+}
+
+async fn names(
+    State(state): State<AppState>,
+    caller: Caller,
+) -> Result<Json<Vec<String>>, ApiError> {
+    caller.require_admin()?;
+    let users = state.store.users().list().await?;
+    Ok(Json(users.into_iter().map(|user| user.name).collect()))
+}
+
+async fn profiles(
+    State(state): State<AppState>,
+    caller: Caller,
+) -> Result<Json<Vec<Profile>>, ApiError> {
+    caller.require_admin()?;
+    Ok(Json(
+        state
+            .store
+            .users()
+            .list()
+            .await?
+            .into_iter()
+            .map(Profile::from)
+            .collect(),
+    ))
+}
+
+async fn profile(
+    State(state): State<AppState>,
+    caller: Caller,
+    Path(login): Path<String>,
+) -> Result<Json<Profile>, ApiError> {
+    self_or_admin(&caller, &login)?;
+    let user = state
+        .store
+        .users()
+        .get(&login)
+        .await?
+        .ok_or_else(|| ApiError::no_such("user"))?;
+    Ok(Json(user.into()))
+}
+
+async fn create(
+    State(state): State<AppState>,
+    caller: Caller,
+    Json(change): Json<Change>,
+) -> Result<(StatusCode, Json<Profile>), ApiError> {
+    caller.require_admin()?;
+    let name = change
+        .username
+        .ok_or_else(|| ApiError::BadRequest("A user needs a username.".into()))?;
+    let password = change
+        .password
+        .ok_or_else(|| ApiError::BadRequest("A user needs a password.".into()))?;
+    let user = NewUser {
+        name: name.clone(),
+        password: hash(password).await?,
+        admin: change.admin,
+        email: change.email,
+        firstname: change.first_name,
+        lastname: change.last_name,
+    };
+    state
+        .store
+        .users()
+        .add_by(user, &caller.name)
+        .await
+        .map_err(refusal)?;
+    let user = state
+        .store
+        .users()
+        .get(&name)
+        .await?
+        .ok_or_else(|| ApiError::no_such("user"))?;
+    Ok((StatusCode::CREATED, Json(user.into())))
+}
+
+/// A new password, by oneself or an administrator; letting in or out, by an administrator.
+async fn change(
+    State(state): State<AppState>,
+    caller: Caller,
+    Path(login): Path<String>,
+    Json(change): Json<Change>,
+) -> Result<Json<Profile>, ApiError> {
+    self_or_admin(&caller, &login)?;
+    if let Some(password) = change.password {
+        let record = hash(password).await?;
+        state
+            .store
+            .users()
+            .set_password(&login, &record, &caller.name)
+            .await
+            .map_err(refusal)?;
+    }
+    if let Some(enabled) = change.enabled {
+        caller.require_admin()?;
+        state
+            .store
+            .users()
+            .set_enabled(&login, enabled, &caller.name)
+            .await
+            .map_err(refusal)?;
+    }
+    let user = state
+        .store
+        .users()
+        .get(&login)
+        .await?
+        .ok_or_else(|| ApiError::no_such("user"))?;
+    Ok(Json(user.into()))
+}
+
+async fn table(
+    State(state): State<AppState>,
+    caller: Caller,
+    Query(format): Query<Format>,
+) -> Result<Response, ApiError> {
+    caller.require_admin()?;
+    let users = state.store.users().list().await?;
+    Table::of(
+        &["login", "firstname", "lastname", "email"],
+        users,
+        |user| [user.name, user.firstname, user.lastname, user.email],
+    )
+    .answer(&format)
+}
+
+fn self_or_admin(caller: &Caller, login: &str) -> Result<(), ApiError> {
+    match caller.name == login {
+        true => Ok(()),
+        false => caller.require_admin(),
+    }
+}
+
+async fn hash(password: String) -> Result<PasswordRecord, ApiError> {
+    tokio::task::spawn_blocking(move || password::hash(&password))
+        .await
+        .map_err(|_| ApiError::Internal("hashing a password stopped"))?
+        .map_err(|error| match error {
+            PasswordError::Hash => ApiError::Internal("a password could not be hashed"),
+            other => ApiError::BadRequest(other.to_string().into()),
+        })
+}

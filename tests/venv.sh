@@ -1,0 +1,31 @@
+#!/usr/bin/env bash
+# Makes target/venv with the packages of tests/requirements.txt, once for each state of that file.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+venv=target/venv
+if cmp -s tests/requirements.txt "$venv/installed.txt"; then
+    exit 0
+fi
+
+have_venv() {
+    command -v python3 >/dev/null && python3 -c 'import ensurepip, venv' 2>/dev/null
+}
+
+# Debian splits venv off from python3.
+if ! have_venv; then
+    if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+        apt-get update -qq
+        DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends python3 python3-venv >/dev/null
+    fi
+    have_venv || {
+        echo "The tests need Python 3 with venv; on Debian: apt-get install python3-venv" >&2
+        exit 1
+    }
+fi
+
+rm -rf "$venv"
+mkdir -p target
+python3 -m venv "$venv"
+"$venv/bin/pip" install --quiet --disable-pip-version-check --require-hashes -r tests/requirements.txt
+cp tests/requirements.txt "$venv/installed.txt"
