@@ -372,4 +372,11 @@ mod tests {
             "{error}"
         );
     }
+
+    #[test]
+    fn the_published_schemas_compile() {
+        Schema::embedded(include_str!("../../schemas/rule-manifest.schema.json"));
+        Schema::embedded(include_str!("../../schemas/policy.schema.json"));
+        Schema::embedded(include_str!("../../schemas/session-summary.schema.json"));
+    }
 }

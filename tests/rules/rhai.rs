@@ -228,10 +228,10 @@ fn memory_is_bounded_however_it_is_eaten() {
             "many strings",
             r#"let s = "x"; s.pad(1000000, "y"); let a = []; loop { a.push(s + a.len()); }"#,
         ),
-        ("variables", r#"grow(0)"#),
+        ("variables", "grow(0);"),
         (
             "the dataset",
-            r#"let s = "x"; s.pad(3000000, "y"); for i in 16..200 { ds.set(`(00${i}1,1010)`, s + i); }"#,
+            r#"let s = "x"; s.pad(3000000, "y"); for i in 0..9 { ds.set(`ContentSequence[${i}]/TextValue`, s + i); }"#,
         ),
     ] {
         let grow =
