@@ -82,7 +82,17 @@ pub struct ImportedSession {
 /// `GET /xapi/dicom/{id}/report`.
 #[derive(Debug, Clone, Deserialize)]
 pub struct ImportReport {
+    #[serde(default)]
+    pub sessions: Vec<ReportedSession>,
     pub files: Vec<ReportedFile>,
+}
+
+/// What the report says of a session and the status doesn't.
+#[derive(Debug, Clone, Deserialize)]
+pub struct ReportedSession {
+    pub label: String,
+    /// Why it went where it is.
+    pub reason: String,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -94,7 +104,7 @@ pub struct ReportedFile {
     pub reason: Option<String>,
     /// Where a stored file went, below its session's folder.
     #[serde(default)]
-    pub stored_as: Option<String>,
+    pub stored: Option<String>,
 }
 
 impl ImportedSession {

@@ -95,7 +95,7 @@ fn import_one(
         let _ = writeln!(text, "  answer    {resolution}");
     }
     show::files(&mut text, &report);
-    show::sessions(&mut text, &status, folder.path());
+    show::sessions(&mut text, &status, &report, folder.path());
     if let Some((before, after)) = first_stored(sample, &status, &report, folder.path()) {
         show::before_and_after(&mut text, &before, &after)?;
     }
@@ -110,8 +110,8 @@ fn first_stored(
     data: &Path,
 ) -> Option<(PathBuf, PathBuf)> {
     let session = status.sessions.first()?.folder()?;
-    let file = report.files.iter().find(|file| file.stored_as.is_some())?;
-    let after = data.join(session).join(file.stored_as.as_ref()?);
+    let file = report.files.iter().find(|file| file.stored.is_some())?;
+    let after = data.join(session).join(file.stored.as_ref()?);
     Some((sample.path.join(&file.path), after))
 }
 

@@ -35,7 +35,7 @@ pub(super) fn heading(text: &mut String, title: &str) {
 
 pub(super) fn files(text: &mut String, report: &ImportReport) {
     for (outcome, count) in report.outcome_to_count() {
-        let _ = writeln!(text, "  {count:>4} {outcome}");
+        let _ = writeln!(text, "  {count:>4} {}", in_words(outcome));
         let shown = if outcome == "stored" {
             SHOWN_PER_OUTCOME
         } else {
@@ -47,8 +47,8 @@ pub(super) fn files(text: &mut String, report: &ImportReport) {
             if let Some(reason) = file.reason.as_ref().filter(|reason| !reason.is_empty()) {
                 let _ = write!(line, ": {reason}");
             }
-            if let Some(stored_as) = &file.stored_as {
-                let _ = write!(line, "\n           → {stored_as}");
+            if let Some(stored) = &file.stored {
+                let _ = write!(line, "\n           → {stored}");
             }
             let _ = writeln!(text, "{line}");
         }
@@ -58,13 +58,33 @@ pub(super) fn files(text: &mut String, report: &ImportReport) {
     }
 }
 
-pub(super) fn sessions(text: &mut String, status: &ImportStatus, data: &Path) {
+/// The report's code of an outcome, for reading.
+fn in_words(outcome: &str) -> String {
+    match outcome {
+        "not_dicom" => "not DICOM".to_owned(),
+        other => other.replace('_', " "),
+    }
+}
+
+pub(super) fn sessions(
+    text: &mut String,
+    status: &ImportStatus,
+    report: &ImportReport,
+    data: &Path,
+) {
     for session in &status.sessions {
         let _ = writeln!(
             text,
             "  session {} of subject {}: {}",
             session.label, session.subject, session.status
         );
+        let reported = report
+            .sessions
+            .iter()
+            .find(|reported| reported.label == session.label);
+        if let Some(reported) = reported.filter(|reported| !reported.reason.is_empty()) {
+            let _ = writeln!(text, "       because   {}", reported.reason);
+        }
         let _ = writeln!(text, "       address   /data{}", session.uri);
         if let Some(folder) = session.folder() {
             let _ = writeln!(text, "       on disk   {}", data.join(folder).display());
