@@ -1,0 +1,129 @@
+//! Who is let in, how, for how long; and what clients ask before anything else.
+
+use axum::body::Body;
+use axum::http::{Request, StatusCode, header};
+use tower::Service as _;
+
+use crate::password;
+
+use super::Site;
+
+#[tokio::test]
+async fn without_credentials_the_answer_is_401_with_a_challenge() {
+    let site = Site::new().await;
+    let request = Request::post("/data/services/import")
+        .body(Body::empty())
+        .unwrap();
+    let response = site.router.clone().call(request).await.unwrap();
+    assert_eq!(response.status(), StatusCode::UNAUTHORIZED);
+    assert!(response.headers().contains_key(header::WWW_AUTHENTICATE));
+    assert!(response.headers().contains_key("x-request-id"));
+}
+
+#[tokio::test]
+async fn a_session_cookie_serves_until_logout_and_not_from_another_site() {
+    let site = Site::new().await;
+    let login = site
+        .call(
+            "eve",
+            "PUT",
+            "/data/services/auth",
+            "username=ada&password=ada",
+        )
+        .await;
+    assert_eq!(login.text().len(), 32);
+    let cookie = login
+        .cookies
+        .iter()
+        .find(|c| c.starts_with("JSESSIONID="))
+        .unwrap();
+    assert!(
+        cookie.contains("HttpOnly") && cookie.contains("SameSite=Lax"),
+        "{cookie}"
+    );
+    assert!(
+        login
+            .cookies
+            .iter()
+            .any(|c| c.starts_with("SESSION_EXPIRATION_TIME=\""))
+    );
+
+    let with_cookie = |method: &str, uri: &str, origin: Option<&str>| {
+        let mut request = Request::builder()
+            .method(method)
+            .uri(uri)
+            .header(header::HOST, "sluice.example")
+            .header(header::COOKIE, format!("JSESSIONID={}", login.text()));
+        if let Some(origin) = origin {
+            request = request.header(header::ORIGIN, origin);
+        }
+        request.body(Body::empty()).unwrap()
+    };
+    let who = site.send(with_cookie("GET", "/data/auth", None)).await;
+    assert_eq!(who.text(), "User 'ada' is logged in");
+    let import = "/data/services/import";
+    let own = site
+        .send(with_cookie("POST", import, Some("https://sluice.example")))
+        .await;
+    assert_eq!(
+        own.status.as_u16(),
+        400,
+        "looked at, and found without parameters"
+    );
+    let other = site
+        .send(with_cookie("POST", import, Some("https://evil.example")))
+        .await;
+    assert_eq!(other.status.as_u16(), 403);
+    assert_eq!(
+        site.send(with_cookie("DELETE", "/data/JSESSION", None))
+            .await
+            .status
+            .as_u16(),
+        200
+    );
+    assert_eq!(
+        site.send(with_cookie("GET", "/data/auth", None))
+            .await
+            .status
+            .as_u16(),
+        401
+    );
+}
+
+#[tokio::test]
+async fn a_changed_password_is_asked_for_at_once() {
+    let site = Site::new().await;
+    assert_eq!(site.get("ada", "/data/auth").await.status.as_u16(), 200);
+    let record = password::hash("new").unwrap();
+    site.store
+        .users()
+        .set_password("ada", &record, "root")
+        .await
+        .unwrap();
+    assert_eq!(site.get("ada", "/data/auth").await.status.as_u16(), 401);
+    assert_eq!(site.get("ada:new", "/data/auth").await.status.as_u16(), 200);
+    site.store
+        .users()
+        .set_enabled("ada", false, "root")
+        .await
+        .unwrap();
+    assert_eq!(site.get("ada:new", "/data/auth").await.status.as_u16(), 401);
+}
+
+#[tokio::test]
+async fn what_clients_ask_first_is_answered_as_they_want_it() {
+    let site = Site::new().await;
+    assert_eq!(site.get("ada", "/data/version").await.status.as_u16(), 404);
+    assert_eq!(
+        site.get("ada", "/xapi/siteConfig/buildInfo").await.json()["version"],
+        "1.9.0"
+    );
+    assert_eq!(
+        site.get("ada", "/xapi/schemas?format=json").await.text(),
+        "[]"
+    );
+    let health = Request::get("/readyz").body(Body::empty()).unwrap();
+    assert_eq!(site.send(health).await.status.as_u16(), 200);
+    let jsession = site.get("ada", "/data/JSESSION").await;
+    assert_eq!((jsession.text().len(), jsession.cookies.len()), (32, 2));
+}

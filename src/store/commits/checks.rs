@@ -1,0 +1,94 @@
+//! What must hold before a commit is written down. Each looks inside the commit's own transaction, so
+//! that of two which exclude each other one is refused.
+
+use super::super::{NewSession, SessionState, WriteTransaction, column, json};
+use super::{CommitError, CommitPlan};
+
+/// A session that a commit may change: there, visible, and in no one else's hands.
+pub(super) async fn check_free(
+    tx: &mut WriteTransaction,
+    session: i64,
+    outcome: SessionState,
+) -> Result<(), CommitError> {
+    let row = sqlx::query(
+        "SELECT state, (SELECT COUNT(*) FROM commits c WHERE c.finished IS NULL
+                        AND (c.session = $1 OR c.retires = $1)) AS running
+         FROM sessions WHERE id = $1",
+    )
+    .bind(session)
+    .fetch_optional(tx.on())
+    .await?
+    .ok_or(CommitError::Gone)?;
+    if column::<i64>(&row, "running")? > 0 {
+        return Err(CommitError::Busy);
+    }
+    match SessionState::from_text(column(&row, "state")?) {
+        Some(SessionState::Committing | SessionState::Deleting) => Err(CommitError::Busy),
+        // Archiving ends by the commit into the archive, or back in the state it came from, by hand.
+        Some(SessionState::Archiving) if outcome != SessionState::Archived => {
+            Err(CommitError::Busy)
+        }
+        _ => Ok(()),
+    }
+}
+
+/// A new session must not double one of the same study and label in the same area.
+pub(super) async fn check_absent(
+    tx: &mut WriteTransaction,
+    plan: &CommitPlan,
+) -> Result<(), CommitError> {
+    let rows = sqlx::query(
+        "SELECT s.id, s.state, c.outcome FROM sessions s
+         LEFT JOIN commits c ON c.session = s.id AND c.finished IS NULL
+         WHERE s.project = $1 AND s.label = $2 AND s.study_key = $3",
+    )
+    .bind(&plan.session.project)
+    .bind(&plan.session.label)
+    .bind(&plan.session.study_key)
+    .fetch_all(tx.on())
+    .await?;
+    for row in &rows {
+        let outcome = column::<Option<&str>>(row, "outcome")?;
+        let state = outcome.map_or_else(|| column::<&str>(row, "state"), Ok)?;
+        if SessionState::from_text(state).map(SessionState::area) != Some(plan.outcome.area()) {
+            continue;
+        }
+        return Err(match outcome {
+            Some(_) => CommitError::Busy,
+            None => CommitError::Exists(column(row, "id")?),
+        });
+    }
+    Ok(())
+}
+
+/// One experiment of a label, among those stored and those on their way.
+pub(super) async fn check_archive_free(
+    tx: &mut WriteTransaction,
+    session: i64,
+    planned: &NewSession,
+) -> Result<(), CommitError> {
+    let stored = sqlx::query(
+        "SELECT id FROM sessions WHERE project = $1 AND label = $2 AND state = 'ARCHIVED' AND id <> $3",
+    )
+    .bind(&planned.project)
+    .bind(&planned.label)
+    .bind(session)
+    .fetch_optional(tx.on())
+    .await?;
+    if let Some(row) = stored {
+        return Err(CommitError::Exists(column(&row, "id")?));
+    }
+    let on_their_way = sqlx::query(
+        "SELECT changes FROM commits WHERE finished IS NULL AND outcome = 'ARCHIVED' AND session <> $1",
+    )
+    .bind(session)
+    .fetch_all(tx.on())
+    .await?;
+    for row in &on_their_way {
+        let other: NewSession = json(row, "changes")?;
+        if other.project == planned.project && other.label == planned.label {
+            return Err(CommitError::Busy);
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,146 @@
+//! The queue: each request once, none forgotten, every change in the audit.
+
+use std::collections::{BTreeMap, HashSet};
+
+use super::super::{Counts, NewRequest, RequestFilter, Status, Store, testing};
+
+fn new(username: &str) -> NewRequest {
+    NewRequest {
+        username: username.into(),
+        project: "DEMO".into(),
+        parameters: BTreeMap::from([("PROJECT_ID".into(), "DEMO".into())]),
+        session_path: "/inbox/DEMO/a".into(),
+        cleanup: false,
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn each_request_is_claimed_once_however_many_ask() {
+    let (_folder, store) = testing::store().await;
+    for _ in 0..30 {
+        store.requests().insert(new("ada")).await.unwrap();
+    }
+    let mut askers = Vec::new();
+    for asker in 0..6 {
+        let store: Store = store.clone();
+        askers.push(tokio::spawn(async move {
+            let mut mine = Vec::new();
+            while let Some(r) = store.requests().claim(&format!("w{asker}")).await.unwrap() {
+                assert_eq!(r.status, Status::Accepted);
+                mine.push(r.id);
+            }
+            mine
+        }));
+    }
+    let mut seen = HashSet::new();
+    for asker in askers {
+        for id in asker.await.unwrap() {
+            assert!(seen.insert(id), "request {id} was claimed twice");
+        }
+    }
+    assert_eq!(seen.len(), 30);
+}
+
+#[tokio::test]
+async fn a_request_goes_its_way_and_is_listed_as_active_until_the_end() {
+    let (_folder, store) = testing::store().await;
+    let requests = store.requests();
+    let id = requests.insert(new("ada")).await.unwrap();
+    requests.insert(new("bob")).await.unwrap();
+    let own = |active| RequestFilter {
+        username: Some("ada"),
+        active,
+    };
+    assert_eq!(requests.list(own(true)).await.unwrap().len(), 1);
+    assert_eq!(
+        requests.list(RequestFilter::default()).await.unwrap().len(),
+        2
+    );
+
+    requests.claim("w").await.unwrap().unwrap();
+    requests.pin(id, "abc").await.unwrap();
+    requests.set_status(id, Status::Importing).await.unwrap();
+    let counts = Counts {
+        found: 2,
+        stored: 1,
+        not_dicom: 1,
+        ..Counts::default()
+    };
+    requests
+        .finish(id, Status::Completed, Some(&"é".repeat(400)), &counts, 5)
+        .await
+        .unwrap();
+
+    let request = requests.get(id).await.unwrap().unwrap();
+    assert_eq!((request.counts, request.bytes), (counts, 5));
+    assert_eq!(request.resolution.unwrap().chars().count(), 255);
+    assert_eq!(request.rule_set.as_deref(), Some("abc"));
+    assert!(request.started.is_some() && request.finished.is_some());
+    assert!(requests.list(own(true)).await.unwrap().is_empty());
+    assert_eq!(requests.list(own(false)).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn what_a_dead_worker_held_is_queued_again_what_a_live_one_holds_is_not() {
+    let (_folder, store) = testing::store().await;
+    let requests = store.requests();
+    let dead = requests.insert(new("ada")).await.unwrap();
+    let live = requests.insert(new("ada")).await.unwrap();
+    requests.claim("dead").await.unwrap();
+    requests.claim("live").await.unwrap();
+    sqlx::query("UPDATE requests SET lease_until = 1 WHERE id = $1")
+        .bind(dead)
+        .execute(&store.pool)
+        .await
+        .unwrap();
+    assert_eq!(requests.requeue_abandoned().await.unwrap(), 1);
+    assert_eq!(
+        requests.get(dead).await.unwrap().unwrap().status,
+        Status::Queued
+    );
+    assert_eq!(
+        requests.get(live).await.unwrap().unwrap().status,
+        Status::Accepted
+    );
+    assert!(!requests.renew(dead, "dead").await.unwrap());
+    assert!(requests.renew(live, "live").await.unwrap());
+    assert_eq!(requests.claim("next").await.unwrap().unwrap().attempt, 2);
+    assert_eq!(requests.release("live").await.unwrap(), 1);
+}
+
+#[tokio::test]
+async fn an_insert_wakes_a_waiting_worker() {
+    let (_folder, store) = testing::store().await;
+    let waiting = tokio::spawn({
+        let store = store.clone();
+        async move { store.request_added().await }
+    });
+    store.requests().insert(new("ada")).await.unwrap();
+    tokio::time::timeout(std::time::Duration::from_secs(5), waiting)
+        .await
+        .unwrap()
+        .unwrap();
+}
+
+#[tokio::test]
+async fn every_change_has_its_audit_row_and_none_a_value() {
+    let (_folder, store) = testing::store().await;
+    let id = store.requests().insert(new("ada")).await.unwrap();
+    store.requests().claim("w").await.unwrap();
+    store
+        .requests()
+        .finish(id, Status::Failed, Some("secret"), &Counts::default(), 0)
+        .await
+        .unwrap();
+    let trail = store.audit_trail(10).await.unwrap();
+    let actions: Vec<_> = trail.iter().map(|entry| entry.action.as_str()).collect();
+    assert_eq!(
+        actions,
+        ["request.failed", "request.accepted", "request.insert"]
+    );
+    assert!(
+        trail
+            .iter()
+            .all(|entry| entry.object == format!("request/{id}"))
+    );
+}

@@ -1,0 +1,167 @@
+//! What a session holds: scans, their resources, and the files in them. Only what is committed shows.
+
+use sqlx::any::AnyRow;
+
+use super::super::{StoreError, column};
+use super::Sessions;
+
+/// A series of a session.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Scan {
+    pub scan_id: String,
+    pub modality: String,
+    pub xsi_type: String,
+    pub series_uid: String,
+    pub description: String,
+}
+
+/// A scan with what is stored of it.
+#[derive(Debug, Clone)]
+pub struct ScanSummary {
+    pub id: i64,
+    pub scan: Scan,
+    pub files: i64,
+    pub bytes: i64,
+}
+
+/// A folder of files in a scan: `DICOM` or `secondary`.
+#[derive(Debug, Clone)]
+pub struct ResourceSummary {
+    pub id: i64,
+    pub scan_id: String,
+    pub label: String,
+    pub files: i64,
+    pub bytes: i64,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredFile {
+    pub scan_id: String,
+    /// `DICOM` or `secondary`.
+    pub resource: String,
+    pub name: String,
+    pub sop_class: String,
+    pub sop_uid: String,
+    pub instance_number: Option<String>,
+    pub size: i64,
+    /// Of the stored bytes, where one was made.
+    pub digest: Option<String>,
+}
+
+impl Sessions<'_> {
+    /// The scans of which something is stored, in the order of their numbers.
+    pub async fn scans(&self, session: i64) -> Result<Vec<ScanSummary>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT s.*, f.files, f.bytes FROM scans s JOIN (
+                 SELECT scan_row, COUNT(*) AS files, SUM(size) AS bytes FROM stored_files
+                 WHERE session = $1 GROUP BY scan_row
+             ) f ON f.scan_row = s.id WHERE s.session = $1 ORDER BY s.id",
+        )
+        .bind(session)
+        .fetch_all(&self.0.pool)
+        .await?;
+        let mut scans = rows
+            .iter()
+            .map(|row| {
+                Ok(ScanSummary {
+                    id: column(row, "id")?,
+                    scan: Scan {
+                        scan_id: column(row, "scan_id")?,
+                        modality: column(row, "modality")?,
+                        xsi_type: column(row, "xsi_type")?,
+                        series_uid: column(row, "series_uid")?,
+                        description: column(row, "description")?,
+                    },
+                    files: column(row, "files")?,
+                    bytes: column(row, "bytes")?,
+                })
+            })
+            .collect::<Result<Vec<_>, StoreError>>()?;
+        scans.sort_by_cached_key(|summary| scan_order(&summary.scan.scan_id));
+        Ok(scans)
+    }
+
+    /// The folders of files in a session, or in one of its scans.
+    pub async fn resources(
+        &self,
+        session: i64,
+        scan_id: Option<&str>,
+    ) -> Result<Vec<ResourceSummary>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT resource_id, scan_id, resource, COUNT(*) AS files, SUM(size) AS bytes FROM stored_files
+             WHERE session = $1 AND ($2 IS NULL OR scan_id = $2)
+             GROUP BY resource_id, scan_id, resource ORDER BY resource_id",
+        )
+        .bind(session)
+        .bind(scan_id)
+        .fetch_all(&self.0.pool)
+        .await?;
+        rows.iter()
+            .map(|row| {
+                Ok(ResourceSummary {
+                    id: column(row, "resource_id")?,
+                    scan_id: column(row, "scan_id")?,
+                    label: column(row, "resource")?,
+                    files: column(row, "files")?,
+                    bytes: column(row, "bytes")?,
+                })
+            })
+            .collect()
+    }
+
+    /// The files of a session, or of one of its scans, in the order they were stored.
+    pub async fn files(
+        &self,
+        session: i64,
+        scan_id: Option<&str>,
+    ) -> Result<Vec<StoredFile>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT * FROM stored_files WHERE session = $1 AND ($2 IS NULL OR scan_id = $2) ORDER BY id",
+        )
+        .bind(session)
+        .bind(scan_id)
+        .fetch_all(&self.0.pool)
+        .await?;
+        rows.iter().map(file_from_row).collect()
+    }
+
+    /// One file by its name.
+    pub async fn file(
+        &self,
+        session: i64,
+        scan_id: &str,
+        resource: &str,
+        name: &str,
+    ) -> Result<Option<StoredFile>, StoreError> {
+        sqlx::query(
+            "SELECT * FROM stored_files WHERE session = $1 AND scan_id = $2 AND resource = $3 AND name = $4",
+        )
+        .bind(session)
+        .bind(scan_id)
+        .bind(resource)
+        .bind(name)
+        .fetch_optional(&self.0.pool)
+        .await?
+        .as_ref()
+        .map(file_from_row)
+        .transpose()
+    }
+}
+
+/// Scan 2 before scan 10, numbers before names.
+fn scan_order(scan_id: &str) -> (u64, String) {
+    (scan_id.parse().unwrap_or(u64::MAX), scan_id.to_string())
+}
+
+pub(in crate::store) fn file_from_row(row: &AnyRow) -> Result<StoredFile, StoreError> {
+    Ok(StoredFile {
+        scan_id: column(row, "scan_id")?,
+        resource: column(row, "resource")?,
+        name: column(row, "name")?,
+        sop_class: column(row, "sop_class")?,
+        sop_uid: column(row, "sop_uid")?,
+        instance_number: column(row, "instance_number")?,
+        size: column(row, "size")?,
+        digest: column(row, "digest")?,
+    })
+}
