@@ -51,7 +51,7 @@ pub enum EditProblem {
 /// delimiters, the character set that all text of the dataset is in, and the pixels.
 pub fn is_protected(tag: Tag) -> bool {
     tag.element() == 0
-        || tag.group() <= 0x0002
+        || matches!(tag.group(), 0x0000 | 0x0002)
         || tag == tags::SPECIFIC_CHARACTER_SET
         || matches!(
             tag,
@@ -62,7 +62,7 @@ pub fn is_protected(tag: Tag) -> bool {
 /// Who reserved the block of a private element (PS3.5 7.8.1), in its own dataset or item.
 pub fn creator_of(dataset: &Dataset, tag: Tag, source: &Source) -> Option<Arc<str>> {
     let block = tag.element() >> 8;
-    if tag.group() % 2 == 0 || block < 0x10 {
+    if tag.group().is_multiple_of(2) || block < 0x10 {
         return None;
     }
     creator_text(dataset.get(Tag(tag.group(), block))?, source)

@@ -230,6 +230,10 @@ impl Splicer<'_> {
                 {
                     self.element(member, encoding, &mut group)?;
                 }
+                // A group that was emptied needs no length.
+                if group.len == 0 {
+                    continue;
+                }
                 let length = u32::try_from(group.len).map_err(|_| too_long(element.tag))?;
                 header(&mut out, element.tag, VR::UL, 4, encoding)?;
                 out.bytes(&word(length, encoding));

@@ -13,6 +13,9 @@ use crate::store::{Session, SessionState, StoredFile};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex};
 
+/// A session that was stored before, with its files by SOP instance.
+pub type StoredSession = (Session, HashMap<String, StoredFile>);
+
 /// A study of the folder, on its way to a session.
 #[derive(Debug)]
 pub struct Study {
@@ -23,8 +26,8 @@ pub struct Study {
     pub labels: Result<Labels, RuleFailure>,
     /// The folder in which it was met first, for messages.
     pub folder: String,
-    /// The sessions of this study that were stored before, with their files by SOP instance.
-    pub stored: Vec<(Session, HashMap<String, StoredFile>)>,
+    /// The sessions of this study.
+    pub stored: Vec<StoredSession>,
     pub names: Mutex<Names>,
     /// What is asked for review, first reason first.
     quarantine: Mutex<Vec<String>>,
@@ -196,11 +199,7 @@ impl Job<'_> {
     }
 
     /// The names that the study's stored sessions use, so that new files and series stand beside them.
-    fn known_names(
-        &self,
-        stored: &[(Session, HashMap<String, StoredFile>)],
-        label: &str,
-    ) -> Result<Names, Stop> {
+    fn known_names(&self, stored: &[StoredSession], label: &str) -> Result<Names, Stop> {
         let mut names = Names::default();
         for (session, files) in stored.iter().filter(|(session, _)| session.label == label) {
             let scans = self
@@ -216,10 +215,7 @@ impl Job<'_> {
         Ok(names)
     }
 
-    fn stored_sessions(
-        &self,
-        key: &str,
-    ) -> Result<Vec<(Session, HashMap<String, StoredFile>)>, Stop> {
+    fn stored_sessions(&self, key: &str) -> Result<Vec<StoredSession>, Stop> {
         let importer = self.importer;
         let sessions = importer.block_on(
             importer

@@ -15,7 +15,7 @@ pub struct Ran<T> {
 /// module, so that nothing passes from one patient to the next.
 ///
 /// A module is of one kind; calling another kind's method answers [`RuleFailure::Broke`].
-/// Latched refusals are turned into failures by the caller ([`super::chain`]), not here.
+/// Latched refusals are turned into failures by the caller ([`super::RuleSet`]), not here.
 pub trait Engine: Send + Sync {
     fn label(&self, host: Host) -> Ran<Labels>;
     fn anonymize(&self, host: Host) -> Ran<Verdict>;

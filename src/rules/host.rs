@@ -64,7 +64,7 @@ impl From<EditProblem> for EditError {
 
 /// What [`Host::apply`] does to the elements that a pattern matches. On a sequence, `Uid`, `Dummy` and
 /// `ShiftDate` mean every element below it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Action {
     Remove,
     Blank,
@@ -77,7 +77,7 @@ pub enum Action {
     ShiftDate(i32),
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Edit {
     pub pattern: String,
     pub action: Action,
@@ -228,7 +228,7 @@ impl Host {
     /// # Errors
     /// [`EditError`], as for all edits.
     pub fn apply(&mut self, edits: &[Edit]) -> Result<u32, EditError> {
-        let table = Table::new(edits)?;
+        let table = Table::of(edits)?;
         if let Some((tag, pattern)) = table.protected() {
             return Err(protected(tag, pattern));
         }

@@ -3,22 +3,58 @@
 use super::{Action, Edit};
 use crate::dicom::edit::{Change, Scope, is_protected};
 use crate::dicom::path::{Location, PathError, Pattern};
-use crate::dicom::{Element, Tag, VR, value};
+use crate::dicom::{Element, Tag, VR, dictionary, value};
 use crate::rules::pseudonym::Pseudonyms;
 use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::{Arc, Mutex, PoisonError};
 
-pub struct Table<'a> {
-    rows: Vec<(Pattern, &'a Action)>,
+/// Shorter tables are parsed sooner than they are looked up.
+const WORTH_KEEPING: usize = 16;
+
+/// A module gives the same table for every file, or one for each subject: enough for both.
+const MOST_KEPT: usize = 64;
+
+/// The tables seen last. They depend on the edits alone, so sharing them tells no rule of another.
+static KEPT: Mutex<Option<HashMap<u64, Arc<Table>>>> = Mutex::new(None);
+
+pub struct Table {
+    edits: Vec<Edit>,
+    patterns: Vec<Pattern>,
     /// The rows that name one tag, at the top or at any depth: looked up, not tried.
     by_tag: HashMap<Tag, Vec<usize>>,
     /// The other rows.
     others: Vec<usize>,
 }
 
-impl<'a> Table<'a> {
-    pub fn new(edits: &'a [Edit]) -> Result<Self, PathError> {
+impl Table {
+    /// Compiles a table, or answers the one that the same edits gave before.
+    pub fn of(edits: &[Edit]) -> Result<Arc<Self>, PathError> {
+        if edits.len() < WORTH_KEEPING {
+            return Ok(Arc::new(Self::new(edits)?));
+        }
+        let mut hasher = DefaultHasher::new();
+        edits.hash(&mut hasher);
+        let key = hasher.finish();
+        let lock = || KEPT.lock().unwrap_or_else(PoisonError::into_inner);
+        let kept = lock().as_ref().and_then(|kept| kept.get(&key)).cloned();
+        if let Some(table) = kept.filter(|table| table.edits == edits) {
+            return Ok(table);
+        }
+        let table = Arc::new(Self::new(edits)?);
+        let mut kept = lock();
+        let kept = kept.get_or_insert_default();
+        if kept.len() >= MOST_KEPT {
+            kept.clear();
+        }
+        kept.insert(key, table.clone());
+        Ok(table)
+    }
+
+    fn new(edits: &[Edit]) -> Result<Self, PathError> {
         let mut table = Self {
-            rows: Vec::with_capacity(edits.len()),
+            edits: edits.to_vec(),
+            patterns: Vec::with_capacity(edits.len()),
             by_tag: HashMap::new(),
             others: Vec::new(),
         };
@@ -28,7 +64,7 @@ impl<'a> Table<'a> {
                 Some((tag, _)) => table.by_tag.entry(tag).or_default().push(index),
                 None => table.others.push(index),
             }
-            table.rows.push((pattern, &edit.action));
+            table.patterns.push(pattern);
         }
         Ok(table)
     }
@@ -36,36 +72,36 @@ impl<'a> Table<'a> {
     /// The first row that names a protected element outright; wildcards pass over them.
     pub fn protected(&self) -> Option<(Tag, &Pattern)> {
         let named = self
-            .rows
+            .patterns
             .iter()
-            .filter_map(|(pattern, _)| Some((pattern.plain_tag()?.0, pattern)));
+            .filter_map(|pattern| Some((pattern.plain_tag()?.0, pattern)));
         named.into_iter().find(|(tag, _)| is_protected(*tag))
     }
 
     pub fn run(&self) -> Run<'_> {
         Run {
             table: self,
-            inherited: None,
+            inherited: Vec::new(),
         }
     }
 
-    fn action(&self, location: &Location) -> Option<&'a Action> {
+    fn action(&self, location: &Location) -> Option<&Action> {
         let tag = location.last()?.tag;
-        let matches = |index: &&usize| self.rows[**index].0.matches(location);
+        let matches = |index: &&usize| self.patterns[**index].matches(location);
         let by_tag = self
             .by_tag
             .get(&tag)
             .and_then(|rows| rows.iter().find(matches));
         let other = self.others.iter().find(matches);
         let first = by_tag.into_iter().chain(other).min()?;
-        Some(self.rows[*first].1)
+        Some(&self.edits[*first].action)
     }
 }
 
-/// One walk: remembers the sequence whose action holds for what is below it.
+/// One walk: remembers the sequences whose action holds for what is below them, the innermost last.
 pub struct Run<'a> {
-    table: &'a Table<'a>,
-    inherited: Option<(usize, &'a Action)>,
+    table: &'a Table,
+    inherited: Vec<(usize, &'a Action)>,
 }
 
 impl Run<'_> {
@@ -77,41 +113,60 @@ impl Run<'_> {
         pseudonyms: &Pseudonyms,
     ) -> Change {
         let depth = location.len();
-        if self.inherited.is_some_and(|(at, _)| depth <= at) {
-            self.inherited = None;
-        }
+        while self.inherited.pop_if(|(at, _)| depth <= *at).is_some() {}
         let own = self.table.action(location);
-        let Some(action) = own.or(self.inherited.map(|(_, action)| action)) else {
+        let inherited = self.inherited.last().map(|(_, action)| *action);
+        let Some(action) = own.or(inherited) else {
             return Change::Keep;
         };
-        if element.sequence().is_some()
-            && matches!(action, Action::Uid | Action::Dummy | Action::ShiftDate(_))
-        {
-            if self.inherited.is_none() {
-                self.inherited = Some((depth, action));
-            }
+        let reaches_in = matches!(action, Action::Uid | Action::Dummy | Action::ShiftDate(_));
+        if element.sequence().is_some() && reaches_in {
+            self.inherited.push((depth, action));
             return Change::Keep;
         }
+        let is_inherited = own.is_none();
         match action {
             Action::Remove => Change::Remove,
             Action::Blank => Change::Blank,
             Action::Set(text) => Change::Text(text.clone()),
-            // Below a sequence only the UIDs are meant, and of these not the standard's own (PS3.15 E.3.9).
-            Action::Uid if own.is_none() && !is_instance_uid(element) => Change::Keep,
-            Action::Uid => map_values(element, scope, |value| Some(pseudonyms.uid(value))),
-            Action::Dummy => match element.vr {
-                vr if value::is_text(vr) || is_number(vr) => {
-                    Change::Text(value::dummy(vr).to_owned())
-                }
-                _ => Change::Bytes(vec![0, 0]),
-            },
-            Action::ShiftDate(days) => match element.vr {
+            Action::Uid if is_inherited && !is_instance_uid(element) => Change::Keep,
+            Action::Uid => uid(element, scope, pseudonyms),
+            Action::Dummy => dummy(element, scope, pseudonyms),
+            Action::ShiftDate(days) => match vr(element) {
                 VR::DA | VR::DT => {
                     map_values(element, scope, |value| pseudonyms.shift_date(value, *days))
                 }
-                _ => Change::Keep,
+                VR::TM => Change::Keep,
+                // What was named as a date and is none could still hold one.
+                _ if is_inherited => Change::Keep,
+                _ => Change::Blank,
             },
         }
+    }
+}
+
+/// The VR that counts: the file's or, where that is UN, the dictionary's.
+fn vr(element: &Element) -> VR {
+    match element.vr {
+        VR::UN => dictionary::vr_of(element.tag).unwrap_or(VR::UN),
+        vr => vr,
+    }
+}
+
+fn uid(element: &Element, scope: &Scope<'_>, pseudonyms: &Pseudonyms) -> Change {
+    map_values(element, scope, |value| Some(pseudonyms.uid(value)))
+}
+
+/// A value that says nothing and is valid for the VR (PS3.15 E.3.1, action D).
+fn dummy(element: &Element, scope: &Scope<'_>, pseudonyms: &Pseudonyms) -> Change {
+    match vr(element) {
+        // No constant will do: a UID names one thing. Class UIDs say nothing of the patient.
+        VR::UI if is_instance_uid(element) => uid(element, scope, pseudonyms),
+        VR::UI => Change::Keep,
+        VR::OD | VR::OV => Change::Bytes(vec![0; 8]),
+        VR::OF | VR::OL => Change::Bytes(vec![0; 4]),
+        VR::OB | VR::OW | VR::UN => Change::Bytes(vec![0; 2]),
+        vr => Change::Text(value::dummy(vr).to_owned()),
     }
 }
 
@@ -131,17 +186,18 @@ fn map_values(
             map(value)
         }
     };
-    let mapped: Option<Vec<String>> = value::split(&text, element.vr).iter().map(map).collect();
+    let mapped: Option<Vec<String>> = value::split(&text, vr(element)).iter().map(map).collect();
     match mapped {
         Some(values) => Change::Text(values.join("\\")),
         None => Change::Blank,
     }
 }
 
-/// UI elements that name an instance of something, not a kind: class and coding scheme UIDs, transfer syntaxes.
+/// UI elements that name an instance of something, not a kind (PS3.15 E.3.9): not class and coding scheme
+/// UIDs, not transfer syntaxes.
 fn is_instance_uid(element: &Element) -> bool {
     use crate::dicom::tags;
-    element.vr == VR::UI
+    vr(element) == VR::UI
         && !matches!(
             element.tag,
             tags::SOP_CLASS_UID
@@ -153,11 +209,4 @@ fn is_instance_uid(element: &Element) -> bool {
                 | tags::REFERENCED_SOP_CLASS_UID_IN_FILE
                 | tags::REFERENCED_TRANSFER_SYNTAX_UID_IN_FILE
         )
-}
-
-fn is_number(vr: VR) -> bool {
-    matches!(
-        vr,
-        VR::US | VR::SS | VR::UL | VR::SL | VR::UV | VR::SV | VR::FL | VR::FD | VR::AT
-    )
 }
