@@ -58,19 +58,27 @@ pub fn make_projects(client: &Client) -> Result<(), DemoError> {
 }
 
 /// Writes a new round of sample data, imports it, and tells on standard output what became of it.
-pub fn import_and_tell(client: &Client, folder: &DemoFolder) -> Result<(), DemoError> {
+///
+/// Returns the address of a session that was left in the prearchive.
+pub fn import_and_tell(client: &Client, folder: &DemoFolder) -> Result<Option<String>, DemoError> {
     let round = Round::write(folder).map_err(DemoError::Inbox)?;
+    let mut waiting = None;
     for sample in &round.imports {
-        println!("{}", import_one(client, folder, sample)?);
+        let (text, status) = import_one(client, folder, sample)?;
+        println!("{text}");
+        let mut sessions = status.sessions.into_iter();
+        waiting = waiting.or(sessions
+            .find(|session| session.status == "READY")
+            .map(|s| s.uri));
     }
-    Ok(())
+    Ok(waiting)
 }
 
 fn import_one(
     client: &Client,
     folder: &DemoFolder,
     sample: &SampleImport,
-) -> Result<String, DemoError> {
+) -> Result<(String, ImportStatus), DemoError> {
     let path = sample.path.to_string_lossy();
     let import = Import {
         project: sample.project,
@@ -99,7 +107,7 @@ fn import_one(
     if let Some((before, after)) = first_stored(sample, &status, &report, folder.path()) {
         show::before_and_after(&mut text, &before, &after)?;
     }
-    Ok(text)
+    Ok((text, status))
 }
 
 /// One stored file's source, and the file it became.
@@ -116,7 +124,15 @@ fn first_stored(
 }
 
 /// What to try next, with commands to copy.
-pub fn next_steps(base: &str, user: &str, password: &str, data: &Path) -> String {
+///
+/// `waiting` is the address of a session in the prearchive.
+pub fn next_steps(
+    base: &str,
+    user: &str,
+    password: &str,
+    data: &Path,
+    waiting: Option<&str>,
+) -> String {
     let inbox = data.join("inbox").join(REVIEW);
     let rules = data.join("rules");
     let mut text = String::new();
@@ -127,8 +143,8 @@ pub fn next_steps(base: &str, user: &str, password: &str, data: &Path) -> String
          Try next, from another terminal:\n\n\
          # what waits in the prearchive\n\
          curl -u '{user}:{password}' '{base}/data/prearchive/projects/{REVIEW}?format=json'\n\n\
-         # move one of its sessions to the archive (src: a url of the list above)\n\
-         curl -u '{user}:{password}' -X POST '{base}/data/services/archive' -d src=/prearchive/projects/…\n\n\
+         # move one of its sessions to the archive\n\
+         curl -u '{user}:{password}' -X POST '{base}/data/services/archive' -d 'src={src}'\n\n\
          # import a folder of your own: put it below {inbox}/mine\n\
          curl -u '{user}:{password}' -X POST '{base}/data/services/import?import-handler=inbox\
          &cleanupAfterImport=false&PROJECT_ID={REVIEW}&SUBJECT_ID=me&EXPT_LABEL=me_1&path={inbox}/mine'\n\n\
@@ -136,6 +152,7 @@ pub fn next_steps(base: &str, user: &str, password: &str, data: &Path) -> String
          curl -u '{user}:{password}' '{base}/xapi/dicom/list/all'\n\
          curl -u '{user}:{password}' '{base}/xapi/dicom/1/report'\n\n\
          The projects' rules are in {rules}. Ctrl-C stops the server.\n",
+        src = waiting.unwrap_or("(a url of the list above)"),
         data = data.display(),
         inbox = inbox.display(),
         rules = rules.display(),

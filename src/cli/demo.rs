@@ -146,10 +146,11 @@ fn show_around(folder: &DemoFolder, address: SocketAddr) -> Result<(), RunError>
         std::thread::sleep(Duration::from_millis(50));
     }
     make_projects(&client)?;
-    import_and_tell(&client, folder)?;
+    let waiting = import_and_tell(&client, folder)?;
+    let (password, data) = (folder.password(), folder.path());
     println!(
         "{}",
-        next_steps(&base, ADMIN, folder.password(), folder.path())
+        next_steps(&base, ADMIN, password, data, waiting.as_deref())
     );
     Ok(())
 }
