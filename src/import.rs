@@ -9,8 +9,11 @@ mod gate;
 mod leak;
 mod outcome;
 mod report;
+mod resolution;
 mod session;
 mod stage;
+mod study;
+mod summary;
 mod trawl;
 
 use crate::archive::Archive;
@@ -249,7 +252,7 @@ impl Job<'_> {
             .map_err(|e| Stop::Failed(format!("The report can't be written: {e}")))?;
         let (status, resolution) = match fatal {
             Some(why) => (Status::Failed, why),
-            None => outcome::resolution(&self.request.session_path, &counts, sessions),
+            None => resolution::of(&self.request.session_path, &counts, sessions),
         };
         Ok(Ended {
             status,

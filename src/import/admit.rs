@@ -1,79 +1,15 @@
 //! The first gate: which study a file belongs to, the study's labels, and whether the instance was met
 //! before. Files pass in the order of the walk, so the answers don't depend on timing.
 
-use super::leak::Finding;
 use super::outcome::Outcome;
-use super::trawl::lock;
+use super::study::{StoredSession, Study};
 use super::{Job, Stop};
 use crate::archive::Names;
 use crate::dicom::{Instance, tags};
 use crate::inbox::Found;
-use crate::rules::{Labels, RuleFailure, Run};
-use crate::store::{Session, SessionState, StoredFile};
-use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Mutex};
-
-/// A session that was stored before, with its files by SOP instance.
-pub type StoredSession = (Session, HashMap<String, StoredFile>);
-
-/// A study of the folder, on its way to a session.
-#[derive(Debug)]
-pub struct Study {
-    /// Its place in the list of studies, and the name of its staging folder.
-    pub index: usize,
-    /// Keyed fingerprint of the original Study Instance UID.
-    pub key: String,
-    pub labels: Result<Labels, RuleFailure>,
-    /// The folder in which it was met first, for messages.
-    pub folder: String,
-    /// The sessions of this study.
-    pub stored: Vec<StoredSession>,
-    pub names: Mutex<Names>,
-    /// What is asked for review, first reason first.
-    quarantine: Mutex<Vec<String>>,
-    leaks: Mutex<BTreeMap<Finding, u64>>,
-}
-
-impl Study {
-    pub fn quarantine(&self, reason: String) {
-        let mut reasons = lock(&self.quarantine);
-        if !reasons.contains(&reason) {
-            reasons.push(reason);
-        }
-    }
-
-    pub fn quarantine_reasons(&self) -> Vec<String> {
-        lock(&self.quarantine).clone()
-    }
-
-    pub fn add_leaks(&self, findings: Vec<Finding>) {
-        let mut leaks = lock(&self.leaks);
-        for finding in findings {
-            *leaks.entry(finding).or_default() += 1;
-        }
-    }
-
-    /// What was found, and in how many files.
-    pub fn leaks(&self) -> BTreeMap<Finding, u64> {
-        lock(&self.leaks).clone()
-    }
-
-    /// The file that holds an instance already, with its session.
-    pub fn stored_file(&self, sop_uid: &str) -> Option<(&Session, &StoredFile)> {
-        self.stored
-            .iter()
-            .find_map(|(session, files)| Some((session, files.get(sop_uid)?)))
-    }
-
-    /// The stored session that new files of the study are added to, in an area that `fits`.
-    pub fn session_in(&self, fits: impl Fn(SessionState) -> bool) -> Option<&Session> {
-        let label = self.labels.as_ref().ok().map(|l| l.session.as_str());
-        self.stored
-            .iter()
-            .map(|(session, _)| session)
-            .find(|s| fits(s.state) && Some(s.label.as_str()) == label)
-    }
-}
+use crate::rules::Run;
+use std::collections::HashMap;
+use std::sync::Arc;
 
 /// What the walk has met so far.
 #[derive(Default)]
@@ -183,16 +119,14 @@ impl Job<'_> {
             Ok(labels) => self.known_names(&stored, &labels.session)?,
             Err(_) => Names::default(),
         };
-        let study = Arc::new(Study {
-            index: plan.studies.len(),
-            key: key.clone(),
+        let study = Arc::new(Study::new(
+            plan.studies.len(),
+            key.clone(),
             labels,
             folder,
             stored,
-            names: Mutex::new(names),
-            quarantine: Mutex::default(),
-            leaks: Mutex::default(),
-        });
+            names,
+        ));
         plan.studies.push(study.clone());
         plan.by_key.insert(key, study.clone());
         Ok((instance, study))

@@ -1,7 +1,7 @@
 //! A gate that files pass one at a time, in the order of the walk, while all else runs in parallel: so
 //! which instance is the first of its study, and every name, is the same in each run.
 
-use std::sync::{Condvar, Mutex, PoisonError};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 #[derive(Debug, Default)]
 pub struct Gate {
@@ -25,6 +25,11 @@ impl Gate {
         *self.turn.lock().unwrap_or_else(PoisonError::into_inner) = index + 1;
         self.moved.notify_all();
     }
+}
+
+/// A lock whose holder may have panicked: that import has failed already.
+pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// One file's way through the gates. Dropped early, it still lets the next file pass.

@@ -120,7 +120,7 @@ fn session_entry(settled: &Settled) -> SessionEntry<'_> {
 
 fn file_entry<'a>(file: &'a FileState, sessions: &'a [Settled]) -> FileEntry<'a> {
     let kept = matches!(file.outcome(), Outcome::Stored | Outcome::Quarantined);
-    let place = |staged: &super::stage::Staged| {
+    let place = |staged: &super::outcome::Staged| {
         let f = &staged.file;
         format!("SCANS/{}/{}/{}", f.scan_id, f.resource, f.name)
     };

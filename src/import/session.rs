@@ -1,9 +1,10 @@
 //! Settling a study: what was staged is compared with what is stored, the route rule says where it goes,
 //! and one commit takes it there.
 
-use super::admit::Study;
 use super::leak::Finding;
-use super::outcome::{FileState, Outcome, count};
+use super::outcome::{FileState, Outcome};
+use super::study::Study;
+use super::summary::{Conflict, of_study, scans_of};
 use super::{Job, Stop, stage};
 use crate::archive::{
     ActionError, ArchiveOptions, session_modality, session_type, sync_file_system,
@@ -26,13 +27,6 @@ pub struct Settled {
     pub session: Option<Session>,
     pub reason: String,
     pub leaks: BTreeMap<Finding, u64>,
-}
-
-/// What stands against storing a session as it is.
-#[derive(Debug, serde::Serialize)]
-struct Conflict {
-    code: &'static str,
-    detail: String,
 }
 
 impl Job<'_> {
@@ -203,65 +197,6 @@ impl Job<'_> {
         Ok(conflicts)
     }
 
-    /// See `schemas/session-summary.schema.json`.
-    fn summary(
-        &self,
-        study: &Study,
-        labels: &Labels,
-        files: &[FileState],
-        scans: &[Scan],
-        conflicts: &[Conflict],
-        first: &Instance,
-    ) -> serde_json::Value {
-        let mut counts = count(of_study(study, files));
-        // What is staged counts as stored, if the rule lets it.
-        let staged = of_study(study, files).filter(|f| f.is_staged()).count() as u64;
-        counts.failed -= staged;
-        counts.stored += staged;
-        let in_scan = |scan: &Scan| {
-            let is_in = |f: &&FileState| {
-                f.staged
-                    .as_ref()
-                    .is_some_and(|s| s.scan.scan_id == scan.scan_id)
-            };
-            of_study(study, files)
-                .filter(|f| f.is_staged())
-                .filter(is_in)
-                .count()
-        };
-        let series: Vec<_> = scans
-            .iter()
-            .map(|scan| {
-                serde_json::json!({
-                    "scan": scan.scan_id, "modality": scan.modality, "series_uid": scan.series_uid,
-                    "description": scan.description, "count": in_scan(scan),
-                })
-            })
-            .collect();
-        let leaks: Vec<_> = study
-            .leaks()
-            .into_iter()
-            .map(|(finding, files)| serde_json::json!({ "kind": finding.kind, "tag": finding.tag, "count": files }))
-            .collect();
-        serde_json::json!({
-            "project": self.request.project,
-            "subject": labels.subject,
-            "session": labels.session,
-            "failed": counts.failed,
-            "study": {
-                "modality": session_modality(scans.iter().map(|s| s.modality.as_str())),
-                "date": first.text(tags::STUDY_DATE),
-                "uid": first.text(tags::STUDY_INSTANCE_UID),
-            },
-            "series": series,
-            "counts": counts,
-            "leaks": leaks,
-            "conflicts": conflicts,
-            "labels": { "auto_archive": labels.auto_archive, "visit": labels.visit, "scan": labels.scan },
-            "parameters": *self.run.parameters,
-        })
-    }
-
     /// What the rule decided, within what it may: a rule's failure and a conflict keep a session from the
     /// archive, and a wish for review stands above all. None: rejected.
     fn outcome_of(
@@ -427,22 +362,6 @@ fn stop_of(error: ActionError) -> Stop {
         ActionError::Busy | ActionError::Conflict(_) => Stop::Overtaken,
         other => Stop::Failed(format!("The session can't be committed: {other}")),
     }
-}
-
-fn of_study<'a>(study: &Study, files: &'a [FileState]) -> impl Iterator<Item = &'a FileState> {
-    let index = study.index;
-    files.iter().filter(move |f| f.study == Some(index))
-}
-
-/// The series of what is staged, in the order in which they were met.
-fn scans_of(files: &[FileState], staged: &[usize]) -> Vec<Scan> {
-    let mut scans: Vec<Scan> = Vec::new();
-    for file in staged.iter().filter_map(|i| files[*i].staged.as_ref()) {
-        if !scans.iter().any(|s| s.scan_id == file.scan.scan_id) {
-            scans.push(file.scan.clone());
-        }
-    }
-    scans
 }
 
 /// `20240229` as `2024-02-29`, as XNAT's rows have it.

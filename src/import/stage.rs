@@ -1,9 +1,9 @@
 //! The second gate gives an instance its place in the session; then it is written there, in staging.
 
 use super::Job;
-use super::admit::Study;
-use super::outcome::Outcome;
-use super::trawl::lock;
+use super::gate::lock;
+use super::outcome::{Outcome, Staged};
+use super::study::Study;
 use crate::archive::{resource_of, series_folder, template};
 use crate::dicom::{Instance, tags};
 use crate::inbox::Identity;
@@ -12,13 +12,6 @@ use crate::store::{Scan, StoredFile};
 use std::fs::{self, File};
 use std::io;
 use std::path::PathBuf;
-
-/// A file in staging, with the series that it is of.
-#[derive(Debug, Clone)]
-pub struct Staged {
-    pub file: StoredFile,
-    pub scan: Scan,
-}
 
 pub enum Trouble {
     /// This file is not imported.

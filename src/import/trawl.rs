@@ -1,9 +1,10 @@
 //! The walk over the folder, on all cores: each file goes through reading, the first gate (study, labels,
 //! duplicates), the rules, the second gate (names) and staging.
 
-use super::admit::{Admission, Plan, Study};
-use super::gate::{Gate, Ticket};
+use super::admit::{Admission, Plan};
+use super::gate::{Gate, Ticket, lock};
 use super::outcome::{Fate, FileState, Outcome};
+use super::study::Study;
 use super::{Job, Stop, leak, stage};
 use crate::dicom::{Instance, ReadError, tags};
 use crate::inbox::{Found, Identity, Walk};
@@ -166,11 +167,6 @@ impl Job<'_> {
         state.staged = Some(staged);
         Ok(state)
     }
-}
-
-pub(super) fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    // A thread that panicked has failed its request already.
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn unread(error: &ReadError) -> (Outcome, String) {
