@@ -133,11 +133,10 @@ impl Client {
             .timeout_global(Some(Duration::from_secs(60)))
             .build()
             .new_agent();
-        let credentials = base64(format!("{user}:{password}").as_bytes());
         Client {
             agent,
             base: base.to_owned(),
-            authorization: format!("Basic {credentials}"),
+            authorization: basic(user, password),
         }
     }
 
@@ -265,6 +264,11 @@ fn parse<T: serde::de::DeserializeOwned>(path: &str, text: &str) -> Result<T, Cl
         path: path.to_owned(),
         source,
     })
+}
+
+/// The value of the header `Authorization` (RFC 7617).
+pub fn basic(user: &str, password: &str) -> String {
+    format!("Basic {}", base64(format!("{user}:{password}").as_bytes()))
 }
 
 /// RFC 4648 4; what HTTP Basic wants.

@@ -1,0 +1,157 @@
+//! Where a session goes: prearchive codes, and what keeps it from the archive.
+
+use serde_json::json;
+
+use crate::dicom;
+use crate::site::Site;
+
+/// A rule that fails on the second slice.
+const SECOND_FAILS: &str = r#"fn anonymize(ds, ctx) {
+    if ds.get("InstanceNumber") == "2" { throw "no"; }
+    keep()
+}"#;
+
+#[test]
+fn code_0_waits_in_the_prearchive_and_code_4_archives() {
+    let site = Site::new();
+    dicom::study(&site.inbox("P/s"), 1, 1, 2);
+    let waiting = site.import("P", "P/s", &[("SUBJECT_ID", "S1"), ("EXPT_LABEL", "E1")]);
+    assert_eq!(waiting.session()["status"], "READY");
+    assert!(waiting.folder().starts_with("prearchive/P/"));
+    assert!(waiting.folder().ends_with("/E1"));
+    let archived = site.import("AUTO", "P/s", &[("SUBJECT_ID", "S1"), ("EXPT_LABEL", "E1")]);
+    assert_eq!(archived.session()["status"], "ARCHIVED");
+    assert_eq!(archived.folder(), "archive/AUTO/arc001/E1");
+    assert_eq!(
+        archived.resolution(),
+        "/archive/projects/AUTO/subjects/S1/experiments/E1"
+    );
+    assert_eq!(
+        site.instances("archive/AUTO/arc001/E1/SCANS/1/DICOM").len(),
+        2
+    );
+    assert_eq!(site.instances("prearchive").len(), 2);
+}
+
+#[test]
+fn a_code_set_over_rest_holds_for_the_next_import() {
+    let site = Site::new();
+    dicom::study(&site.inbox("P/one"), 1, 1, 1);
+    dicom::study(&site.inbox("P/two"), 2, 1, 1);
+    assert_eq!(site.import("P", "P/one", &[]).session()["status"], "READY");
+    assert_eq!(
+        site.call("otto", "PUT", "/data/projects/P/prearchive_code/4", &[])
+            .status,
+        200
+    );
+    assert_eq!(
+        site.get("ada", "/data/projects/P/prearchive_code").text(),
+        "4"
+    );
+    assert_eq!(
+        site.import("P", "P/two", &[]).session()["status"],
+        "ARCHIVED"
+    );
+}
+
+#[test]
+fn a_rules_failure_keeps_a_session_from_the_archive() {
+    let site = Site::new();
+    dicom::study(&site.inbox("AUTO/s"), 1, 1, 3);
+    site.rhai(
+        "second",
+        "anonymize",
+        &["InstanceNumber"],
+        &[],
+        SECOND_FAILS,
+    );
+    // Even where the route rule does not care.
+    site.rhai(
+        "always",
+        "route",
+        &[],
+        &[],
+        r#"fn route(summary, ctx) { archive("always") }"#,
+    );
+    for route in [
+        json!({ "module": "xnat-routing", "settings": { "prearchive_code": 4 } }),
+        json!({ "module": "always" }),
+    ] {
+        site.policy(
+            "AUTO",
+            &json!({ "anonymize": [{ "module": "second" }], "route": route }),
+        );
+        let done = site.import("AUTO", "AUTO/s", &[("EXPT_LABEL", "E1")]);
+        assert_eq!(
+            (done.state(), done.outcomes().as_str()),
+            ("Completed", "2 stored, 1 failed")
+        );
+        assert_eq!(done.session()["status"], "READY", "{route}");
+        assert_eq!(site.files("archive"), Vec::<String>::new());
+        let uri = format!("/data{}", done.session()["uri"].as_str().unwrap());
+        assert_eq!(site.call("ada", "DELETE", &uri, &[]).status, 200);
+    }
+}
+
+#[test]
+fn a_route_rule_that_fails_leaves_the_session_in_the_prearchive() {
+    let site = Site::new();
+    dicom::study(&site.inbox("AUTO/s"), 1, 1, 1);
+    site.rhai(
+        "broken",
+        "route",
+        &[],
+        &[],
+        r#"fn route(summary, ctx) { throw "no" }"#,
+    );
+    site.policy("AUTO", &json!({ "route": { "module": "broken" } }));
+    let done = site.import("AUTO", "AUTO/s", &[]);
+    assert_eq!(
+        (done.state(), done.outcomes().as_str()),
+        ("Completed", "1 stored")
+    );
+    assert_eq!(done.session()["status"], "READY");
+    let reason = done.report.as_ref().unwrap()["sessions"][0]["reason"].clone();
+    assert!(
+        reason.as_str().unwrap().contains("broken failed"),
+        "{reason}"
+    );
+}
+
+#[test]
+fn a_route_rule_sees_the_session_and_decides() {
+    let site = Site::new();
+    dicom::study(&site.inbox("P/s"), 1, 2, 2);
+    let code = r#"fn route(summary, ctx) {
+        let count = 0;
+        for series in summary.series { count += series.count; }
+        if summary.study.modality == "CT" && count == 4 && summary.counts.found == 4 { archive("four slices of CT") }
+        else { prearchive("something else") }
+    }"#;
+    site.rhai("counting", "route", &[], &[], code);
+    site.policy("P", &json!({ "route": { "module": "counting" } }));
+    let done = site.import("P", "P/s", &[]);
+    assert_eq!(done.session()["status"], "ARCHIVED");
+    let reason = &done.report.as_ref().unwrap()["sessions"][0]["reason"];
+    assert_eq!(reason, "four slices of CT");
+}
+
+#[test]
+fn a_label_rule_that_fails_fails_the_study_and_no_other() {
+    let site = Site::new();
+    dicom::study(&site.inbox("P/s/good"), 1, 1, 1);
+    dicom::study(&site.inbox("P/s/bad"), 2, 1, 2);
+    let code = r#"fn label(ds, ctx) {
+        if ctx.path.starts_with("bad/") { throw "no label"; }
+        #{ subject: "S1", session: "E1" }
+    }"#;
+    site.rhai("labels", "label", &[], &[], code);
+    site.policy("P", &json!({ "label": { "module": "labels" } }));
+    let done = site.import("P", "P/s", &[]);
+    assert_eq!(
+        (done.state(), done.outcomes().as_str()),
+        ("Completed", "1 stored, 2 failed")
+    );
+    assert_eq!(done.session()["label"], "E1");
+    assert!(done.reason("bad/1-1.dcm").contains("no label"));
+}

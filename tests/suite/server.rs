@@ -1,0 +1,174 @@
+//! The program under test, as a process: its commands, and a server that is started and stopped.
+
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+/// Reached only where something hangs.
+pub const DEADLINE: Duration = Duration::from_secs(180);
+
+/// Asks again and again until there is an answer.
+pub fn wait_for<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
+    let start = Instant::now();
+    loop {
+        if let Some(answer) = ask() {
+            return answer;
+        }
+        assert!(
+            start.elapsed() < DEADLINE,
+            "{what}: not within {DEADLINE:?}"
+        );
+        std::thread::sleep(Duration::from_millis(15));
+    }
+}
+
+/// `sluice`, untouched by settings in the environment of whoever runs the tests.
+pub fn sluice(data: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_sluice"));
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("SLUICE_") {
+            command.env_remove(name);
+        }
+    }
+    command.args(arguments).arg("--data").arg(data);
+    command
+}
+
+/// Runs a command to its end, with `input` on its standard input, and returns what it printed.
+pub fn run(data: &Path, arguments: &[&str], input: &str) -> String {
+    let mut child = sluice(data, arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child
+        .stdin
+        .take()
+        .unwrap()
+        .write_all(input.as_bytes())
+        .unwrap();
+    let output = child.wait_with_output().unwrap();
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{arguments:?}: {error}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// A running server.
+pub struct Server {
+    child: Child,
+    /// `http://127.0.0.1:<port>`
+    pub base: String,
+    log: Arc<Log>,
+    reader: Option<JoinHandle<()>>,
+}
+
+/// What a server writes to standard error, line by line.
+#[derive(Default)]
+struct Log {
+    lines: Mutex<Vec<String>>,
+    more: Condvar,
+}
+
+impl Server {
+    /// Starts `sluice serve` on a free port, and returns when it listens.
+    pub fn start(data: &Path, environment: &[(&str, &str)]) -> Server {
+        let mut child = sluice(data, &["serve", "--listen", "127.0.0.1:0"])
+            .envs(environment.iter().copied())
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let log = Arc::new(Log::default());
+        let (lines, log_) = (BufReader::new(child.stderr.take().unwrap()), log.clone());
+        let reader = std::thread::spawn(move || {
+            for line in lines.lines() {
+                log_.push(line.unwrap());
+            }
+        });
+        let mut server = Server {
+            child,
+            base: String::new(),
+            log,
+            reader: Some(reader),
+        };
+        let serving = server.wait_for_line("\"serving\"");
+        let line: serde_json::Value = serde_json::from_str(&serving).unwrap();
+        let address = line["fields"]["address"].as_str().unwrap();
+        server.base = format!("http://{address}");
+        server
+    }
+
+    /// The first line of the log that holds `text`, once it is there.
+    pub fn wait_for_line(&self, text: &str) -> String {
+        let mut lines = self.log.lock();
+        let start = Instant::now();
+        loop {
+            if let Some(line) = lines.iter().find(|line| line.contains(text)) {
+                return line.clone();
+            }
+            assert!(
+                start.elapsed() < DEADLINE,
+                "no {text} in the log: {lines:#?}"
+            );
+            let waited = self.log.more.wait_timeout(lines, Duration::from_secs(1));
+            lines = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    /// All that was logged so far.
+    pub fn log(&self) -> Vec<String> {
+        self.log.lock().clone()
+    }
+
+    /// SIGTERM, as an init system sends it. Returns when the process has ended.
+    pub fn terminate(&mut self) -> ExitStatus {
+        let pid = self.child.id().to_string();
+        let kill = Command::new("sh")
+            .args(["-c", "kill -TERM \"$0\"", &pid])
+            .status();
+        assert!(kill.unwrap().success(), "kill {pid}");
+        self.ended()
+    }
+
+    /// SIGKILL: no chance to tidy up.
+    pub fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.ended();
+    }
+
+    fn ended(&mut self) -> ExitStatus {
+        let child = &mut self.child;
+        let status = wait_for("the end of the server", || child.try_wait().unwrap());
+        if let Some(reader) = self.reader.take() {
+            reader.join().unwrap();
+        }
+        status
+    }
+}
+
+impl Drop for Server {
+    /// After a failed test nothing is left running.
+    fn drop(&mut self) {
+        if self.reader.is_some() {
+            // It may have ended by itself: that is what the test failed on, then.
+            _ = self.child.kill();
+            _ = self.child.wait();
+        }
+    }
+}
+
+impl Log {
+    fn push(&self, line: String) {
+        self.lock().push(line);
+        self.more.notify_all();
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<String>> {
+        self.lines.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

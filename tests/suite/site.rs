@@ -1,0 +1,328 @@
+//! A data folder with users and projects, a server over it, and the calls that a client makes.
+//!
+//! Project P keeps its sessions in the prearchive, AUTO archives them, OTHER is nobody's but root's. root
+//! is an administrator, ada a member and otto an owner of P and AUTO, bob a collaborator of P, eve has no
+//! role. Everybody's password is their name.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+
+use crate::done::Done;
+use crate::server::{Server, run, wait_for};
+
+pub struct Site {
+    folder: tempfile::TempDir,
+    server: Option<Server>,
+    agent: ureq::Agent,
+}
+
+/// What a call came back with.
+pub struct Answer {
+    pub status: u16,
+    pub kind: String,
+    pub body: Vec<u8>,
+}
+
+impl Answer {
+    pub fn text(&self) -> &str {
+        std::str::from_utf8(&self.body).unwrap()
+    }
+
+    pub fn json(&self) -> Value {
+        assert_eq!(self.status, 200, "{}", self.text());
+        serde_json::from_slice(&self.body).unwrap()
+    }
+
+    /// The rows of one of XNAT's tables.
+    pub fn rows(&self) -> Vec<Value> {
+        let table = self.json();
+        let rows = table["ResultSet"]["Result"].as_array().unwrap().clone();
+        assert_eq!(
+            table["ResultSet"]["totalRecords"],
+            rows.len().to_string().as_str()
+        );
+        rows
+    }
+}
+
+impl Site {
+    /// A site whose server runs.
+    pub fn new() -> Site {
+        let mut site = Site::prepared();
+        site.serve(&[]);
+        site
+    }
+
+    /// A site with its users and projects, and no server yet.
+    pub fn prepared() -> Site {
+        let folder = tempfile::tempdir().unwrap();
+        let agent = ureq::Agent::config_builder()
+            .http_status_as_error(false)
+            .timeout_global(Some(crate::server::DEADLINE))
+            .build()
+            .new_agent();
+        let site = Site {
+            folder,
+            server: None,
+            agent,
+        };
+        site.command(
+            &["user", "add", "root", "--admin", "--password-stdin"],
+            "root",
+        );
+        for user in ["ada", "otto", "bob", "eve"] {
+            site.command(&["user", "add", user, "--password-stdin"], user);
+        }
+        site.command(&["project", "create", "P"], "");
+        site.command(&["project", "create", "OTHER"], "");
+        site.command(&["project", "create", "AUTO", "--prearchive-code", "4"], "");
+        for (project, user, role) in [
+            ("P", "ada", "member"),
+            ("AUTO", "ada", "member"),
+            ("P", "otto", "owner"),
+            ("AUTO", "otto", "owner"),
+            ("P", "bob", "collaborator"),
+        ] {
+            site.command(&["project", "grant", project, user, role], "");
+        }
+        site
+    }
+
+    /// Runs `sluice` on the data folder.
+    pub fn command(&self, arguments: &[&str], input: &str) -> String {
+        run(self.folder.path(), arguments, input)
+    }
+
+    /// Starts the server, with variables in its environment.
+    pub fn serve(&mut self, environment: &[(&str, &str)]) {
+        assert!(self.server.is_none());
+        self.server = Some(Server::start(self.folder.path(), environment));
+    }
+
+    pub fn server(&self) -> &Server {
+        self.server.as_ref().unwrap()
+    }
+
+    /// Kills the server where it stands.
+    pub fn kill(&mut self) {
+        self.server.take().unwrap().kill();
+    }
+
+    /// Stops the server, sees that it ended well, and returns all that it logged.
+    pub fn stop(&mut self) -> Vec<String> {
+        self.check_end_state();
+        self.interrupt()
+    }
+
+    /// The same, whatever is under way.
+    pub fn interrupt(&mut self) -> Vec<String> {
+        let mut server = self.server.take().unwrap();
+        let status = server.terminate();
+        let log = server.log();
+        assert!(status.success(), "{status}: {log:#?}");
+        assert!(log.last().unwrap().contains("\"stopped\""), "{log:#?}");
+        log
+    }
+
+    /// What holds whenever nothing is under way: every request has ended, every file found has one
+    /// outcome, and nothing is left in staging.
+    fn check_end_state(&self) {
+        let active = self.get("root", "/xapi/dicom/list/active").json();
+        assert_eq!(active, json!([]));
+        for request in self
+            .get("root", "/xapi/dicom/list/all")
+            .json()
+            .as_array()
+            .unwrap()
+        {
+            let state = request["status"].as_str().unwrap();
+            assert!(matches!(state, "Completed" | "Failed"), "{request:#}");
+            assert!(request["finished"].is_i64(), "{request:#}");
+            let report = self.report(request["id"].as_i64().unwrap());
+            Done::new(request.clone(), report).check();
+        }
+        assert_eq!(self.files("staging"), Vec::<String>::new());
+    }
+
+    /// A place below the data folder.
+    pub fn path(&self, below: &str) -> PathBuf {
+        self.folder.path().join(below)
+    }
+
+    /// A project's folder of the inbox, or one in it; made if it is missing.
+    pub fn inbox(&self, below: &str) -> PathBuf {
+        let path = self.path("inbox").join(below);
+        fs::create_dir_all(&path).unwrap();
+        path
+    }
+
+    /// All files below a folder of the data folder, relative to it, sorted.
+    pub fn files(&self, below: &str) -> Vec<String> {
+        let mut files = Vec::new();
+        let root = self.path(below);
+        collect(&root, &root, &mut files);
+        files.sort();
+        files
+    }
+
+    /// The DICOM files among [`Site::files`].
+    pub fn instances(&self, below: &str) -> Vec<String> {
+        let mut files = self.files(below);
+        files.retain(|file| !file.ends_with("_catalog.xml"));
+        files
+    }
+
+    /// Writes a file of the rules folder.
+    pub fn rules(&self, path: &str, content: impl AsRef<[u8]>) {
+        let path = self.path("rules").join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, content).unwrap();
+    }
+
+    pub fn policy(&self, project: &str, policy: &Value) {
+        self.rules(
+            &format!("projects/{project}/policy.json"),
+            policy.to_string(),
+        );
+    }
+
+    /// A module in Rhai with the manifest's declarations.
+    pub fn rhai(&self, name: &str, kind: &str, reads: &[&str], writes: &[&str], code: &str) {
+        let manifest = json!({
+            "name": name, "version": "1.0.0", "interface": "1", "kind": kind,
+            "engine": "rhai", "entry": "rule.rhai", "reads": reads, "writes": writes,
+            "limits": { "operations": 10_000_000, "memory_mb": 16, "deadline_ms": 10_000 }
+        });
+        self.rules(&format!("modules/{name}/module.json"), manifest.to_string());
+        self.rules(&format!("modules/{name}/rule.rhai"), code);
+    }
+
+    /// A module of the repository that does to every file what its settings say.
+    pub fn unruly(&self) {
+        let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/modules/unruly");
+        for file in ["module.json", "rule.wasm", "settings.schema.json"] {
+            let content = fs::read(from.join(file)).unwrap();
+            self.rules(&format!("modules/unruly/{file}"), content);
+        }
+    }
+
+    /// A call without a body. Nobody calls if `user` is empty.
+    pub fn call(&self, user: &str, method: &str, path: &str, query: &[(&str, &str)]) -> Answer {
+        let url = format!("{}{path}", self.server().base);
+        let pairs = query.iter().copied();
+        let name_to_value = authorization(user);
+        let answer = match method {
+            "GET" => headed(self.agent.get(url).query_pairs(pairs), name_to_value).call(),
+            "DELETE" => headed(self.agent.delete(url).query_pairs(pairs), name_to_value).call(),
+            "PUT" => headed(self.agent.put(url).query_pairs(pairs), name_to_value).send_empty(),
+            _ => headed(self.agent.post(url).query_pairs(pairs), name_to_value).send_empty(),
+        };
+        read(answer.unwrap())
+    }
+
+    pub fn get(&self, user: &str, path: &str) -> Answer {
+        self.call(user, "GET", path, &[])
+    }
+
+    /// A call with a form as its body.
+    pub fn post_form(&self, user: &str, path: &str, form: &[(&str, &str)]) -> Answer {
+        let url = format!("{}{path}", self.server().base);
+        let request = headed(self.agent.post(url), authorization(user));
+        read(request.send_form(form.iter().copied()).unwrap())
+    }
+
+    /// The import call of a folder below the inbox, without waiting.
+    pub fn call_import(
+        &self,
+        user: &str,
+        project: &str,
+        below: &str,
+        more: &[(&str, &str)],
+    ) -> Answer {
+        let path = self.path("inbox").join(below);
+        let mut query = vec![
+            ("import-handler", "inbox"),
+            ("PROJECT_ID", project),
+            ("path", path.to_str().unwrap()),
+        ];
+        query.extend(more);
+        self.call(user, "POST", "/data/services/import", &query)
+    }
+
+    /// Queues an import as ada, and returns the address of its status.
+    pub fn queue(&self, project: &str, below: &str, more: &[(&str, &str)]) -> String {
+        let answer = self.call_import("ada", project, below, more);
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        answer.text().trim_end().to_owned()
+    }
+
+    /// Imports a folder below the inbox as ada, to its end.
+    pub fn import(&self, project: &str, below: &str, more: &[(&str, &str)]) -> Done {
+        self.ended(&self.queue(project, below, more))
+    }
+
+    /// Waits for an import's end.
+    pub fn ended(&self, address: &str) -> Done {
+        let status = wait_for("the end of an import", || {
+            let status = self.get("root", address).json();
+            matches!(status["status"].as_str(), Some("Completed" | "Failed")).then_some(status)
+        });
+        let report = self.report(status["id"].as_i64().unwrap());
+        let done = Done::new(status, report);
+        done.check();
+        done
+    }
+
+    fn report(&self, id: i64) -> Option<Value> {
+        let answer = self.get("root", &format!("/xapi/dicom/{id}/report"));
+        (answer.status == 200).then(|| answer.json())
+    }
+}
+
+impl Drop for Site {
+    fn drop(&mut self) {
+        if self.server.is_some() && !std::thread::panicking() {
+            self.stop();
+        }
+    }
+}
+
+fn authorization(user: &str) -> Option<String> {
+    (!user.is_empty()).then(|| sluice::client::basic(user, user))
+}
+
+fn headed<B>(
+    request: ureq::RequestBuilder<B>,
+    authorization: Option<String>,
+) -> ureq::RequestBuilder<B> {
+    match authorization {
+        Some(value) => request.header("Authorization", value),
+        None => request,
+    }
+}
+
+fn read(mut answer: ureq::http::Response<ureq::Body>) -> Answer {
+    let kind = answer.headers().get("content-type");
+    Answer {
+        status: answer.status().as_u16(),
+        kind: kind.map_or("", |kind| kind.to_str().unwrap()).to_owned(),
+        body: answer.body_mut().read_to_vec().unwrap(),
+    }
+}
+
+fn collect(root: &Path, folder: &Path, files: &mut Vec<String>) {
+    let Ok(entries) = fs::read_dir(folder) else {
+        return;
+    };
+    for entry in entries {
+        let path = entry.unwrap().path();
+        if path.is_dir() && !path.is_symlink() {
+            collect(root, &path, files);
+        } else {
+            let below = path.strip_prefix(root).unwrap();
+            files.push(below.to_string_lossy().into_owned());
+        }
+    }
+}
