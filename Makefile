@@ -15,6 +15,7 @@ test:
 	target/venv/bin/python tests/real_files.py
 	target/venv/bin/python tests/check_untouched_test.py
 	$(CARGO) test --locked --release --no-fail-fast
+	target/venv/bin/python tests/identity/main.py
 
 # Import throughput as a ratio to cp and sync of the same tree.
 bench:

@@ -26,11 +26,7 @@ const BULK: u64 = 64 * 1024;
 /// Parses the dataset from `start` to the end of the source.
 pub fn dataset(source: &mut Source, encoding: Encoding, start: u64) -> Result<Dataset, ReadError> {
     let end = source.len();
-    let mut parser = Parser {
-        source,
-        at: start,
-        depth: 0,
-    };
+    let mut parser = Parser::new(source, start, 0);
     parser.elements(encoding, Some(end), Stop::AtEnd)
 }
 
@@ -38,11 +34,7 @@ pub fn dataset(source: &mut Source, encoding: Encoding, start: u64) -> Result<Da
 /// Answers the offset at which the dataset starts.
 pub fn file_meta(source: &mut Source, start: u64) -> Result<(Dataset, u64), ReadError> {
     let end = source.len();
-    let mut parser = Parser {
-        source,
-        at: start,
-        depth: 0,
-    };
+    let mut parser = Parser::new(source, start, 0);
     let meta = parser.elements(Encoding::ExplicitLittle, Some(end), Stop::AfterGroup2)?;
     Ok((meta, parser.at))
 }
@@ -58,6 +50,19 @@ struct Parser<'a> {
     source: &'a mut Source,
     at: u64,
     depth: usize,
+    /// A byte ahead that is known not to be zero, so that no stretch of zeros is searched twice.
+    nonzero: u64,
+}
+
+impl<'a> Parser<'a> {
+    fn new(source: &'a mut Source, at: u64, depth: usize) -> Self {
+        Self {
+            source,
+            at,
+            depth,
+            nonzero: 0,
+        }
+    }
 }
 
 impl Parser<'_> {
@@ -185,11 +190,7 @@ impl Parser<'_> {
             tries.push(encoding);
         }
         for encoding in tries {
-            let mut inner = Parser {
-                source: self.source,
-                at: span.start,
-                depth: self.depth,
-            };
+            let mut inner = Parser::new(self.source, span.start, self.depth);
             if let Ok(sequence) = inner.sequence(encoding, Some(span.end()))
                 && inner.at == span.end()
             {
@@ -358,31 +359,23 @@ impl Parser<'_> {
         Ok(Some(u16::from_le_bytes([bytes[0], bytes[1]])))
     }
 
-    /// Some writers fill the file up to a block with zeros.
+    /// Some writers fill the file up with zeros: to a block, or for megabytes.
     fn only_zeros_follow(&mut self) -> Result<bool, ReadError> {
-        const MOST: u64 = 64 * 1024;
         let rest = Span::new(self.at, self.source.len());
-        if rest.len > MOST {
-            let start = self.source.load(Span {
-                start: self.at,
-                len: 4,
-            })?;
-            if start == [0; 4] {
-                return Err(ReadError::Malformed {
-                    at: rest.start,
-                    what: "an element with the tag (0000,0000)",
-                });
-            }
-            return Ok(false);
-        }
         let first = self.source.load(Span {
             start: rest.start,
             len: rest.len.min(4),
         })?;
-        if first.iter().any(|b| *b != 0) {
+        if first.iter().any(|b| *b != 0) || self.at <= self.nonzero {
             return Ok(false);
         }
-        Ok(self.source.load(rest)?.iter().all(|b| *b == 0))
+        match self.source.first_nonzero(rest)? {
+            Some(at) => {
+                self.nonzero = at;
+                Ok(false)
+            }
+            None => Ok(true),
+        }
     }
 }
 

@@ -115,6 +115,28 @@ impl Source {
         Ok(self.loaded(span).unwrap_or_default())
     }
 
+    /// Where the first byte of a span stands that is not zero. What is not loaded stays so.
+    pub fn first_nonzero(&self, span: Span) -> Result<Option<u64>, ReadError> {
+        let nonzero = |bytes: &[u8]| bytes.iter().position(|b| *b != 0).map(|p| p as u64);
+        if let Some(bytes) = self.loaded(span) {
+            return Ok(nonzero(bytes).map(|p| span.start + p));
+        }
+        let Some(file) = &self.file else {
+            return Ok(Some(span.start));
+        };
+        let mut buffer = vec![0; CHUNK as usize];
+        let mut at = span.start;
+        while at < span.end() {
+            let part = &mut buffer[..(span.end() - at).min(CHUNK) as usize];
+            file.read_exact_at(part, at).map_err(ReadError::Io)?;
+            if let Some(position) = nonzero(part) {
+                return Ok(Some(at + position));
+            }
+            at += part.len() as u64;
+        }
+        Ok(None)
+    }
+
     fn extend_to(&mut self, span: Span) -> Result<(), ReadError> {
         let Some(file) = &self.file else {
             return Ok(());
