@@ -1,7 +1,7 @@
 //! Prearchive and archive: the layout on disk, and every change of what stands in it.
 //!
 //! Each change is a commit in two steps around the file system: the store writes down what will be, the
-//! files are linked into place by a step that may be repeated, the store makes it visible. After a crash
+//! files are put into place by a step that may be repeated, the store makes it visible. After a crash
 //! [`Archive::recover`] repeats what was begun. Rules are not known here.
 
 mod catalog;
@@ -81,7 +81,7 @@ impl Archive {
         &self.data
     }
 
-    /// Commits staged files: writes the plan down, links them into place, makes them visible.
+    /// Commits staged files: writes the plan down, puts them into place, makes them visible.
     ///
     /// # Errors
     /// [`CommitError`] before anything was changed, so that the caller may plan anew; an I/O error leaves
@@ -250,7 +250,7 @@ impl Archive {
             commit: pending.id,
             files,
             all,
-            scans: sessions.scans(pending.session.id).await?,
+            scans: self.store.commits().scans(pending.session.id).await?,
         };
         run_blocking(move || step.run()).await?;
         let session = self.store.commits().finish(pending.id).await?;

@@ -1,7 +1,7 @@
 //! XNAT's catalog of a resource: `scan_<scan>_catalog.xml` with an entry for each file
 //! (`xdat:DCMCatalog`, as XNAT's `CatalogUtils` writes it).
 
-use crate::store::{ScanSummary, StoredFile};
+use crate::store::{Scan, StoredFile};
 use quick_xml::Writer;
 use quick_xml::events::{BytesDecl, BytesEnd, BytesStart, Event};
 use std::collections::BTreeMap;
@@ -10,7 +10,7 @@ use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
 /// Writes the catalogs of a session's resources, each whole or not at all.
-pub fn write_all(session: &Path, files: &[StoredFile], scans: &[ScanSummary]) -> io::Result<()> {
+pub fn write_all(session: &Path, files: &[StoredFile], scans: &[Scan]) -> io::Result<()> {
     let mut by_resource: BTreeMap<(&str, &str), Vec<&StoredFile>> = BTreeMap::new();
     for file in files {
         by_resource
@@ -22,8 +22,8 @@ pub fn write_all(session: &Path, files: &[StoredFile], scans: &[ScanSummary]) ->
         files.sort_by(|a, b| a.name.cmp(&b.name));
         let uid = scans
             .iter()
-            .find(|s| s.scan.scan_id == scan)
-            .map(|s| s.scan.series_uid.as_str());
+            .find(|s| s.scan_id == scan)
+            .map(|s| s.series_uid.as_str());
         let folder = session.join("SCANS").join(scan).join(resource);
         let name = catalog_name(scan, resource);
         let temporary = folder.join(format!(".{name}.new"));

@@ -1,10 +1,11 @@
 //! The step on the file system that moves files where a commit wants them: may be repeated at any point.
 //!
-//! Each file is linked into place; a name that exists is compared, never overwritten, or moved to the
+//! Each file is moved or linked into place; a name that exists is compared, never overwritten, or moved to the
 //! history first where the commit may replace it. Catalogs come last, by rename. Then all is synced.
 
 use super::catalog;
-use crate::store::{ScanSummary, StoredFile};
+use crate::store::{Scan, StoredFile};
+use rustix::fs::{CWD, RenameFlags};
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Read};
 use std::os::unix::fs::MetadataExt;
@@ -23,7 +24,7 @@ pub struct Step {
     pub files: Vec<StoredFile>,
     /// What the session holds once it is committed.
     pub all: Vec<StoredFile>,
-    pub scans: Vec<ScanSummary>,
+    pub scans: Vec<Scan>,
 }
 
 impl Step {
@@ -38,7 +39,7 @@ impl Step {
                 fs::create_dir_all(target.join(&relative))?;
                 last_folder.clone_from(&relative);
             }
-            self.link(
+            self.place(
                 &staging.join(&relative).join(&file.name),
                 &target.join(&relative).join(&file.name),
             )?;
@@ -47,24 +48,32 @@ impl Step {
         sync_file_system(&target)
     }
 
-    fn link(&self, from: &Path, to: &Path) -> io::Result<()> {
-        match fs::hard_link(from, to) {
-            Ok(()) => Ok(()),
-            // A repeated step, after staging was removed.
-            Err(e) if e.kind() == ErrorKind::NotFound && to.exists() => Ok(()),
-            Err(e) if e.kind() == ErrorKind::AlreadyExists => {
-                if is_same_content(from, to)? {
-                    return Ok(());
-                }
-                if !self.overwrite {
-                    let message = "a file of that name and other content stands in the session";
-                    return Err(io::Error::new(ErrorKind::AlreadyExists, message));
-                }
-                self.move_to_history(to)?;
-                fs::hard_link(from, to)
-            }
-            Err(e) => Err(e),
+    fn place(&self, from: &Path, to: &Path) -> io::Result<()> {
+        match self.put(from, to) {
+            Err(e) if e.kind() == ErrorKind::AlreadyExists => {}
+            // A repeated step: the file was put there the first time.
+            Err(e) if e.kind() == ErrorKind::NotFound && to.exists() => return Ok(()),
+            done => return done,
         }
+        if is_same_content(from, to)? {
+            return Ok(());
+        }
+        if !self.overwrite {
+            let message = "a file of that name and other content stands in the session";
+            return Err(io::Error::new(ErrorKind::AlreadyExists, message));
+        }
+        self.move_to_history(to)?;
+        self.put(from, to)
+    }
+
+    /// Never over an existing file. What is staged moves, which costs half of a link and an unlink; what
+    /// stands in the prearchive stays readable there until the commit is finished.
+    fn put(&self, from: &Path, to: &Path) -> io::Result<()> {
+        if self.staging.starts_with("staging") {
+            rustix::fs::renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE)?;
+            return Ok(());
+        }
+        fs::hard_link(from, to)
     }
 
     /// What is replaced is kept, as XNAT's catalog history does.

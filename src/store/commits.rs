@@ -18,7 +18,7 @@ use sqlx::any::AnyRow;
 use checks::{check_absent, check_archive_free, check_free};
 
 use super::labels::{self, Taken};
-use super::sessions::{self, file_from_row};
+use super::sessions::{self, file_from_row, scan_from_row};
 use super::{
     NewSession, Scan, Session, SessionState, Store, StoreError, StoredFile, WriteTransaction,
     audit, column, flag, is_duplicate, json, now_ms, subjects, to_json,
@@ -279,6 +279,15 @@ impl Commits<'_> {
             });
         }
         Ok(pending)
+    }
+
+    /// The series of a commit's session, with those that it adds.
+    pub async fn scans(&self, session: i64) -> Result<Vec<Scan>, StoreError> {
+        let rows = sqlx::query("SELECT * FROM scans WHERE session = $1 ORDER BY id")
+            .bind(session)
+            .fetch_all(&self.0.pool)
+            .await?;
+        rows.iter().map(scan_from_row).collect()
     }
 
     /// The files that a commit adds, finished or not.

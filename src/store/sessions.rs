@@ -12,8 +12,8 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 use sqlx::any::AnyRow;
 
-pub(super) use content::file_from_row;
 pub use content::{ResourceSummary, Scan, ScanSummary, StoredFile};
+pub(super) use content::{file_from_row, scan_from_row};
 
 use super::{Store, StoreError, audit, column, flag, labels, now_ms, text_enum};
 

@@ -65,13 +65,7 @@ impl Sessions<'_> {
             .map(|row| {
                 Ok(ScanSummary {
                     id: column(row, "id")?,
-                    scan: Scan {
-                        scan_id: column(row, "scan_id")?,
-                        modality: column(row, "modality")?,
-                        xsi_type: column(row, "xsi_type")?,
-                        series_uid: column(row, "series_uid")?,
-                        description: column(row, "description")?,
-                    },
+                    scan: scan_from_row(row)?,
                     files: column(row, "files")?,
                     bytes: column(row, "bytes")?,
                 })
@@ -163,5 +157,15 @@ pub(in crate::store) fn file_from_row(row: &AnyRow) -> Result<StoredFile, StoreE
         instance_number: column(row, "instance_number")?,
         size: column(row, "size")?,
         digest: column(row, "digest")?,
+    })
+}
+
+pub(in crate::store) fn scan_from_row(row: &AnyRow) -> Result<Scan, StoreError> {
+    Ok(Scan {
+        scan_id: column(row, "scan_id")?,
+        modality: column(row, "modality")?,
+        xsi_type: column(row, "xsi_type")?,
+        series_uid: column(row, "series_uid")?,
+        description: column(row, "description")?,
     })
 }
