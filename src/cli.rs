@@ -27,6 +27,13 @@ const BY: &str = "(command line)";
 /// Read at the first start, by no flag: a password has no place among the arguments.
 pub const ADMIN_PASSWORD: &str = "SLUICE_ADMIN_PASSWORD";
 
+/// The first administrator's password, if one is given.
+fn admin_password() -> Option<String> {
+    std::env::var(ADMIN_PASSWORD)
+        .ok()
+        .filter(|password| !password.is_empty())
+}
+
 #[derive(Parser)]
 #[command(name = "sluice", version, about = "A rule-driven DICOM importer")]
 struct Cli {

@@ -44,10 +44,6 @@ pub struct DemoArgs {
         default_value = "127.0.0.1:8080"
     )]
     listen: SocketAddr,
-    /// The administrator's password of a new data folder [default: generated and printed]
-    #[arg(long = "admin-password", env = "SLUICE_ADMIN_PASSWORD", hide = true)]
-    #[arg(hide_env_values = true)]
-    password: Option<String>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -75,7 +71,8 @@ struct Started {
 
 /// Runs the demo until Ctrl-C.
 pub async fn run(args: DemoArgs) -> Result<(), RunError> {
-    let folder = DemoFolder::open(&args.data, args.password).map_err(DemoError::Folder)?;
+    let folder =
+        DemoFolder::open(&args.data, super::admin_password()).map_err(DemoError::Folder)?;
     let Started {
         address,
         stop,

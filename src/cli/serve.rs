@@ -19,7 +19,7 @@ use crate::server::{self, AppState};
 use crate::store::{NewUser, Store};
 use crate::worker;
 
-use super::{ADMIN_PASSWORD, CliError};
+use super::CliError;
 
 /// The first user's name.
 const FIRST_USER: &str = "admin";
@@ -37,8 +37,7 @@ pub async fn run(args: Args) -> Result<(), CliError> {
     start_logging(&config)?;
     config.make_folders()?;
     let store = Store::open(&config.database).await?;
-    let given = std::env::var(ADMIN_PASSWORD).ok();
-    ensure_admin(&store, given.filter(|password| !password.is_empty())).await?;
+    ensure_admin(&store, super::admin_password()).await?;
     let listener = bind(config.listen).await?;
     run_server(config, store, listener, stop_signal()?).await
 }

@@ -5,12 +5,10 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use super::{AUTO, REVIEW};
+use crate::password::{self, PasswordError};
 
 /// Says that a folder is the demo's, and holds the administrator's password for the next start.
 const MARK: &str = "demo.json";
-
-/// Twenty characters of 32: a hundred bits, more than a password that is printed on a screen needs.
-const PASSWORD_LENGTH: usize = 20;
 
 #[derive(Debug, thiserror::Error)]
 pub enum FolderError {
@@ -20,8 +18,8 @@ pub enum FolderError {
     Io { path: PathBuf, source: io::Error },
     #[error("{} is damaged; remove it to get a new password", .0.display())]
     Mark(PathBuf),
-    #[error("no random bytes from the operating system")]
-    Random,
+    #[error(transparent)]
+    Password(#[from] PasswordError),
 }
 
 #[derive(Debug)]
@@ -59,7 +57,7 @@ impl DemoFolder {
         }
         let password = match password {
             Some(password) => password,
-            None => generate_password()?,
+            None => password::generate()?,
         };
         // The mark first: a folder that was left half made is finished next time, not taken for foreign.
         write_mark(&mark, &password).map_err(io(&mark))?;
@@ -118,17 +116,6 @@ fn write_policies(data: &Path) -> Result<(), FolderError> {
     Ok(())
 }
 
-fn generate_password() -> Result<String, FolderError> {
-    // Without the look-alikes i, l, o and 1: what is left is 32 characters, so no one is favoured.
-    const CHARACTERS: &[u8; 32] = b"abcdefghjkmnpqrstuvwxyz023456789";
-    let mut bytes = [0; PASSWORD_LENGTH];
-    getrandom::fill(&mut bytes).map_err(|_| FolderError::Random)?;
-    Ok(bytes
-        .iter()
-        .map(|byte| char::from(CHARACTERS[usize::from(byte % 32)]))
-        .collect())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -138,7 +125,7 @@ mod tests {
         let scratch = tempfile::tempdir().unwrap();
         let data = scratch.path().join("new");
         let first = DemoFolder::open(&data, None).unwrap();
-        assert_eq!(first.password().len(), PASSWORD_LENGTH);
+        assert!(first.password().len() >= 20);
         let again = DemoFolder::open(&data, Some("other".to_owned())).unwrap();
         assert_eq!(again.password(), first.password());
     }
