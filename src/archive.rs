@@ -338,3 +338,6 @@ fn check_files(
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;
