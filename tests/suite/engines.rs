@@ -209,16 +209,17 @@ fn a_rule_that_makes_two_files_the_same_instance_stores_the_first() {
     let code = r#"fn anonymize(ds, ctx) { ds.set("SOPInstanceUID", "1.2.3"); keep() }"#;
     site.rhai("same", "anonymize", &[], &["SOPInstanceUID"], code);
     site.policy("P", &json!({ "anonymize": [{ "module": "same" }] }));
-    let done = site.import("P", "P/s", &[("cleanupAfterImport", "true")]);
-    assert_eq!(
-        (done.state(), done.outcomes().as_str()),
-        ("Completed", "1 stored, 1 conflict")
-    );
-    assert_eq!(
-        done.outcome("1-1.dcm"),
-        "stored",
-        "whichever thread was faster"
-    );
+    for expected in ["1 stored, 1 conflict", "1 duplicate, 1 conflict"] {
+        let done = site.import("P", "P/s", &[]);
+        assert_eq!(
+            (done.state(), done.outcomes().as_str()),
+            ("Completed", expected)
+        );
+        assert_eq!(done.outcome("1-2.dcm"), "conflict", "whichever was faster");
+        assert_eq!(site.instances("prearchive").len(), 1);
+    }
+    let cleaned = site.import("P", "P/s", &[("cleanupAfterImport", "true")]);
+    assert_eq!(cleaned.outcomes(), "1 duplicate, 1 conflict");
     assert_eq!(site.files("inbox/P"), ["s/1-2.dcm"]);
 }
 
