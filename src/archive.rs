@@ -13,6 +13,7 @@ use crate::store::{
     Area, CommitError, CommitPlan, PendingCommit, Session, SessionFilter, SessionState, Store,
     StoreError, StoredFile,
 };
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 pub use file_name::{Names, clean, series_folder, template};
@@ -232,16 +233,12 @@ impl Archive {
         let mut all = sessions.files(pending.session.id, None).await?;
         if files.is_empty() {
             // A session that moves as it is.
-            files = all.clone();
-        }
-        let new = |file: &&StoredFile| !files.iter().any(|f| is_same_place(f, file));
-        let kept: Vec<StoredFile> = if files.len() == all.len() {
-            Vec::new()
+            files.clone_from(&all);
         } else {
-            all.iter().filter(new).cloned().collect()
-        };
-        all = kept;
-        all.extend(files.iter().cloned());
+            let added: HashSet<_> = files.iter().map(place_of).collect();
+            all.retain(|stored| !added.contains(&place_of(stored)));
+            all.extend(files.iter().cloned());
+        }
         let step = place::Step {
             data: self.data.clone(),
             staging: PathBuf::from(&pending.staging),
@@ -288,8 +285,9 @@ async fn run_blocking(
     }
 }
 
-fn is_same_place(a: &StoredFile, b: &StoredFile) -> bool {
-    (&a.scan_id, &a.resource, &a.name) == (&b.scan_id, &b.resource, &b.name)
+/// Where a file stands in its session: one file to a place.
+fn place_of(file: &StoredFile) -> (&str, &str, &str) {
+    (&file.scan_id, &file.resource, &file.name)
 }
 
 /// XNAT's rules 3 and 4 (`MergePrearcToArchiveSession`): modality, subject, study.
@@ -322,12 +320,9 @@ fn check_files(
     there: &[StoredFile],
     overwrite: bool,
 ) -> Result<(), ActionError> {
-    let by_place: std::collections::HashMap<_, _> = there
-        .iter()
-        .map(|f| ((&f.scan_id, &f.resource, &f.name), f))
-        .collect();
+    let by_place: HashMap<_, _> = there.iter().map(|f| (place_of(f), f)).collect();
     for file in files {
-        match by_place.get(&(&file.scan_id, &file.resource, &file.name)) {
+        match by_place.get(&place_of(file)) {
             Some(stored) if stored.sop_uid != file.sop_uid || !overwrite => {
                 return Err(ActionError::Conflict(
                     "Session already exists with matching files.".into(),

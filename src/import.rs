@@ -252,7 +252,7 @@ impl Job<'_> {
             .map_err(|e| Stop::Failed(format!("The report can't be written: {e}")))?;
         let (status, resolution) = match fatal {
             Some(why) => (Status::Failed, why),
-            None => resolution::of(&self.request.session_path, &counts, sessions),
+            None => resolution::of(&self.request.session_path, &counts, files, sessions),
         };
         Ok(Ended {
             status,

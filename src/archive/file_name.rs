@@ -1,7 +1,7 @@
 //! Names of stored files and of scan folders (XNAT's `DicomFileNameTemplate` and scan naming).
 
 use crate::dicom::{Instance, Tag, tags};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// XNAT's default template,
 /// `${StudyInstanceUID}-${SeriesNumber}-${InstanceNumber}-${HashSOPClassUIDWithSOPInstanceUID}`,
@@ -90,6 +90,8 @@ pub struct Names {
     scan_to_series: HashMap<String, String>,
     /// (scan, resource, name) → SOP instance.
     files: HashMap<(String, String, String), String>,
+    /// The SOP instances that an import has brought in so far.
+    placed: HashSet<String>,
 }
 
 impl Names {
@@ -107,6 +109,12 @@ impl Names {
             }
         }
         unreachable!("the numbers don't end")
+    }
+
+    /// Gives an instance its place. False if one of the same identity has it already: rules can make two
+    /// instances one.
+    pub fn place(&mut self, sop_uid: &str) -> bool {
+        self.placed.insert(sop_uid.to_owned())
     }
 
     /// A free name for an instance: `wanted`, or with a number behind it where another instance has that.

@@ -1,14 +1,23 @@
 //! How the request as a whole ended, in XNAT's words where it has some.
 
+use super::outcome::{FileState, Outcome};
 use super::session::Settled;
 use crate::store::{Counts, SessionState, Status};
 
 /// Completed if anything of the folder is stored now, or was before; else Failed, with what stood in the way.
-pub fn of(path: &str, counts: &Counts, sessions: &[Settled]) -> (Status, String) {
+pub fn of(
+    path: &str,
+    counts: &Counts,
+    files: &[FileState],
+    sessions: &[Settled],
+) -> (Status, String) {
     let rest = other_outcomes(counts);
     let stored: Vec<_> = sessions.iter().filter_map(|s| s.session.as_ref()).collect();
-    if stored.is_empty() && counts.duplicate == 0 {
-        let dicom = counts.filtered + counts.rejected + counts.failed + counts.conflict;
+    // A duplicate of a file of the walk is only as good as that one, which may have been refused.
+    let was_stored = |f: &FileState| f.outcome() == Outcome::Duplicate && f.duplicate_of.is_none();
+    if stored.is_empty() && !files.iter().any(was_stored) {
+        let dicom =
+            counts.filtered + counts.rejected + counts.failed + counts.conflict + counts.duplicate;
         let text = match dicom {
             0 => format!("No valid DICOM files found for the specified session :{path} ({rest})"),
             _ => format!("Nothing was left to import: {rest}"),

@@ -91,6 +91,12 @@ impl Job<'_> {
             staged
                 .iter()
                 .for_each(|i| files[*i].settle(Outcome::Rejected, Some(reason.clone())));
+            self.importer.block_on(
+                self.importer
+                    .store
+                    .labels()
+                    .release_unused(&self.request.project, &labels.session),
+            )?;
             return Ok(settled);
         };
         let session = self.new_session(study, labels, &scans, &first, &reason, state);

@@ -13,6 +13,8 @@ use std::fs::{self, File};
 use std::io;
 use std::path::PathBuf;
 
+const SAME_INSTANCE: &str = "the rules gave this instance the SOP Instance UID of an earlier one";
+
 pub enum Trouble {
     /// This file is not imported.
     File(Outcome, String),
@@ -41,6 +43,9 @@ pub fn place(
     let (sop_class, sop_uid) = (text(tags::SOP_CLASS_UID), text(tags::SOP_INSTANCE_UID));
     let resource = resource_of(&sop_class);
     let mut names = lock(&study.names);
+    if !names.place(&sop_uid) {
+        return Err(SAME_INSTANCE.into());
+    }
     let scan_id = names.scan(&wanted, &series_uid, &modality);
     let name = match job.rules.file_names() {
         FileNames::Template => template(instance),
@@ -51,7 +56,7 @@ pub fn place(
         Some((_, stored)) => stored.name.clone(),
         None => names
             .file(&scan_id, resource, &name, &sop_uid)
-            .ok_or("the rules gave this instance the SOP Instance UID of an earlier one")?,
+            .ok_or(SAME_INSTANCE)?,
     };
     let scan = Scan {
         xsi_type: crate::archive::scan_type(&modality),

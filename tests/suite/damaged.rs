@@ -2,6 +2,10 @@
 
 use std::fs;
 use std::os::unix::fs::symlink;
+use std::process::Command;
+use std::time::SystemTime;
+
+use serde_json::json;
 
 use sluice::sample::{Expected, write_hostile};
 
@@ -84,6 +88,43 @@ fn only_links_in_the_folder_are_a_failed_request() {
         ("Failed", "1 unreadable")
     );
     assert_eq!(site.files("prearchive"), Vec::<String>::new());
+}
+
+#[test]
+fn a_pipe_in_the_folder_does_not_hold_up_the_import() {
+    let site = Site::new();
+    let folder = site.inbox("P/s");
+    dicom::study(&folder, 1, 1, 1);
+    let made = Command::new("mkfifo").arg(folder.join("pipe")).status();
+    assert!(made.unwrap().success());
+    let done = site.import("P", "P/s", &[]);
+    assert_eq!(done.outcomes(), "1 stored, 1 unreadable");
+    assert_eq!(done.reason("pipe"), "not a regular file");
+}
+
+#[test]
+fn a_file_that_changes_while_it_is_read_is_not_stored_and_stays() {
+    let site = Site::new();
+    let folder = site.inbox("P/s");
+    dicom::study(&folder, 1, 1, 2);
+    let code = "fn anonymize(ds, ctx) { let n = 0; while n < 1000000 { n += 1; } keep() }";
+    site.rhai("slow", "anonymize", &[], &[], code);
+    site.policy("P", &json!({ "anonymize": [{ "module": "slow" }] }));
+    let address = site.queue("P", "P/s", &[("cleanupAfterImport", "true")]);
+    // As a scanner would that is still writing: again and again, for as long as the import runs.
+    let growing = fs::File::options().write(true).open(folder.join("1-2.dcm"));
+    let growing = growing.unwrap();
+    let ended = |status: &serde_json::Value| status["finished"].is_i64();
+    while !ended(&site.get("ada", &address).json()) {
+        growing.set_modified(SystemTime::now()).unwrap();
+    }
+    let done = site.ended(&address);
+    assert_eq!(
+        (done.state(), done.outcomes().as_str()),
+        ("Completed", "1 stored, 1 changed")
+    );
+    assert_eq!(done.outcome("1-2.dcm"), "changed");
+    assert_eq!(site.files("inbox/P"), ["s/1-2.dcm"]);
 }
 
 #[test]

@@ -203,6 +203,27 @@ fn a_rhai_rule_that_misbehaves_fails_its_file_closed() {
 }
 
 #[test]
+fn a_rule_that_makes_two_files_the_same_instance_stores_the_first() {
+    let site = Site::new();
+    dicom::study(&site.inbox("P/s"), 1, 1, 2);
+    let code = r#"fn anonymize(ds, ctx) { ds.set("SOPInstanceUID", "1.2.3"); keep() }"#;
+    site.rhai("same", "anonymize", &[], &["SOPInstanceUID"], code);
+    site.policy("P", &json!({ "anonymize": [{ "module": "same" }] }));
+    for expected in ["1 stored, 1 conflict", "1 duplicate, 1 conflict"] {
+        let done = site.import("P", "P/s", &[]);
+        assert_eq!(
+            (done.state(), done.outcomes().as_str()),
+            ("Completed", expected)
+        );
+        assert_eq!(done.outcome("1-2.dcm"), "conflict", "whichever was faster");
+        assert_eq!(site.instances("prearchive").len(), 1);
+    }
+    let cleaned = site.import("P", "P/s", &[("cleanupAfterImport", "true")]);
+    assert_eq!(cleaned.outcomes(), "1 duplicate, 1 conflict");
+    assert_eq!(site.files("inbox/P"), ["s/1-2.dcm"]);
+}
+
+#[test]
 fn the_module_that_ships_runs_in_the_server() {
     let site = Site::new();
     let folder = site.inbox("AUTO/s");

@@ -18,5 +18,6 @@ mod routes;
 mod server;
 mod sessions;
 mod site;
+mod startup;
 mod status;
 mod workers;

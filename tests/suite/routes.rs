@@ -155,3 +155,26 @@ fn a_label_rule_that_fails_fails_the_study_and_no_other() {
     assert_eq!(done.session()["label"], "E1");
     assert!(done.reason("bad/1-1.dcm").contains("no label"));
 }
+
+#[test]
+fn a_label_that_could_leave_its_folder_fails_the_study() {
+    let site = Site::new();
+    dicom::study(&site.inbox("P/s"), 1, 1, 1);
+    for labels in [
+        r#"#{ subject: "S1", session: "../../../x" }"#,
+        r#"#{ subject: "../x", session: "E1" }"#,
+        r#"#{ subject: "S1", session: "E1", scan: "../../x" }"#,
+        r#"#{ subject: "S1", session: "" }"#,
+    ] {
+        let code = format!("fn label(ds, ctx) {{ {labels} }}");
+        site.rhai("labels", "label", &[], &[], &code);
+        site.policy("P", &json!({ "label": { "module": "labels" } }));
+        let done = site.import("P", "P/s", &[]);
+        assert_eq!(
+            (done.state(), done.outcomes().as_str()),
+            ("Failed", "1 failed"),
+            "{labels}"
+        );
+    }
+    assert_eq!(site.files("prearchive"), Vec::<String>::new());
+}

@@ -76,10 +76,15 @@ struct Log {
 impl Server {
     /// Starts `sluice serve` on a free port, and returns when it listens.
     pub fn start(data: &Path, environment: &[(&str, &str)]) -> Server {
+        Server::start_printing_to(Stdio::null(), data, environment)
+    }
+
+    /// The same, with its standard output kept.
+    pub fn start_printing_to(out: Stdio, data: &Path, environment: &[(&str, &str)]) -> Server {
         let mut child = sluice(data, &["serve", "--listen", "127.0.0.1:0"])
             .envs(environment.iter().copied())
             .stdin(Stdio::null())
-            .stdout(Stdio::null())
+            .stdout(out)
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();

@@ -186,3 +186,74 @@ fn a_label_is_free_again_when_the_route_rule_rejects_the_session() {
     let second = site.import("P", "P/two", &[("EXPT_LABEL", "E1")]);
     assert_eq!(second.session()["status"], "READY");
 }
+
+#[test]
+fn a_conflict_is_resolved_by_another_label() {
+    let site = Site::new();
+    dicom::study(&site.inbox("P/one"), 1, 1, 1);
+    dicom::study(&site.inbox("P/two"), 2, 1, 2);
+    site.import("P", "P/one", &[("EXPT_LABEL", "E1")]);
+    let second = site.import("P", "P/two", &[("EXPT_LABEL", "E1")]);
+    let uri = second.session()["uri"].as_str().unwrap();
+    let taken = site.post_form("ada", "/data/services/archive", &[("src", uri)]);
+    assert_eq!(taken.status, 409);
+    let form = [("src", uri), ("session", "E2")];
+    let free = site.post_form("ada", "/data/services/archive", &form);
+    assert_eq!(free.status, 200, "{}", free.text());
+    assert_eq!(site.instances("archive/P/arc001/E2").len(), 2);
+    assert_eq!(site.instances("prearchive").len(), 1);
+}
+
+#[test]
+fn the_rest_of_a_study_takes_its_waiting_session_to_the_archive() {
+    let site = Site::new();
+    dicom::study(&site.inbox("P/s"), 1, 1, 4);
+    for name in ["1-3.dcm", "1-4.dcm"] {
+        let late = site.inbox("P/late").join(name);
+        fs::rename(site.inbox("P/s").join(name), late).unwrap();
+    }
+    let first = site.import("P", "P/s", &[("EXPT_LABEL", "E1")]);
+    assert_eq!(first.session()["status"], "READY");
+    let routing = json!({ "module": "xnat-routing", "settings": { "prearchive_code": 4 } });
+    site.policy("P", &json!({ "route": routing }));
+    let second = site.import("P", "P/late", &[("EXPT_LABEL", "E1")]);
+    assert_eq!(second.outcomes(), "2 stored");
+    assert_eq!(second.session()["status"], "ARCHIVED");
+    assert_eq!(site.instances("archive/P/arc001/E1").len(), 4);
+    assert_eq!(site.files("prearchive"), Vec::<String>::new());
+}
+
+#[test]
+fn what_waits_beside_its_experiment_is_merged_when_asked_to() {
+    let site = Site::new();
+    dicom::study(&site.inbox("AUTO/s"), 1, 1, 3);
+    for name in ["1-2.dcm", "1-3.dcm"] {
+        let late = site.inbox("AUTO/late").join(name);
+        fs::rename(site.inbox("AUTO/s").join(name), late).unwrap();
+    }
+    let first = site.import("AUTO", "AUTO/s", &[]);
+    site.policy("AUTO", &json!({}));
+    let late = site.import("AUTO", "AUTO/late", &[]);
+    assert_eq!(late.session()["status"], "READY");
+    assert_eq!(late.session()["label"], first.session()["label"]);
+    let uri = late.session()["uri"].as_str().unwrap();
+    let alone = site.post_form("ada", "/data/services/archive", &[("src", uri)]);
+    assert_eq!(alone.status, 409);
+    assert_eq!(site.instances(&first.folder()).len(), 1);
+    let form = [("src", uri), ("overwrite", "append")];
+    let merged = site.post_form("ada", "/data/services/archive", &form);
+    assert_eq!(merged.status, 200, "{}", merged.text());
+    assert_eq!(site.instances(&first.folder()).len(), 3);
+    assert_eq!(site.files("prearchive"), Vec::<String>::new());
+    assert_eq!(
+        site.get("ada", "/data/projects/AUTO/experiments")
+            .rows()
+            .len(),
+        1
+    );
+    let catalog = site
+        .path(&first.folder())
+        .join("SCANS/1/DICOM/scan_1_catalog.xml");
+    let catalog = fs::read_to_string(catalog).unwrap();
+    assert_eq!(catalog.matches("<cat:entry ").count(), 3, "{catalog}");
+}

@@ -55,19 +55,24 @@ impl Site {
         site
     }
 
-    /// A site with its users and projects, and no server yet.
-    pub fn prepared() -> Site {
+    /// A data folder without anything in it.
+    pub fn empty() -> Site {
         let folder = tempfile::tempdir().unwrap();
         let agent = ureq::Agent::config_builder()
             .http_status_as_error(false)
             .timeout_global(Some(crate::server::DEADLINE))
             .build()
             .new_agent();
-        let site = Site {
+        Site {
             folder,
             server: None,
             agent,
-        };
+        }
+    }
+
+    /// A site with its users and projects, and no server yet.
+    pub fn prepared() -> Site {
+        let site = Site::empty();
         site.command(
             &["user", "add", "root", "--admin", "--password-stdin"],
             "root",

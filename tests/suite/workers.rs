@@ -1,6 +1,8 @@
 //! Many requests at once, and a server that dies in the middle of one.
 
 use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::symlink;
 
 use serde_json::json;
 
@@ -131,4 +133,53 @@ fn a_request_that_a_shutdown_interrupts_is_queued_again() {
         ("Completed", "60 stored")
     );
     assert_eq!(site.instances("prearchive").len(), 60);
+}
+
+/// A site with one worker that is busy with a request from AUTO for a while.
+fn busy() -> Site {
+    let mut site = Site::prepared();
+    site.rhai("slow", "anonymize", &[], &[], SLOW);
+    site.policy("AUTO", &json!({ "anonymize": [{ "module": "slow" }] }));
+    dicom::study(&site.inbox("AUTO/s"), 1, 1, 60);
+    site.serve(&[("SLUICE_WORKERS", "1")]);
+    site.queue("AUTO", "AUTO/s", &[]);
+    site
+}
+
+/// The request is still in the queue: what was changed before now was changed before its claim.
+fn is_queued(site: &Site, address: &str) {
+    assert_eq!(site.get("root", address).json()["status"], "Queued");
+}
+
+#[test]
+fn rights_that_are_lost_while_a_request_waits_fail_it() {
+    let site = busy();
+    dicom::study(&site.inbox("P/s"), 2, 1, 1);
+    let address = site.queue("P", "P/s", &[]);
+    site.command(&["project", "grant", "P", "ada", "collaborator"], "");
+    is_queued(&site, &address);
+    let done = site.ended(&address);
+    assert_eq!(done.state(), "Failed");
+    assert!(
+        done.resolution().contains("no longer edit"),
+        "{}",
+        done.resolution()
+    );
+    assert_eq!(site.files("prearchive/P"), Vec::<String>::new());
+}
+
+#[test]
+fn a_folder_that_becomes_a_link_while_a_request_waits_is_not_followed() {
+    let site = busy();
+    dicom::study(&site.inbox("OTHER/secret"), 2, 1, 1);
+    dicom::study(&site.inbox("P/s"), 3, 1, 1);
+    let address = site.queue("P", "P/s", &[("cleanupAfterImport", "true")]);
+    fs::remove_dir_all(site.path("inbox/P/s")).unwrap();
+    symlink("../OTHER/secret", site.path("inbox/P/s")).unwrap();
+    is_queued(&site, &address);
+    let done = site.ended(&address);
+    assert_eq!(done.state(), "Failed");
+    assert!(done.resolution().starts_with("No session folder was found"));
+    assert_eq!(site.files("prearchive/P"), Vec::<String>::new());
+    assert_eq!(site.files("inbox/OTHER"), ["secret/1-1.dcm"]);
 }
