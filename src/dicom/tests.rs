@@ -3,3 +3,5 @@
 
 mod encoder;
 mod property;
+mod text;
+mod value;

@@ -214,12 +214,13 @@ fn tag_bytes(text: &str, big: bool) -> Result<Vec<u8>, String> {
             .strip_prefix('(')
             .and_then(|v| v.strip_suffix(')'))
             .unwrap_or(&value);
-        let words = inner.split_once(',').and_then(|(group, element)| {
-            Some([
-                u16::from_str_radix(group, 16).ok()?,
-                u16::from_str_radix(element, 16).ok()?,
-            ])
-        });
+        let word = |digits: &str| {
+            let plain = digits.len() == 4 && digits.bytes().all(|b| b.is_ascii_hexdigit());
+            u16::from_str_radix(digits, 16).ok().filter(|_| plain)
+        };
+        let words = inner
+            .split_once(',')
+            .and_then(|(group, element)| Some([word(group)?, word(element)?]));
         for word in words.ok_or("AT takes tags such as (0010,0010)")? {
             bytes.extend(if big {
                 word.to_be_bytes()
