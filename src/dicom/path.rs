@@ -85,7 +85,7 @@ impl Digit {
         match self {
             Self::Exact(digit) => digit == nibble,
             Self::Any => true,
-            Self::Even => nibble % 2 == 0,
+            Self::Even => nibble.is_multiple_of(2),
             Self::Odd => nibble % 2 == 1,
         }
     }
