@@ -9,7 +9,7 @@ use super::path::{Items, Location, Pattern, Place, Step, TagPattern};
 use super::source::Source;
 use super::text::Charset;
 use super::tree::{Dataset, Element, Encoding, Sequence, Value};
-use super::{dictionary, value};
+use super::value;
 use dicom_core::{Tag, VR};
 use dicom_dictionary_std::tags;
 use std::sync::Arc;
@@ -346,12 +346,13 @@ fn encode(
         path: super::path::location_text(location),
         why,
     };
-    let text_vr = if vr == VR::UN {
-        dictionary::vr_of(tag).unwrap_or(VR::UN)
-    } else {
-        vr
+    let encoding = match vr {
+        // As it is read.
+        VR::UN => Encoding::ImplicitLittle,
+        _ => scope.encoding,
     };
-    let bytes = value::encode(text, text_vr, scope.encoding, &scope.charset).map_err(fail)?;
+    let text_vr = value::known_vr(tag, vr);
+    let bytes = value::encode(text, text_vr, encoding, &scope.charset).map_err(fail)?;
     let short = scope.encoding != Encoding::ImplicitLittle && super::write::has_short_length(vr);
     if short && bytes.len() > usize::from(u16::MAX) {
         return Err(fail(format!(

@@ -1,8 +1,9 @@
 //! Values by VR: read and written in both byte orders, and what a VR refuses.
 
+use crate::dicom::path::Pattern;
 use crate::dicom::text::Charset;
 use crate::dicom::tree::{Element, Value};
-use crate::dicom::{Encoding, Source, Span, Tag, VR, value};
+use crate::dicom::{Encoding, Instance, Source, Span, Tag, VR, tags, value};
 
 fn text(vr: VR, bytes: &[u8], encoding: Encoding) -> Option<String> {
     let element = Element {
@@ -127,6 +128,32 @@ fn text_is_padded_by_its_vr_and_read_without_padding() {
     assert_eq!(text(VR::UN, b"abc\0", little).as_deref(), Some("abc"));
     assert_eq!(text(VR::UN, b"\x01\x02", little), None);
     assert_eq!(text(VR::OB, b"abcd", little), None);
+}
+
+/// PS3.5 6.2.2: whoever didn't know the element passed it on as UN, in little endian.
+#[test]
+fn an_unknown_vr_is_the_standards_where_it_has_one() {
+    use super::encoder::{dataset, encode, file, leaf, transfer_syntax};
+    let big = Encoding::ExplicitBig;
+    let nodes = |name: &[u8], rows| {
+        dataset(vec![
+            leaf(tags::SPECIFIC_CHARACTER_SET, VR::CS, b"ISO_IR 100"),
+            leaf(tags::PATIENT_NAME, VR::UN, name),
+            leaf(tags::ROWS, VR::UN, rows),
+        ])
+    };
+    let bytes = |name: &[u8], rows| file(transfer_syntax(big), &encode(&nodes(name, rows), big));
+    let mut instance = Instance::from_bytes(bytes(b"M\xfcller", &[1, 0])).expect("a valid file");
+    assert_eq!(instance.text(tags::PATIENT_NAME).as_deref(), Some("Müller"));
+    assert_eq!(instance.text(tags::ROWS).as_deref(), Some("1"));
+    for (path, text) in [("PatientName", "Größe"), ("Rows", "2")] {
+        let path = Pattern::parse_path(path).expect(path);
+        instance.set(&path, text).expect("set");
+    }
+    assert_eq!(
+        instance.to_bytes().expect("bytes"),
+        bytes(b"Gr\xf6\xdfe ", &[2, 0])
+    );
 }
 
 #[test]
