@@ -12,6 +12,8 @@ mod meta;
 mod parse;
 pub mod path;
 mod source;
+#[cfg(test)]
+mod tests;
 pub mod text;
 pub mod tree;
 pub mod value;

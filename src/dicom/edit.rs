@@ -2,12 +2,14 @@
 //!
 //! What may be edited is decided above, in the rules; here is only what keeps an instance valid.
 
+mod set;
+
 use super::instance::Instance;
 use super::path::{Items, Location, Pattern, Place, Step, TagPattern};
-use super::source::{Source, Span};
+use super::source::Source;
 use super::text::Charset;
-use super::tree::{Dataset, Element, Encoding, Item, Sequence, Value};
-use super::{dictionary, value};
+use super::tree::{Dataset, Element, Encoding, Sequence, Value};
+use super::value;
 use dicom_core::{Tag, VR};
 use dicom_dictionary_std::tags;
 use std::sync::Arc;
@@ -172,7 +174,7 @@ impl Instance {
             ..
         } = self;
         let source = inflated.as_ref().unwrap_or(file);
-        set(
+        set::set(
             dataset,
             &path.steps,
             path,
@@ -344,12 +346,13 @@ fn encode(
         path: super::path::location_text(location),
         why,
     };
-    let text_vr = if vr == VR::UN {
-        dictionary::vr_of(tag).unwrap_or(VR::UN)
-    } else {
-        vr
+    let encoding = match vr {
+        // As it is read.
+        VR::UN => Encoding::ImplicitLittle,
+        _ => scope.encoding,
     };
-    let bytes = value::encode(text, text_vr, scope.encoding, &scope.charset).map_err(fail)?;
+    let text_vr = value::known_vr(tag, vr);
+    let bytes = value::encode(text, text_vr, encoding, &scope.charset).map_err(fail)?;
     let short = scope.encoding != Encoding::ImplicitLittle && super::write::has_short_length(vr);
     if short && bytes.len() > usize::from(u16::MAX) {
         return Err(fail(format!(
@@ -378,186 +381,4 @@ fn edit_items(
     }
     location[depth].item = None;
     Ok(count)
-}
-
-/// Sets the element that the steps lead to from here, creating what is missing on the way.
-fn set(
-    dataset: &mut Dataset,
-    steps: &[Step],
-    path: &Pattern,
-    text: &str,
-    scope: &Scope<'_>,
-) -> Result<(), EditProblem> {
-    let fail = |why: String| EditProblem::Path {
-        path: path.to_string(),
-        why,
-    };
-    let Some((
-        Step::Element {
-            tag: pattern,
-            items,
-        },
-        rest,
-    )) = steps.split_first()
-    else {
-        return Err(fail(
-            "holds wildcards where one element is asked for".into(),
-        ));
-    };
-    let tag = match find_tag(dataset, pattern, scope.source) {
-        Some(tag) => tag,
-        None => reserve_block(dataset, pattern, scope).map_err(fail)?,
-    };
-    if tag.group() % 2 == 1
-        && tag.element() > 0xFF
-        && creator_of(dataset, tag, scope.source).is_none()
-    {
-        return Err(fail(
-            "nobody reserved this private block here: name the creator, (gggg,{CREATOR}ee)".into(),
-        ));
-    }
-    if rest.is_empty() {
-        return set_value(dataset, tag, path, text, scope);
-    }
-    let at = match dataset.position(tag) {
-        Ok(at) => at,
-        Err(at) => {
-            let sequence = Sequence {
-                items: Vec::new(),
-                undefined: false,
-                encoding: scope.encoding,
-                touched: true,
-            };
-            dataset.elements.insert(
-                at,
-                Element {
-                    tag,
-                    vr: VR::SQ,
-                    span: Span::default(),
-                    value: Value::Sequence(sequence),
-                },
-            );
-            at
-        }
-    };
-    let element = &mut dataset.elements[at];
-    let Some(sequence) = element.sequence_mut() else {
-        return Err(fail(format!(
-            "{} is no sequence here",
-            super::path::location_text(&[Place {
-                tag,
-                creator: None,
-                item: None
-            }])
-        )));
-    };
-    let number = item_number(*items) as usize;
-    if number > sequence.items.len() {
-        return Err(fail(format!(
-            "the sequence has {} items here, so item {number} can't be the next",
-            sequence.items.len()
-        )));
-    }
-    if number == sequence.items.len() {
-        let undefined = sequence.items.first().is_some_and(|i| i.undefined);
-        sequence.items.push(Item {
-            span: Span::default(),
-            undefined,
-            dataset: Dataset::default(),
-            new: true,
-        });
-        sequence.touched = true;
-    }
-    let inner = inner_scope(scope, sequence, &sequence.items[number].dataset);
-    set(
-        &mut sequence.items[number].dataset,
-        rest,
-        path,
-        text,
-        &inner,
-    )?;
-    dataset.touch(tag.group());
-    Ok(())
-}
-
-fn set_value(
-    dataset: &mut Dataset,
-    tag: Tag,
-    path: &Pattern,
-    text: &str,
-    scope: &Scope<'_>,
-) -> Result<(), EditProblem> {
-    let location = path.location();
-    match dataset.position(tag) {
-        Ok(at) => {
-            let element = &mut dataset.elements[at];
-            if element.sequence().is_some() {
-                return Err(EditProblem::Value {
-                    path: path.to_string(),
-                    why: "a sequence takes items, not a value".into(),
-                });
-            }
-            element.value = Value::Edited(encode(tag, element.vr, text, scope, &location)?);
-        }
-        Err(at) => {
-            let vr = new_vr(tag, text, scope.encoding);
-            let value = Value::Edited(encode(tag, vr, text, scope, &location)?);
-            dataset.elements.insert(
-                at,
-                Element {
-                    tag,
-                    vr,
-                    span: Span::default(),
-                    value,
-                },
-            );
-        }
-    }
-    dataset.touch(tag.group());
-    Ok(())
-}
-
-/// The VR of a new element: the standard's; for a private or unknown one, text of its length
-/// (in implicit VR nobody can tell, so it is UN as for any reader).
-fn new_vr(tag: Tag, text: &str, encoding: Encoding) -> VR {
-    match dictionary::vr_of(tag) {
-        Some(vr) => vr,
-        None if encoding == Encoding::ImplicitLittle => VR::UN,
-        None if text.chars().count() <= 64 => VR::LO,
-        None => VR::UT,
-    }
-}
-
-/// Reserves the first free block of the group for a creator (PS3.5 7.8.1).
-fn reserve_block(
-    dataset: &mut Dataset,
-    pattern: &TagPattern,
-    scope: &Scope<'_>,
-) -> Result<Tag, String> {
-    let (nominal, Some(creator)) = pattern.nominal() else {
-        return Err("names no single element".into());
-    };
-    let group = nominal.group();
-    let is_free = |block: &u16| {
-        !dataset.elements.iter().any(|e| {
-            e.tag.group() == group && (e.tag.element() == *block || e.tag.element() >> 8 == *block)
-        })
-    };
-    let block = (0x10..=0xFF)
-        .find(is_free)
-        .ok_or("the group has no free private block")?;
-    let tag = Tag(group, block);
-    let bytes = value::encode(&creator, VR::LO, scope.encoding, &scope.charset)?;
-    let at = dataset.position(tag).unwrap_or_else(|at| at);
-    dataset.elements.insert(
-        at,
-        Element {
-            tag,
-            vr: VR::LO,
-            span: Span::default(),
-            value: Value::Edited(bytes),
-        },
-    );
-    dataset.touch(group);
-    Ok(Tag(group, block << 8 | nominal.element()))
 }

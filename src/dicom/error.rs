@@ -11,6 +11,8 @@ pub enum ReadError {
     Malformed { at: u64, what: &'static str },
     #[error("sequences nest deeper than {limit}, at offset {at}")]
     TooDeep { at: u64, limit: usize },
+    #[error("more than {limit} elements and items")]
+    TooManyNodes { limit: usize },
     #[error("the header is larger than {} MiB", limit / (1024 * 1024))]
     HeaderTooLarge { limit: u64 },
     #[error("the file meta information names no transfer syntax (0002,0010)")]

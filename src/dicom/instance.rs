@@ -90,7 +90,7 @@ impl Instance {
             Codec::Dataset(None) => return Err(ReadError::UnknownTransferSyntax(transfer_syntax)),
             _ => None,
         };
-        let dataset = match &mut inflated {
+        let (dataset, encoding) = match &mut inflated {
             Some(source) => parse::dataset(source, encoding, 0)?,
             None => parse::dataset(&mut file, encoding, dataset_start)?,
         };

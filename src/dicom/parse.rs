@@ -2,6 +2,8 @@
 //!
 //! Pixel Data and other bulk is skipped by its length or its fragments, and what follows is header again.
 
+mod encoding;
+
 use super::ReadError;
 use super::source::{Source, Span};
 use super::tree::{Dataset, Element, Encoding, Item, Sequence, Value};
@@ -20,21 +22,32 @@ const UNDEFINED: u32 = 0xFFFF_FFFF;
 /// Real instances nest some ten deep (structured reports); a file beyond this is an attack on the stack.
 const MAX_DEPTH: usize = 64;
 
+/// Elements and items of one instance. Whole slides have a million in their per-frame sequences; a file of
+/// empty elements would take ten times its size in memory.
+const MAX_NODES: usize = 4_000_000;
+
 /// Larger values of bulk VRs stay in the file.
 const BULK: u64 = 64 * 1024;
 
-/// Parses the dataset from `start` to the end of the source.
-pub fn dataset(source: &mut Source, encoding: Encoding, start: u64) -> Result<Dataset, ReadError> {
+/// Parses the dataset from `start` to the end of the source. Answers the encoding that it is in as well:
+/// nearly always the declared one.
+pub fn dataset(
+    source: &mut Source,
+    declared: Encoding,
+    start: u64,
+) -> Result<(Dataset, Encoding), ReadError> {
     let end = source.len();
-    let mut parser = Parser::new(source, start, 0);
-    parser.elements(encoding, Some(end), Stop::AtEnd)
+    let encoding = encoding::actual(source, declared, start, end)?;
+    let mut parser = Parser::new(source, start);
+    let dataset = parser.elements(encoding, Some(end), Stop::AtEnd)?;
+    Ok((dataset, encoding))
 }
 
 /// Parses the file meta information: group 0002, always explicit VR little endian (PS3.10 7.1).
 /// Answers the offset at which the dataset starts.
 pub fn file_meta(source: &mut Source, start: u64) -> Result<(Dataset, u64), ReadError> {
     let end = source.len();
-    let mut parser = Parser::new(source, start, 0);
+    let mut parser = Parser::new(source, start);
     let meta = parser.elements(Encoding::ExplicitLittle, Some(end), Stop::AfterGroup2)?;
     Ok((meta, parser.at))
 }
@@ -50,16 +63,18 @@ struct Parser<'a> {
     source: &'a mut Source,
     at: u64,
     depth: usize,
+    nodes: usize,
     /// A byte ahead that is known not to be zero, so that no stretch of zeros is searched twice.
     nonzero: u64,
 }
 
 impl<'a> Parser<'a> {
-    fn new(source: &'a mut Source, at: u64, depth: usize) -> Self {
+    fn new(source: &'a mut Source, at: u64) -> Self {
         Self {
             source,
             at,
-            depth,
+            depth: 0,
+            nodes: 0,
             nonzero: 0,
         }
     }
@@ -97,6 +112,13 @@ impl Parser<'_> {
             self.at += header_len;
             let vr = header.vr();
             let value = self.value(&header, encoding, end)?;
+            self.count_node()?;
+            if self.depth > 0 && end.is_some_and(|end| self.at > end) {
+                return Err(ReadError::Malformed {
+                    at: start,
+                    what: "an element that is longer than its item",
+                });
+            }
             dataset.elements.push(Element {
                 tag: header.tag(),
                 vr,
@@ -190,10 +212,15 @@ impl Parser<'_> {
             tries.push(encoding);
         }
         for encoding in tries {
-            let mut inner = Parser::new(self.source, span.start, self.depth);
+            let mut inner = Parser {
+                depth: self.depth,
+                nodes: self.nodes,
+                ..Parser::new(self.source, span.start)
+            };
             if let Ok(sequence) = inner.sequence(encoding, Some(span.end()))
                 && inner.at == span.end()
             {
+                self.nodes = inner.nodes;
                 self.at = span.end();
                 return Some(sequence);
             }
@@ -201,7 +228,7 @@ impl Parser<'_> {
         None
     }
 
-    fn sequence(&mut self, encoding: Encoding, end: Option<u64>) -> Result<Sequence, ReadError> {
+    fn sequence(&mut self, declared: Encoding, end: Option<u64>) -> Result<Sequence, ReadError> {
         self.depth += 1;
         if self.depth > MAX_DEPTH {
             return Err(ReadError::TooDeep {
@@ -210,15 +237,20 @@ impl Parser<'_> {
             });
         }
         let mut items = Vec::new();
+        let mut encoding = declared;
         loop {
             if end.is_some_and(|end| self.at >= end) {
                 break;
             }
+            self.count_node()?;
             let start = self.at;
             let (tag, len) = self.item_header(encoding)?;
             self.at += 8;
             match tag {
                 ITEM if len == UNDEFINED => {
+                    if items.is_empty() {
+                        encoding = self.actual_encoding(declared, end)?;
+                    }
                     let dataset = self.elements(encoding, None, Stop::AtItemDelimiter)?;
                     items.push(Item {
                         span: Span::new(start, self.at),
@@ -234,6 +266,9 @@ impl Parser<'_> {
                             at: start,
                             what: "an item that is longer than its sequence",
                         });
+                    }
+                    if items.is_empty() {
+                        encoding = self.actual_encoding(declared, Some(item_end))?;
                     }
                     let dataset = self.elements(encoding, Some(item_end), Stop::AtEnd)?;
                     items.push(Item {
@@ -252,6 +287,12 @@ impl Parser<'_> {
                 }
             }
         }
+        if end.is_some_and(|end| self.at > end) {
+            return Err(ReadError::Malformed {
+                at: self.at,
+                what: "an item that is longer than its sequence",
+            });
+        }
         self.depth -= 1;
         Ok(Sequence {
             items,
@@ -259,6 +300,23 @@ impl Parser<'_> {
             encoding,
             touched: false,
         })
+    }
+
+    fn actual_encoding(
+        &mut self,
+        declared: Encoding,
+        end: Option<u64>,
+    ) -> Result<Encoding, ReadError> {
+        let end = end.unwrap_or(self.source.len());
+        encoding::actual(self.source, declared, self.at, end)
+    }
+
+    fn count_node(&mut self) -> Result<(), ReadError> {
+        self.nodes += 1;
+        match self.nodes > MAX_NODES {
+            true => Err(ReadError::TooManyNodes { limit: MAX_NODES }),
+            false => Ok(()),
+        }
     }
 
     /// Skips encapsulated pixel data (PS3.5 A.4): items, the first an offset table, up to the delimiter.

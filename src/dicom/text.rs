@@ -11,8 +11,12 @@ use encoding_rs::{
     ISO_8859_5, ISO_8859_6, ISO_8859_7, ISO_8859_8, ISO_8859_15, SHIFT_JIS, UTF_8, WINDOWS_874,
     WINDOWS_1252, WINDOWS_1254,
 };
+use std::collections::HashMap;
+use std::ops::RangeInclusive;
+use std::sync::OnceLock;
 
 const ESC: u8 = 0x1B;
+const JIS_X_0212: &[u8] = b"$(D";
 
 /// How a set is reached and which bytes it uses.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -83,7 +87,7 @@ static SETS: [Set; 20] = [
     },
     Set {
         terms: &["ISO 2022 IR 159", "ISO_IR 159"],
-        escape: b"$(D",
+        escape: JIS_X_0212,
         kind: Kind::DoubleG0,
         codec: EUC_JP,
     },
@@ -301,7 +305,7 @@ fn decode_fragment(bytes: &[u8], g0: Set, g1: Option<Set>, text: &mut String) {
         // EUC-JP holds JIS X 0208 as it is with the high bits set, JIS X 0212 behind 0x8F.
         let mut euc = Vec::with_capacity(bytes.len() * 3 / 2);
         for pair in bytes.chunks(2) {
-            if g0.escape == b"$(D" {
+            if g0.escape == JIS_X_0212 {
                 euc.push(0x8F);
             }
             euc.extend(pair.iter().map(|b| b | 0x80));
@@ -314,6 +318,9 @@ fn decode_fragment(bytes: &[u8], g0: Set, g1: Option<Set>, text: &mut String) {
 }
 
 fn encode_char(c: char, set: Set) -> Option<Vec<u8>> {
+    if set.escape == JIS_X_0212 {
+        return jis_x_0212().get(&c).map(|pair| pair.to_vec());
+    }
     let mut buffer = [0; 4];
     let (bytes, _, lossy) = set.codec.encode(c.encode_utf8(&mut buffer));
     if lossy {
@@ -322,12 +329,24 @@ fn encode_char(c: char, set: Set) -> Option<Vec<u8>> {
     match (set.kind, &*bytes) {
         (Kind::Ascii, _) => None,
         (Kind::Single, [_]) | (Kind::Double, [_, _]) | (Kind::Whole, _) => Some(bytes.into_owned()),
-        (Kind::DoubleG0, [0x8F, a, b]) if set.escape == b"$(D" => Some(vec![a & 0x7F, b & 0x7F]),
-        (Kind::DoubleG0, [a, b]) if set.escape == b"$B" && *a != 0x8E => {
-            Some(vec![a & 0x7F, b & 0x7F])
-        }
+        (Kind::DoubleG0, [a, b]) if *a != 0x8E => Some(vec![a & 0x7F, b & 0x7F]),
         _ => None,
     }
+}
+
+/// EUC-JP as the WHATWG defines it reads JIS X 0212 and doesn't write it: what it reads, turned around.
+fn jis_x_0212() -> &'static HashMap<char, [u8; 2]> {
+    static PAIRS: OnceLock<HashMap<char, [u8; 2]>> = OnceLock::new();
+    const PLANE: RangeInclusive<u8> = 0x21..=0x7E;
+    PAIRS.get_or_init(|| {
+        let pairs = PLANE.flat_map(|row| PLANE.map(move |cell| [row, cell]));
+        let read = |pair: [u8; 2]| {
+            let euc = [0x8F, pair[0] | 0x80, pair[1] | 0x80];
+            let text = EUC_JP.decode_without_bom_handling_and_without_replacement(&euc)?;
+            Some((text.chars().next()?, pair))
+        };
+        pairs.filter_map(read).collect()
+    })
 }
 
 fn first_unmappable(text: &str, set: Set) -> char {

@@ -1,9 +1,10 @@
 //! Values as text and back: what a rule reads and writes, by VR (PS3.5 6.2).
 
+use super::dictionary;
 use super::source::Source;
 use super::text::Charset;
 use super::tree::{Element, Encoding, Value};
-use dicom_core::VR;
+use dicom_core::{Tag, VR};
 
 /// The raw bytes of a leaf, if they are in memory.
 pub fn bytes<'a>(element: &'a Element, source: &'a Source) -> Option<&'a [u8]> {
@@ -23,8 +24,10 @@ pub fn text(
     charset: &Charset,
 ) -> Option<String> {
     let bytes = bytes(element, source)?;
-    let big = encoding == Encoding::ExplicitBig;
-    Some(match element.vr {
+    let vr = known_vr(element.tag, element.vr);
+    // What is passed on as UN is in little endian, whatever is around it (PS3.5 6.2.2 note 2).
+    let big = encoding == Encoding::ExplicitBig && element.vr != VR::UN;
+    Some(match vr {
         VR::US => numbers(bytes, big, u16::from_be_bytes, u16::from_le_bytes),
         VR::SS => numbers(bytes, big, i16::from_be_bytes, i16::from_le_bytes),
         VR::UL => numbers(bytes, big, u32::from_be_bytes, u32::from_le_bytes),
@@ -50,6 +53,14 @@ pub fn text(
         vr if is_text(vr) || vr == VR::UN => trim(charset.decode(bytes, vr), vr),
         _ => return None,
     })
+}
+
+/// The VR that the standard gives a tag where the file has UN: somebody passed it on who didn't know it.
+pub fn known_vr(tag: Tag, vr: VR) -> VR {
+    match vr {
+        VR::UN => dictionary::vr_of(tag).unwrap_or(vr),
+        _ => vr,
+    }
 }
 
 /// The single values of a text: split at `\`, unless the VR allows it in a value (PS3.5 6.2: LT, ST, UT, UR).
@@ -214,12 +225,13 @@ fn tag_bytes(text: &str, big: bool) -> Result<Vec<u8>, String> {
             .strip_prefix('(')
             .and_then(|v| v.strip_suffix(')'))
             .unwrap_or(&value);
-        let words = inner.split_once(',').and_then(|(group, element)| {
-            Some([
-                u16::from_str_radix(group, 16).ok()?,
-                u16::from_str_radix(element, 16).ok()?,
-            ])
-        });
+        let word = |digits: &str| {
+            let plain = digits.len() == 4 && digits.bytes().all(|b| b.is_ascii_hexdigit());
+            u16::from_str_radix(digits, 16).ok().filter(|_| plain)
+        };
+        let words = inner
+            .split_once(',')
+            .and_then(|(group, element)| Some([word(group)?, word(element)?]));
         for word in words.ok_or("AT takes tags such as (0010,0010)")? {
             bytes.extend(if big {
                 word.to_be_bytes()

@@ -1,9 +1,11 @@
 """The rule chains that the real files go through, and what each must make of a file."""
 
+import re
 import zlib
 
 import pydicom
-from pydicom.charset import convert_encodings
+from pydicom.datadict import dictionary_has_tag, tag_for_keyword
+from pydicom.multival import MultiValue
 
 from check_untouched import Allowed, Comparison, Difference
 
@@ -28,6 +30,8 @@ class Chain:
 
     site = {"label": LABEL}
     project = {}
+    # What becomes of a file that can be stored.
+    outcome = "stored"
     # Elements that the rules may change, and the lengths of their groups, which follow.
     allowed = ()
 
@@ -171,4 +175,49 @@ def inflated(path):
     return zlib.decompress(content[start:], -zlib.MAX_WBITS)
 
 
-ALL = [NoRule(), SiteScript(), NestedEdits(), Basic()]
+class ReadBack(Chain):
+    """Stores nothing: what the rule reads has to be what pydicom reads, in every character set."""
+
+    name = "read back"
+    site = {"label": LABEL, "anonymize": [], "leak_check": "off"}
+    project = {"anonymize": [{"module": "read-back"}]}
+    outcome = "rejected"
+    kinds = ("PN", "LO", "SH", "ST", "LT", "UC", "UT")
+
+    def check_reason(self, source, reason):
+        fields = (line.split("\x1f") for line in reason.split("\x1e") if line)
+        read = {self.by_tags(path): text for path, text in fields}
+        for path, vr, text in self.texts(pydicom.dcmread(source), ""):
+            got = read.get(path)
+            require(self.plain(got or "", vr) == self.plain(text, vr), f"{path} is {got!r}, not {text!r}")
+
+    def texts(self, dataset, above):
+        for tag in dataset._dict:
+            # Private elements, and those whose VR pydicom makes up, have nothing that both must agree on.
+            if tag.is_private or not dictionary_has_tag(tag):
+                continue
+            element, path = dataset[tag], f"{above}{int(tag):08X}"
+            if element.VR == "SQ":
+                for number, item in enumerate(element.value):
+                    yield from self.texts(item, f"{path}[{number}]/")
+            elif element.VR in self.kinds:
+                several = isinstance(element.value, MultiValue)
+                yield path, element.VR, "\\".join(map(str, element.value if several else [element.value or ""]))
+
+    @staticmethod
+    def by_tags(path):
+        steps = []
+        for step in path.split("/"):
+            name, bracket, item = step.partition("[")
+            tag = tag_for_keyword(name)
+            steps.append((f"{tag:08X}" if tag else re.sub("[(),]", "", name)) + bracket + item)
+        return "/".join(steps)
+
+    @staticmethod
+    def plain(text, vr):
+        """Without padding, and without the empty groups at a name's end, which pydicom leaves out."""
+        parts = [part.strip(" \0").rstrip("=" if vr == "PN" else "") for part in text.split("\\")]
+        return "\\".join(parts).strip("\\ ")
+
+
+ALL = [NoRule(), SiteScript(), NestedEdits(), Basic(), ReadBack()]

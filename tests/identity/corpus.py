@@ -61,17 +61,17 @@ def layers(root):
 
 
 def expected(path):
-    """The outcomes that a file may have."""
+    """The outcome that a file has to have where no rule is against it."""
     for end, (outcome, _) in REFUSED.items():
         if str(path).endswith(end):
-            return {outcome}
+            return outcome
     try:
         dataset = pydicom.dcmread(path, stop_before_pixels=True)
     except InvalidDicomError:
-        return {"not_dicom"}
+        return "not_dicom"
     if dataset.file_meta.get("MediaStorageSOPClassUID") == DICOMDIR:
-        return {"filtered"}
-    return {"stored"} if all(dataset.get(keyword) for keyword in UIDS) else {"unreadable"}
+        return "filtered"
+    return "stored" if all(dataset.get(keyword) for keyword in UIDS) else "unreadable"
 
 
 def complete():

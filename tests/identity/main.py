@@ -56,13 +56,15 @@ def run(binary, chain, folders):
 def judge(chain, folder, path, entry, stored):
     """What is wrong with one file, or None."""
     wanted = corpus.expected(path)
-    if entry["outcome"] not in wanted:
-        return f"{entry['outcome']} ({entry.get('reason')}), not {' or '.join(sorted(wanted))}"
-    if stored is None:
-        return None
-    target, session = stored
+    wanted = chain.outcome if wanted == "stored" else wanted
+    if entry["outcome"] != wanted:
+        return f"{entry['outcome']} ({entry.get('reason')}), not {wanted}"
     try:
-        chain.check(path, target, {"project": folder.name, "session": session})
+        if stored:
+            target, session = stored
+            chain.check(path, target, {"project": folder.name, "session": session})
+        elif wanted == "rejected":
+            chain.check_reason(path, entry["reason"])
     except chains.Difference as difference:
         return str(difference)
     except Exception as error:  # whatever pydicom raises on a damaged file
@@ -74,7 +76,7 @@ def cover(folders):
     """What the stored files cover, so that a corpus that shrinks is noticed."""
     syntaxes, sets = Counter(), Counter()
     for path in (path for folder in folders for path in folder.paths):
-        if "stored" in corpus.expected(path):
+        if corpus.expected(path) == "stored":
             dataset = pydicom.dcmread(path, stop_before_pixels=True)
             syntaxes[dataset.file_meta.TransferSyntaxUID.name] += 1
             sets[str(dataset.get("SpecificCharacterSet") or "none")] += 1

@@ -1,0 +1,149 @@
+//! Odd files that are read, and hostile ones that are refused.
+
+use super::encoder::{Item, Node, Value, dataset, encode, file, leaf, sequence, transfer_syntax};
+use crate::dicom::path::Pattern;
+use crate::dicom::{Encoding, Instance, ReadError, Tag, VR, tags};
+
+const IMPLICIT: Encoding = Encoding::ImplicitLittle;
+const EXPLICIT: Encoding = Encoding::ExplicitLittle;
+const REQUEST: Tag = tags::REQUEST_ATTRIBUTES_SEQUENCE;
+
+fn read(declared: Encoding, dataset: &[u8]) -> Result<Instance, ReadError> {
+    Instance::from_bytes(file(transfer_syntax(declared), dataset))
+}
+
+fn patient() -> Node {
+    leaf(tags::PATIENT_ID, VR::LO, b"ID-12345")
+}
+
+#[test]
+fn zeros_behind_the_dataset_are_kept_however_many() {
+    for count in [1, 7, 8, 4096, 3_000_000] {
+        let mut bytes = encode(&dataset(vec![patient()]), EXPLICIT);
+        bytes.resize(bytes.len() + count, 0);
+        let mut instance = read(EXPLICIT, &bytes).expect("padded");
+        assert_eq!(instance.dataset.elements.len(), 1);
+        assert_eq!(instance.dataset.padding.len, count as u64);
+        let path = Pattern::parse_path("PatientID").expect("a path");
+        instance.set(&path, "ID-12346").expect("set");
+        let written = instance.to_bytes().expect("bytes");
+        assert_eq!(written.len(), file(transfer_syntax(EXPLICIT), &bytes).len());
+    }
+}
+
+#[test]
+fn the_encoding_is_what_the_dataset_is_in() {
+    let model = dataset(vec![
+        leaf(tags::IMAGE_TYPE, VR::CS, b"DERIVED\\SECONDARY "),
+        patient(),
+        sequence(REQUEST, vec![vec![patient()]]),
+    ]);
+    for (declared, actual) in [
+        (EXPLICIT, IMPLICIT),
+        (IMPLICIT, EXPLICIT),
+        (IMPLICIT, IMPLICIT),
+        (EXPLICIT, EXPLICIT),
+    ] {
+        let mut instance = read(declared, &encode(&model, actual)).expect("read all the same");
+        assert_eq!(instance.encoding(), actual);
+        assert_eq!(instance.transfer_syntax(), transfer_syntax(declared));
+        let path = Pattern::parse_path("RequestAttributesSequence/PatientID").expect("a path");
+        instance.set(&path, "X").expect("set");
+        let expected = dataset(vec![
+            model.nodes[0].clone(),
+            patient(),
+            sequence(REQUEST, vec![vec![leaf(tags::PATIENT_ID, VR::LO, b"X ")]]),
+        ]);
+        let expected = file(transfer_syntax(declared), &encode(&expected, actual));
+        assert_eq!(instance.to_bytes().expect("bytes"), expected);
+    }
+}
+
+#[test]
+fn items_in_another_encoding_are_read_and_edited_in_it() {
+    let inner = encode(&dataset(vec![patient()]), IMPLICIT);
+    let mut value = vec![0xFE, 0xFF, 0x00, 0xE0];
+    value.extend((inner.len() as u32).to_le_bytes());
+    value.extend(&inner);
+    // As the encoder writes a value of SQ, header and length are right.
+    let mut instance = read(
+        EXPLICIT,
+        &encode(&dataset(vec![leaf(REQUEST, VR::SQ, &value)]), EXPLICIT),
+    )
+    .expect("read");
+    let path = Pattern::parse_path("RequestAttributesSequence/PatientID").expect("a path");
+    let (element, scope, _) = instance.look_up(&path).expect("found");
+    assert_eq!(scope.text(element).as_deref(), Some("ID-12345"));
+    instance.set(&path, "ID-54321").expect("set");
+    let at = value.len() - 8;
+    value[at..].copy_from_slice(b"ID-54321");
+    let expected = encode(&dataset(vec![leaf(REQUEST, VR::SQ, &value)]), EXPLICIT);
+    assert_eq!(
+        instance.to_bytes().expect("bytes"),
+        file(transfer_syntax(EXPLICIT), &expected)
+    );
+}
+
+/// PS3.5 6.2.2: what a writer did not know is UN, be it a sequence.
+#[test]
+fn sequences_inside_unknown_values_are_seen() {
+    for (outer, inner) in [
+        (EXPLICIT, IMPLICIT),
+        (EXPLICIT, EXPLICIT),
+        (IMPLICIT, IMPLICIT),
+    ] {
+        let content = encode(&dataset(vec![patient()]), inner);
+        let mut value = vec![0xFE, 0xFF, 0x00, 0xE0];
+        value.extend((content.len() as u32).to_le_bytes());
+        value.extend(content);
+        let nodes = vec![
+            leaf(Tag(0x29, 0x10), VR::LO, b"ACME"),
+            leaf(Tag(0x29, 0x1001), VR::UN, &value),
+        ];
+        let instance = read(outer, &encode(&dataset(nodes), outer)).expect("read");
+        let path = Pattern::parse_path("(0029,{ACME}01)/PatientID").expect("a path");
+        let (element, scope, _) = instance.look_up(&path).expect("found");
+        assert_eq!(scope.text(element).as_deref(), Some("ID-12345"));
+    }
+}
+
+#[test]
+fn nothing_reaches_past_what_it_is_in() {
+    let open_ended = |items| Node {
+        tag: tags::CONTENT_SEQUENCE,
+        vr: VR::SQ,
+        value: Value::Items {
+            undefined: true,
+            items,
+        },
+    };
+    let item = Item {
+        undefined: true,
+        dataset: dataset(vec![patient()]),
+    };
+    let node = sequence(REQUEST, vec![vec![open_ended(vec![item])]]);
+    let good = encode(&dataset(vec![node]), EXPLICIT);
+    read(EXPLICIT, &good).expect("the case itself is valid");
+    // The lengths of the sequence and of its item, cut so that the inner delimiters lie outside.
+    for at in [8, 16] {
+        let mut bad = good.clone();
+        bad[at] -= 8;
+        let error = read(EXPLICIT, &bad).expect_err("lengths that lie");
+        assert!(matches!(error, ReadError::Malformed { .. }), "{error}");
+    }
+}
+
+#[test]
+fn depth_and_number_of_nodes_are_bounded() {
+    let mut node = patient();
+    for _ in 0..100 {
+        node = sequence(tags::CONTENT_SEQUENCE, vec![vec![node]]);
+    }
+    let deep = read(EXPLICIT, &encode(&dataset(vec![node]), EXPLICIT));
+    assert!(matches!(deep, Err(ReadError::TooDeep { .. })));
+    let empty = [0x10, 0x00, 0x20, 0x00, 0, 0, 0, 0].repeat(4_000_001);
+    assert!(matches!(
+        read(IMPLICIT, &empty),
+        Err(ReadError::TooManyNodes { .. })
+    ));
+}
