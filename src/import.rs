@@ -17,7 +17,7 @@ use crate::archive::Archive;
 use crate::inbox::Inbox;
 use crate::rules::pseudonym::Pseudonyms;
 use crate::rules::{Registry, RuleSet, Run};
-use crate::store::{Counts, ImportRequest, Status, Store, StoreError};
+use crate::store::{Counts, ImportRequest, Session, Status, Store, StoreError};
 use chrono::DateTime;
 use outcome::FileState;
 use session::Settled;
@@ -233,6 +233,18 @@ impl Job<'_> {
         }
     }
 
+    /// What an earlier attempt at the request has committed: its clean-up may have left no source to find.
+    fn stored_before_a_crash(&self) -> Result<Option<String>, Stop> {
+        let requests = self.importer.store.requests();
+        let sessions = self.importer.block_on(requests.sessions(self.request.id))?;
+        let uris: Vec<String> = sessions.iter().map(Session::uri).collect();
+        let told = format!(
+            "Stored before the server was interrupted: {}",
+            uris.join(" ")
+        );
+        Ok((!uris.is_empty()).then_some(told))
+    }
+
     /// Writes the report and says how the request ended.
     fn end(
         &self,
@@ -249,7 +261,16 @@ impl Job<'_> {
             .map_err(|e| Stop::Failed(format!("The report can't be written: {e}")))?;
         let (status, resolution) = match fatal {
             Some(why) => (Status::Failed, why),
-            None => outcome::resolution(&self.request.session_path, &counts, files, sessions),
+            None => {
+                let path = &self.request.session_path;
+                match outcome::resolution(path, &counts, files, sessions) {
+                    (Status::Failed, why) => match self.stored_before_a_crash()? {
+                        Some(told) => (Status::Completed, told),
+                        None => (Status::Failed, why),
+                    },
+                    completed => completed,
+                }
+            }
         };
         Ok(Ended {
             status,
