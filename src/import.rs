@@ -20,7 +20,7 @@ use crate::archive::Archive;
 use crate::inbox::Inbox;
 use crate::rules::pseudonym::Pseudonyms;
 use crate::rules::{Registry, RuleSet, Run};
-use crate::store::{Counts, ImportRequest, Status, Store, StoreError};
+use crate::store::{Counts, ImportRequest, Session, Status, Store, StoreError};
 use chrono::DateTime;
 use outcome::FileState;
 use session::Settled;
@@ -153,20 +153,18 @@ impl Importer {
                 .set_status(request.id, Status::Importing),
         )?;
         let mut trawled = job.trawl(folder)?;
-        if let Some(why) = trawled.fatal {
-            trawled
-                .files
-                .iter_mut()
-                .filter(|f| f.is_staged())
-                .for_each(|f| f.settle(Outcome::Failed, Some(why.clone())));
-            return job.end(&trawled.files, &[], Some(why));
+        let mut sessions = Vec::new();
+        let fatal = match trawled.fatal {
+            Some(why) => Some(why),
+            None => job.settle(&trawled.studies, &mut trawled.files, &mut sessions)?,
+        };
+        if let Some(why) = fatal {
+            let staged = trawled.files.iter_mut().filter(|f| f.is_staged());
+            staged.for_each(|f| f.settle(Outcome::Failed, Some(why.clone())));
+            return job.end(&trawled.files, &sessions, Some(why));
         }
-        let sessions = job.settle(&trawled.studies, &mut trawled.files)?;
-        self.block_on(
-            self.store
-                .requests()
-                .set_status(request.id, Status::Processed),
-        )?;
+        let requests = self.store.requests();
+        self.block_on(requests.set_status(request.id, Status::Processed))?;
         if request.cleanup {
             job.clean_up(&mut trawled.files);
         }
@@ -236,6 +234,18 @@ impl Job<'_> {
         }
     }
 
+    /// What an earlier attempt at the request has committed: its clean-up may have left no source to find.
+    fn stored_before_a_crash(&self) -> Result<Option<String>, Stop> {
+        let requests = self.importer.store.requests();
+        let sessions = self.importer.block_on(requests.sessions(self.request.id))?;
+        let uris: Vec<String> = sessions.iter().map(Session::uri).collect();
+        let told = format!(
+            "Stored before the server was interrupted: {}",
+            uris.join(" ")
+        );
+        Ok((!uris.is_empty()).then_some(told))
+    }
+
     /// Writes the report and says how the request ended.
     fn end(
         &self,
@@ -252,7 +262,16 @@ impl Job<'_> {
             .map_err(|e| Stop::Failed(format!("The report can't be written: {e}")))?;
         let (status, resolution) = match fatal {
             Some(why) => (Status::Failed, why),
-            None => resolution::of(&self.request.session_path, &counts, files, sessions),
+            None => {
+                let path = &self.request.session_path;
+                match resolution::of(path, &counts, files, sessions) {
+                    (Status::Failed, why) => match self.stored_before_a_crash()? {
+                        Some(told) => (Status::Completed, told),
+                        None => (Status::Failed, why),
+                    },
+                    completed => completed,
+                }
+            }
         };
         Ok(Ended {
             status,

@@ -30,23 +30,29 @@ pub struct Settled {
 }
 
 impl Job<'_> {
-    /// Settles the studies one by one, in the order in which they were met.
+    /// Settles the studies one by one, in the order in which they were met. Answers why it could not go
+    /// on, if so: what was committed before stays committed, and told.
     pub(super) fn settle(
         &self,
         studies: &[Arc<Study>],
         files: &mut [FileState],
-    ) -> Result<Vec<Settled>, Stop> {
-        let failed = |e: std::io::Error| {
-            Stop::Failed(format!("The staged files can't be made durable: {e}"))
-        };
-        sync_file_system(&self.staging).map_err(failed)?;
-        let mut settled = Vec::with_capacity(studies.len());
+        settled: &mut Vec<Settled>,
+    ) -> Result<Option<String>, Stop> {
+        if let Err(error) = sync_file_system(&self.staging) {
+            return Ok(Some(format!(
+                "The staged files can't be made durable: {error}"
+            )));
+        }
         for study in studies {
             let Ok(labels) = &study.labels else { continue };
             self.check_stop()?;
-            settled.push(self.settle_study(study, labels, files)?);
+            match self.settle_study(study, labels, files) {
+                Ok(study) => settled.push(study),
+                Err(Stop::Failed(why)) => return Ok(Some(why)),
+                Err(stop) => return Err(stop),
+            }
         }
-        Ok(settled)
+        Ok(None)
     }
 
     fn settle_study(

@@ -73,19 +73,24 @@ impl Study {
         lock(&self.leaks).clone()
     }
 
-    /// The file that holds an instance already, with its session.
+    /// The file that holds an instance already, in the sessions of the study's label. Under another label
+    /// the study is another session, as in XNAT.
     pub fn stored_file(&self, sop_uid: &str) -> Option<(&Session, &StoredFile)> {
-        self.stored
-            .iter()
+        self.of_label()
             .find_map(|(session, files)| Some((session, files.get(sop_uid)?)))
     }
 
     /// The stored session that new files of the study are added to, in an area that `fits`.
     pub fn session_in(&self, fits: impl Fn(SessionState) -> bool) -> Option<&Session> {
+        self.of_label()
+            .map(|(session, _)| session)
+            .find(|s| fits(s.state))
+    }
+
+    fn of_label(&self) -> impl Iterator<Item = &StoredSession> {
         let label = self.labels.as_ref().ok().map(|l| l.session.as_str());
         self.stored
             .iter()
-            .map(|(session, _)| session)
-            .find(|s| fits(s.state) && Some(s.label.as_str()) == label)
+            .filter(move |(session, _)| Some(session.label.as_str()) == label)
     }
 }

@@ -3,6 +3,7 @@
 //! Each test has a server of its own, started by `sluice serve` and stopped by SIGTERM, and looks at all
 //! that an import leaves: the answers over REST, the report, the folders, the sources.
 
+mod answer;
 mod call;
 mod cleanup;
 mod damaged;

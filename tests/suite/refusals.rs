@@ -2,8 +2,9 @@
 
 use std::os::unix::fs::symlink;
 
+use crate::answer::Answer;
 use crate::dicom;
-use crate::site::{Answer, Site};
+use crate::site::Site;
 
 const IMPORT: &str = "/data/services/import";
 

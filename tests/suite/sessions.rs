@@ -205,6 +205,17 @@ fn a_conflict_is_resolved_by_another_label() {
 }
 
 #[test]
+fn a_study_under_another_label_is_another_session() {
+    let site = Site::new();
+    dicom::study(&site.inbox("P/s"), 1, 1, 2);
+    site.import("P", "P/s", &[("EXPT_LABEL", "E1")]);
+    let second = site.import("P", "P/s", &[("EXPT_LABEL", "E2")]);
+    assert_eq!(second.outcomes(), "2 stored");
+    assert_eq!(second.session()["label"], "E2");
+    assert_eq!(site.instances("prearchive").len(), 4);
+}
+
+#[test]
 fn the_rest_of_a_study_takes_its_waiting_session_to_the_archive() {
     let site = Site::new();
     dicom::study(&site.inbox("P/s"), 1, 1, 4);

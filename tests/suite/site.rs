@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
+use crate::answer::{Answer, authorization, headed, read};
 use crate::done::Done;
 use crate::server::{Server, run, wait_for};
 
@@ -16,35 +17,6 @@ pub struct Site {
     folder: tempfile::TempDir,
     server: Option<Server>,
     agent: ureq::Agent,
-}
-
-/// What a call came back with.
-pub struct Answer {
-    pub status: u16,
-    pub kind: String,
-    pub body: Vec<u8>,
-}
-
-impl Answer {
-    pub fn text(&self) -> &str {
-        std::str::from_utf8(&self.body).unwrap()
-    }
-
-    pub fn json(&self) -> Value {
-        assert_eq!(self.status, 200, "{}", self.text());
-        serde_json::from_slice(&self.body).unwrap()
-    }
-
-    /// The rows of one of XNAT's tables.
-    pub fn rows(&self) -> Vec<Value> {
-        let table = self.json();
-        let rows = table["ResultSet"]["Result"].as_array().unwrap().clone();
-        assert_eq!(
-            table["ResultSet"]["totalRecords"],
-            rows.len().to_string().as_str()
-        );
-        rows
-    }
 }
 
 impl Site {
@@ -291,29 +263,6 @@ impl Drop for Site {
         if self.server.is_some() && !std::thread::panicking() {
             self.stop();
         }
-    }
-}
-
-fn authorization(user: &str) -> Option<String> {
-    (!user.is_empty()).then(|| sluice::client::basic(user, user))
-}
-
-fn headed<B>(
-    request: ureq::RequestBuilder<B>,
-    authorization: Option<String>,
-) -> ureq::RequestBuilder<B> {
-    match authorization {
-        Some(value) => request.header("Authorization", value),
-        None => request,
-    }
-}
-
-fn read(mut answer: ureq::http::Response<ureq::Body>) -> Answer {
-    let kind = answer.headers().get("content-type");
-    Answer {
-        status: answer.status().as_u16(),
-        kind: kind.map_or("", |kind| kind.to_str().unwrap()).to_owned(),
-        body: answer.body_mut().read_to_vec().unwrap(),
     }
 }
 

@@ -107,6 +107,50 @@ fn a_request_whose_server_was_killed_is_taken_up_again() {
 }
 
 #[test]
+fn a_request_whose_server_was_killed_after_the_clean_up_completes() {
+    let mut site = Site::prepared();
+    dicom::study(&site.inbox("P/s"), 1, 1, 3);
+    site.serve(&[]);
+    let more = [("EXPT_LABEL", "E1"), ("cleanupAfterImport", "true")];
+    let address = site.queue("P", "P/s", &more);
+    let first = site.ended(&address);
+    assert_eq!(site.files("inbox/P"), Vec::<String>::new());
+    site.kill();
+    // As if it had been killed just before the request's last row was written.
+    unfinish(&site, first.id());
+
+    site.serve(&[]);
+    let again = site.ended(&address);
+    assert_eq!(again.state(), "Completed", "{}", again.resolution());
+    assert_eq!(again.session()["uri"], first.session()["uri"]);
+    assert!(
+        again
+            .resolution()
+            .contains(again.session()["uri"].as_str().unwrap())
+    );
+    assert_eq!(site.instances("prearchive").len(), 3);
+}
+
+/// Puts a request's row back to what it was while a worker, dead by now, had it.
+fn unfinish(site: &Site, id: i64) {
+    let url = sluice::store::sqlite_url(&site.path("sluice.db"));
+    let options: sqlx::sqlite::SqliteConnectOptions = url.parse().unwrap();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(async {
+        use sqlx::ConnectOptions as _;
+        let mut connection = options.connect().await.unwrap();
+        let changed = sqlx::query(
+            "UPDATE requests SET status = 'Processed', finished = NULL, resolution = NULL,
+                    worker = 'dead', lease_until = 0 WHERE id = $1",
+        )
+        .bind(id)
+        .execute(&mut connection)
+        .await;
+        assert_eq!(changed.unwrap().rows_affected(), 1);
+    });
+}
+
+#[test]
 fn a_request_that_a_shutdown_interrupts_is_queued_again() {
     let mut site = Site::prepared();
     site.rhai("slow", "anonymize", &[], &[], SLOW);
