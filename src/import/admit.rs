@@ -178,7 +178,7 @@ fn one_label(folder: &str, other: &str) -> String {
         }
     };
     format!(
-        "One session label for several studies: those in {} and {}. Import them one by one, or leave the label to the rules.",
+        "One session label for several studies: those in {} and {}. Import them one by one, each with an EXPT_LABEL of its own.",
         name(folder),
         name(other)
     )
