@@ -154,3 +154,47 @@ fn code_extensions_switch_and_fall_back() {
         assert_eq!(charset.decode(&again, vr), text);
     }
 }
+
+/// The examples of PS3.5 H.3.1, I.2.1 and J.3.
+#[test]
+fn decodes_and_encodes_the_standards_examples() {
+    let cases: [(&[&str], &[u8], &str); 4] = [
+            (
+                &["", "ISO 2022 IR 87"],
+                b"Yamada^Tarou=\x1b$B;3ED\x1b(B^\x1b$BB@O:\x1b(B=\x1b$B$d$^$@\x1b(B^\x1b$B$?$m$&\x1b(B",
+                "Yamada^Tarou=山田^太郎=やまだ^たろう",
+            ),
+            (
+                &["", "ISO 2022 IR 149"],
+                b"Hong^Gildong=\x1b$)C\xfb\xf3^\x1b$)C\xd1\xce\xd4\xd7=\x1b$)C\xc8\xab^\x1b$)C\xb1\xe6\xb5\xbf",
+                "Hong^Gildong=洪^吉洞=홍^길동",
+            ),
+            (&["ISO_IR 192"], "Wang^XiaoDong=王^小东".as_bytes(), "Wang^XiaoDong=王^小东"),
+            (&["ISO_IR 13", "ISO 2022 IR 87"], b"\xd4\xcf\xc0\xde^\xc0\xdb\xb3", "ﾔﾏﾀﾞ^ﾀﾛｳ"),
+        ];
+    for (terms, bytes, text) in cases {
+        let charset = Charset::from_terms(terms.iter().copied());
+        assert_eq!(charset.decode(bytes, VR::PN), text);
+        assert_eq!(charset.encode(text, VR::PN).expect(text), bytes, "{text}");
+    }
+}
+
+#[test]
+fn refuses_what_the_set_cannot_hold() {
+    assert_eq!(
+        Charset::from_terms(["ISO_IR 100"]).encode("Łódź", VR::LO),
+        Err('Ł')
+    );
+    assert_eq!(Charset::default().encode("Müller", VR::LO), Err('ü'));
+}
+
+#[test]
+fn a_second_byte_that_looks_like_a_backslash_is_no_separator() {
+    let charset = Charset::from_terms(["GB18030"]);
+    let bytes = charset.encode("誠", VR::LO).expect("in GB18030");
+    assert!(
+        bytes.contains(&b'\\'),
+        "the case needs a 0x5C second byte: {bytes:x?}"
+    );
+    assert_eq!(charset.decode(&bytes, VR::LO), "誠");
+}
