@@ -40,6 +40,8 @@ pub enum Refusal {
     UndeclaredRead(String),
     #[error("writes {0}, which its manifest does not declare: add it to \"writes\"")]
     UndeclaredWrite(String),
+    #[error("asks for what is no path: {0}")]
+    BadPath(String),
 }
 
 /// Why a rule gave no answer. Fails closed: the file is stored nowhere, its source stays.
@@ -86,6 +88,10 @@ impl RuleFailure {
                 refusal: Refusal::UndeclaredWrite(_),
                 ..
             } => "rule-undeclared-write",
+            Self::Refused {
+                refusal: Refusal::BadPath(_),
+                ..
+            } => "rule-bad-path",
         }
     }
 }

@@ -10,7 +10,7 @@ use super::answer::Refusal;
 use super::pseudonym::Pseudonyms;
 use crate::dicom::edit::{self, Change, EditProblem};
 use crate::dicom::path::{Location, PathError, Pattern, location_text};
-use crate::dicom::{Instance, Tag, VR, value};
+use crate::dicom::{Instance, Tag, value};
 pub use access::Access;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -118,7 +118,7 @@ impl Host {
     }
 
     /// Text; several values joined by a backslash; none if the element is absent or holds no text.
-    /// A path that can't be parsed leads to nothing, as `check` and the manifest's own check tell.
+    /// A path that can't be parsed is a refusal: a misspelt keyword must not look like an absent element.
     pub fn get(&mut self, path: &str) -> Option<String> {
         self.read(path, |element, scope| scope.text(element))
             .flatten()
@@ -126,11 +126,7 @@ impl Host {
 
     pub fn values(&mut self, path: &str) -> Vec<String> {
         let values = self.read(path, |element, scope| {
-            let vr = if element.vr == VR::UN {
-                VR::LO
-            } else {
-                element.vr
-            };
+            let vr = value::known_vr(element.tag, element.vr);
             scope.text(element).map(|text| value::split(&text, vr))
         });
         values.flatten().unwrap_or_default()
@@ -146,8 +142,12 @@ impl Host {
 
     /// Single paths of what the pattern matches, in dataset order.
     pub fn find(&mut self, pattern: &str) -> Vec<String> {
-        let Ok(pattern) = Pattern::parse(pattern) else {
-            return Vec::new();
+        let pattern = match Pattern::parse(pattern) {
+            Ok(pattern) => pattern,
+            Err(error) => {
+                self.refuse(Refusal::BadPath(error.to_string()));
+                return Vec::new();
+            }
         };
         let (mut found, mut refused) = (Vec::new(), None);
         self.instance.walk(&mut |location, _, _| {
@@ -270,7 +270,13 @@ impl Host {
         path: &str,
         read: impl FnOnce(&crate::dicom::Element, &edit::Scope<'_>) -> T,
     ) -> Option<T> {
-        let path = Pattern::parse_path(path).ok()?;
+        let path = match Pattern::parse_path(path) {
+            Ok(path) => path,
+            Err(error) => {
+                self.refuse(Refusal::BadPath(error.to_string()));
+                return None;
+            }
+        };
         let (location, answer) = match self.instance.look_up(&path) {
             Some((element, scope, location)) => {
                 let answer = self

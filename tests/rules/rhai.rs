@@ -96,6 +96,21 @@ fn an_undeclared_read_fails_the_file_even_if_caught() {
 }
 
 #[test]
+fn a_misspelt_keyword_fails_the_file_and_does_not_look_absent() {
+    let code = r#"fn anonymize(ds, ctx) {
+        if ds.get("BurnedInAnotation") == "YES" { return quarantine("burned in"); }
+        keep()
+    }"#;
+    let failure = anonymize_with(&["*"], &[], code).verdict.unwrap_err();
+    assert_eq!(failure.code(), "rule-bad-path");
+    let text = failure.to_string();
+    assert!(
+        text.contains("did you mean `BurnedInAnnotation`?"),
+        "{text}"
+    );
+}
+
+#[test]
 fn an_undeclared_write_fails_the_file_even_if_caught_and_changes_nothing() {
     let code = r#"fn anonymize(ds, ctx) {
         try { ds.set("PatientName", "x"); } catch(e) { return reject(e); }
@@ -190,7 +205,7 @@ fn a_slow_rule_is_stopped_at_its_deadline() {
         "anonymize",
         &["*"],
         &["*"],
-        r#"fn anonymize(ds, ctx) { loop { ds.find("*"); } }"#,
+        r#"fn anonymize(ds, ctx) { loop { ds.find("*/(XXXX,XXXX)"); } }"#,
     );
     let manifest = r#"{ "name": "rule", "version": "1.0.0", "interface": "1", "kind": "anonymize", "engine": "rhai",
         "entry": "rule.rhai", "reads": ["*"], "limits": { "operations": 1000000000, "deadline_ms": 50 } }"#;

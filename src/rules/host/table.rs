@@ -3,7 +3,7 @@
 use super::{Action, Edit};
 use crate::dicom::edit::{Change, Scope, is_protected};
 use crate::dicom::path::{Location, PathError, Pattern};
-use crate::dicom::{Element, Tag, VR, dictionary, value};
+use crate::dicom::{Element, Tag, VR, value};
 use crate::rules::pseudonym::Pseudonyms;
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -145,12 +145,8 @@ impl Run<'_> {
     }
 }
 
-/// The VR that counts: the file's or, where that is UN, the dictionary's.
 fn vr(element: &Element) -> VR {
-    match element.vr {
-        VR::UN => dictionary::vr_of(element.tag).unwrap_or(VR::UN),
-        vr => vr,
-    }
+    value::known_vr(element.tag, element.vr)
 }
 
 fn uid(element: &Element, scope: &Scope<'_>, pseudonyms: &Pseudonyms) -> Change {
