@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Dataset {
     pub nodes: Vec<Node>,
-    /// The groups that have a group length.
+    /// The groups that have a group length, if they have a member.
     pub lengths: BTreeSet<u16>,
 }
 
@@ -86,8 +86,8 @@ pub fn file(transfer_syntax: &str, dataset: &[u8]) -> Vec<u8> {
 
 pub fn encode(dataset: &Dataset, encoding: Encoding) -> Vec<u8> {
     let mut out = Vec::new();
-    let mut groups: BTreeSet<u16> = dataset.nodes.iter().map(|n| n.tag.group()).collect();
-    groups.extend(&dataset.lengths);
+    // A group that an edit emptied has no length either.
+    let groups: BTreeSet<u16> = dataset.nodes.iter().map(|n| n.tag.group()).collect();
     for group in groups {
         let members = dataset.nodes.iter().filter(|n| n.tag.group() == group);
         let bytes: Vec<u8> = members.flat_map(|n| node(n, encoding)).collect();
