@@ -10,8 +10,8 @@ mod kinds;
 mod place;
 
 use crate::store::{
-    Area, CommitError, CommitPlan, PendingCommit, Session, SessionFilter, SessionState, Store,
-    StoreError, StoredFile,
+    Area, CommitError, CommitPlan, PendingCommit, Session, SessionState, Store, StoreError,
+    StoredFile,
 };
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
@@ -254,25 +254,6 @@ impl Archive {
         let (data, staging) = (self.data.clone(), PathBuf::from(pending.staging));
         run_blocking(move || place::remove_folder(&data, &staging)).await?;
         Ok(session)
-    }
-
-    /// The sessions of a project's archive that stand under a label, for a call's early refusal.
-    ///
-    /// # Errors
-    /// If the store can't be read.
-    pub async fn has_experiment(&self, project: &str, label: &str) -> Result<bool, StoreError> {
-        let filter = SessionFilter {
-            project: Some(project),
-            area: Some(Area::Archive),
-            ..SessionFilter::default()
-        };
-        Ok(self
-            .store
-            .sessions()
-            .list(filter)
-            .await?
-            .iter()
-            .any(|s| s.label == label))
     }
 }
 

@@ -1,7 +1,7 @@
 //! Commits that were cut off at each step, and what recovery makes of them.
 
 use super::*;
-use crate::store::{NewProject, NewSession, Scan};
+use crate::store::{NewProject, NewSession, Scan, SessionFilter};
 use std::fs;
 
 struct Site {

@@ -92,7 +92,6 @@ impl RuleSet {
         module: &mut dyn FnMut(&ModuleSource) -> Result<Arc<Module>, RuleSetError>,
     ) -> Result<Self, RuleSetError> {
         let mut step = |planned: Planned| Step::compile(planned, module);
-        let everything = Access::new(&["*".to_owned()], &[], false);
         Ok(Self {
             label: step(closure.label)?,
             chain: closure
@@ -102,7 +101,7 @@ impl RuleSet {
                 .collect::<Result<_, _>>()?,
             route: step(closure.route)?,
             filters: closure.filters,
-            filter_access: Arc::new(everything.expect("the pattern * is valid")),
+            filter_access: Arc::new(Access::read_everything()),
             hash: closure.hash,
             leak_check: closure.leak_check,
             file_names: closure.file_names,
