@@ -5,8 +5,15 @@
 
 use super::{Store, StoreError, column};
 
-/// One script per version, in order; never changed once released.
-const SQLITE: &[&str] = &[include_str!("migrations/sqlite/0001_start.sql")];
+/// One script per version, in order; never changed once released. The same for every database, but for
+/// the types named in braces.
+const SCRIPTS: &[&str] = &[include_str!("migrations/0001_start.sql")];
+
+/// How SQLite spells the types in braces.
+const SQLITE_TYPES: [(&str, &str); 2] = [
+    ("{id}", "INTEGER PRIMARY KEY AUTOINCREMENT"),
+    ("{bytes}", "BLOB"),
+];
 
 pub(super) async fn run(store: &Store) -> Result<(), StoreError> {
     let mut tx = store.begin().await?;
@@ -17,12 +24,19 @@ pub(super) async fn run(store: &Store) -> Result<(), StoreError> {
         .fetch_one(tx.on())
         .await?;
     let found: i64 = column(&row, "version")?;
-    let known = SQLITE.len() as i64;
+    let known = SCRIPTS.len() as i64;
     if found > known {
         return Err(StoreError::TooNew { found, known });
     }
-    for (version, script) in (1..).zip(SQLITE).skip(found as usize) {
-        sqlx::raw_sql(*script).execute(tx.on()).await?;
+    for (version, script) in (1..).zip(SCRIPTS).skip(found as usize) {
+        let script = SQLITE_TYPES
+            .iter()
+            .fold((*script).to_owned(), |sql, (name, spelt)| {
+                sql.replace(name, spelt)
+            });
+        sqlx::raw_sql(sqlx::AssertSqlSafe(script))
+            .execute(tx.on())
+            .await?;
         sqlx::query("INSERT INTO schema_version (version) VALUES ($1)")
             .bind(version as i64)
             .execute(tx.on())

@@ -1,5 +1,6 @@
--- The first schema. Types are those every database behind sqlx's Any driver has: integers, TEXT, BLOB.
--- Times are milliseconds since 1970 (UTC). Row ids are never used again (AUTOINCREMENT).
+-- The first schema. Types are those that every database behind sqlx's Any driver has: BIGINT and TEXT, with
+-- two that are spelt per database: {id}, a row's number, never used again, and {bytes}.
+-- Times are milliseconds since 1970 (UTC).
 
 CREATE TABLE users (
     name      TEXT NOT NULL PRIMARY KEY,
@@ -13,7 +14,7 @@ CREATE TABLE users (
 );
 
 CREATE TABLE logins (
-    token_hash BLOB NOT NULL PRIMARY KEY, -- SHA-256 of the cookie: the table alone opens no session
+    token_hash {bytes} NOT NULL PRIMARY KEY, -- SHA-256 of the cookie: the table alone opens no session
     username   TEXT NOT NULL REFERENCES users (name) ON DELETE CASCADE,
     created    BIGINT NOT NULL,
     expires    BIGINT NOT NULL
@@ -26,7 +27,7 @@ CREATE TABLE projects (
     description   TEXT NOT NULL DEFAULT '',
     created       BIGINT NOT NULL,
     created_by    TEXT NOT NULL,
-    pseudonym_key BLOB NOT NULL           -- 32 random bytes; lost with the project, so are all mappings
+    pseudonym_key {bytes} NOT NULL           -- 32 random bytes; lost with the project, so are all mappings
 );
 -- Folders carry the id, and some file systems ignore case.
 CREATE UNIQUE INDEX projects_folded ON projects (lower(id));
@@ -39,7 +40,7 @@ CREATE TABLE roles (
 );
 
 CREATE TABLE subjects (
-    id      INTEGER PRIMARY KEY AUTOINCREMENT,
+    id      {id},
     project TEXT NOT NULL REFERENCES projects (id),
     label   TEXT NOT NULL,
     created BIGINT NOT NULL,
@@ -48,7 +49,7 @@ CREATE TABLE subjects (
 );
 
 CREATE TABLE requests (
-    id           INTEGER PRIMARY KEY AUTOINCREMENT,
+    id           {id},
     username     TEXT NOT NULL,
     project      TEXT NOT NULL,
     parameters   TEXT NOT NULL,           -- JSON object, text to text
@@ -72,7 +73,7 @@ CREATE INDEX requests_username ON requests (username, id);
 
 -- Prearchive, quarantine and archive in one table: a session changes its state, not its row.
 CREATE TABLE sessions (
-    id            INTEGER PRIMARY KEY AUTOINCREMENT,
+    id            {id},
     project       TEXT NOT NULL REFERENCES projects (id),
     state         TEXT NOT NULL,          -- COMMITTING while its first commit runs: not visible
     timestamp     TEXT NOT NULL,          -- yyyyMMdd_HHmmssSSS, the prearchive folder
@@ -122,7 +123,7 @@ CREATE TABLE labels (
 
 -- A change of what is stored, written before the file system is touched and finished after it.
 CREATE TABLE commits (
-    id         INTEGER PRIMARY KEY AUTOINCREMENT,
+    id         {id},
     request    BIGINT,
     username   TEXT NOT NULL,
     session    BIGINT REFERENCES sessions (id) ON DELETE SET NULL,
@@ -141,7 +142,7 @@ CREATE INDEX commits_session ON commits (session);
 CREATE INDEX commits_pending ON commits (id) WHERE finished IS NULL;
 
 CREATE TABLE scans (
-    id          INTEGER PRIMARY KEY AUTOINCREMENT,
+    id          {id},
     session     BIGINT NOT NULL REFERENCES sessions (id) ON DELETE CASCADE,
     scan_id     TEXT NOT NULL,
     modality    TEXT NOT NULL,
@@ -152,14 +153,14 @@ CREATE TABLE scans (
 );
 
 CREATE TABLE resources (
-    id    INTEGER PRIMARY KEY AUTOINCREMENT,
+    id    {id},
     scan  BIGINT NOT NULL REFERENCES scans (id) ON DELETE CASCADE,
     label TEXT NOT NULL,
     UNIQUE (scan, label)
 );
 
 CREATE TABLE files (
-    id              INTEGER PRIMARY KEY AUTOINCREMENT,
+    id              {id},
     resource        BIGINT NOT NULL REFERENCES resources (id) ON DELETE CASCADE,
     commit_id       BIGINT NOT NULL REFERENCES commits (id),
     name            TEXT NOT NULL,
@@ -183,7 +184,7 @@ CREATE VIEW stored_files AS
 
 -- Who did what, when, to which row. Ids only, never a value or a label.
 CREATE TABLE audit (
-    id       INTEGER PRIMARY KEY AUTOINCREMENT,
+    id       {id},
     at       BIGINT NOT NULL,
     username TEXT NOT NULL,
     action   TEXT NOT NULL,
