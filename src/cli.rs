@@ -9,6 +9,7 @@ mod request;
 mod sample;
 mod serve;
 mod user;
+mod worker;
 
 use std::collections::BTreeSet;
 use std::process::ExitCode;
@@ -45,6 +46,8 @@ struct Cli {
 enum Command {
     /// Run the server: the REST interface and its workers
     Serve(serve::Args),
+    /// Run workers only, beside servers on the same database and data folder
+    Worker(worker::Args),
     /// A data folder with sample data, imports of each kind, and the server left up
     Demo(demo::DemoArgs),
     /// Generate DICOM files for tests and benchmarks
@@ -77,6 +80,7 @@ fn dispatch(command: Command) -> Result<(), CliError> {
     let runtime = tokio::runtime::Runtime::new()?;
     match command {
         Command::Serve(args) => runtime.block_on(serve::run(args)),
+        Command::Worker(args) => runtime.block_on(worker::run(args)),
         Command::Demo(args) => runtime.block_on(demo::run(args)).map_err(Into::into),
         Command::Sample(args) => sample::run(args).map_err(Into::into),
         Command::User(command) => runtime.block_on(user::run(command)),

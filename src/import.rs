@@ -16,7 +16,7 @@ mod study;
 mod summary;
 mod trawl;
 
-use crate::archive::Archive;
+use crate::archive::{ActionError, Archive};
 use crate::inbox::Inbox;
 use crate::rules::pseudonym::Pseudonyms;
 use crate::rules::{Registry, RuleSet, Run};
@@ -67,7 +67,8 @@ pub struct Progress {
 /// Why an import did not come to an end of its own.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Stop {
-    /// The server shuts down, or the lease is lost: staging is dropped, the request goes back to the queue.
+    /// The server shuts down, or the request is another worker's by now: staging is dropped, and the request
+    /// goes back to the queue if it is still this worker's.
     #[error("interrupted")]
     Interrupted,
     /// Another import changed the session in the meantime: start afresh.
@@ -77,7 +78,17 @@ pub(crate) enum Stop {
     #[error("{0}")]
     Failed(String),
     #[error(transparent)]
-    Store(#[from] StoreError),
+    Store(StoreError),
+}
+
+impl From<StoreError> for Stop {
+    fn from(error: StoreError) -> Self {
+        match error {
+            // Another worker has the request by now.
+            StoreError::ClaimLost => Stop::Interrupted,
+            other => Stop::Store(other),
+        }
+    }
 }
 
 /// One import's fixed surroundings, shared by its threads.
@@ -88,7 +99,7 @@ struct Job<'a> {
     rules: Arc<RuleSet>,
     /// For each file, only `file` differs.
     run: Run,
-    /// `staging/<request>`, on the file system of the prearchive and the archive.
+    /// `staging/<request>-<attempt>`, on the file system of the prearchive and the archive.
     staging: PathBuf,
 }
 
@@ -102,9 +113,12 @@ impl Importer {
         request: &ImportRequest,
         progress: &Progress,
     ) -> Result<Option<Ended>, StoreError> {
+        if request.attempt > 1 {
+            self.finish_earlier_attempts(request)?;
+        }
         for _ in 0..TRIES {
             let outcome = self.attempt(request, progress);
-            self.drop_staging(request.id);
+            self.drop_staging(request);
             match outcome {
                 Ok(ended) => return Ok(Some(ended)),
                 Err(Stop::Overtaken) => continue,
@@ -118,6 +132,23 @@ impl Importer {
         )))
     }
 
+    /// What an earlier worker at the request had begun to commit is finished first; what it only staged goes.
+    fn finish_earlier_attempts(&self, request: &ImportRequest) -> Result<(), StoreError> {
+        match self.block_on(self.archive.recover_request(request.id)) {
+            Ok(_) => {}
+            Err(ActionError::Store(error)) => return Err(error),
+            // Tried again with the request, or at the next start.
+            Err(error) => {
+                tracing::error!(request = request.id, %error, "an earlier commit can't be finished");
+            }
+        }
+        let staging = self.data.join("staging");
+        for attempt in 1..request.attempt {
+            _ = std::fs::remove_dir_all(staging.join(format!("{}-{attempt}", request.id)));
+        }
+        Ok(())
+    }
+
     fn attempt(&self, request: &ImportRequest, progress: &Progress) -> Result<Ended, Stop> {
         let located = self.recheck(request)?;
         let rules = self.registry.pin(&request.project).map_err(|e| {
@@ -126,17 +157,17 @@ impl Importer {
                 request.project
             ))
         })?;
-        self.block_on(self.store.requests().pin(request.id, rules.hash()))?;
+        self.block_on(self.store.requests().pin(request.claim(), rules.hash()))?;
         self.block_on(
             self.store
                 .requests()
-                .set_status(request.id, Status::Trawling),
+                .set_status(request.claim(), Status::Trawling),
         )?;
         let folder = self
             .inbox
             .open(&located)
             .map_err(|e| Stop::Failed(e.to_string()))?;
-        let staging = self.data.join("staging").join(request.id.to_string());
+        let staging = self.staging_of(request);
         let job = Job {
             importer: self,
             request,
@@ -150,7 +181,7 @@ impl Importer {
         self.block_on(
             self.store
                 .requests()
-                .set_status(request.id, Status::Importing),
+                .set_status(request.claim(), Status::Importing),
         )?;
         let mut trawled = job.trawl(folder)?;
         let mut sessions = Vec::new();
@@ -164,7 +195,7 @@ impl Importer {
             return job.end(&trawled.files, &sessions, Some(why));
         }
         let requests = self.store.requests();
-        self.block_on(requests.set_status(request.id, Status::Processed))?;
+        self.block_on(requests.set_status(request.claim(), Status::Processed))?;
         if request.cleanup {
             job.clean_up(&mut trawled.files);
         }
@@ -204,12 +235,18 @@ impl Importer {
         })
     }
 
-    fn drop_staging(&self, request: i64) {
-        let folder = self.data.join("staging").join(request.to_string());
+    /// One folder for each attempt: a worker that was taken for dead may still write to its own.
+    fn staging_of(&self, request: &ImportRequest) -> PathBuf {
+        let attempt = format!("{}-{}", request.id, request.attempt);
+        self.data.join("staging").join(attempt)
+    }
+
+    fn drop_staging(&self, request: &ImportRequest) {
+        let folder = self.staging_of(request);
         if let Err(error) = std::fs::remove_dir_all(&folder)
             && error.kind() != std::io::ErrorKind::NotFound
         {
-            tracing::warn!(request, %error, "staging can't be removed");
+            tracing::warn!(request = request.id, %error, "staging can't be removed");
         }
     }
 

@@ -14,6 +14,7 @@ pub mod dicom;
 pub mod import;
 pub mod inbox;
 pub mod password;
+pub mod presence;
 pub mod project;
 pub mod rules;
 pub mod sample;

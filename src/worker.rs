@@ -2,7 +2,9 @@
 //!
 //! Several in one process, each with one request at a time. Knows nothing of HTTP.
 
+use crate::archive::ActionError;
 use crate::import::{Importer, Progress};
+use crate::presence;
 use crate::store::{Counts, ImportRequest, StoreError};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -17,7 +19,7 @@ const HEARTBEAT: Duration = Duration::from_secs(2);
 /// those whose worker died.
 const POLL: Duration = Duration::from_secs(5);
 
-/// Finishes what a crash left, then runs `count` workers until `shutdown` turns true. A running import is
+/// Takes over what a crash left, then runs `count` workers until `shutdown` turns true. A running import is
 /// then dropped and its request queued again.
 ///
 /// # Errors
@@ -26,17 +28,12 @@ pub async fn run(
     importer: Importer,
     count: usize,
     mut shutdown: watch::Receiver<bool>,
-) -> Result<(), crate::archive::ActionError> {
-    let recovered = importer.archive.recover().await?;
-    if recovered > 0 {
-        tracing::info!(
-            commits = recovered,
-            "finished the commits that a crash had left"
-        );
-    }
+) -> Result<(), ActionError> {
+    take_over(&importer).await?;
     let mut workers = JoinSet::new();
+    workers.spawn(tidy(importer.clone(), shutdown.clone()));
     for number in 0..count {
-        let name = format!("{}-{number}", std::process::id());
+        let name = format!("{}/{number}", importer.store.instance());
         workers.spawn(work(importer.clone(), name, shutdown.clone()));
     }
     // Only an end of the server ends them.
@@ -48,11 +45,11 @@ pub async fn run(
 async fn work(importer: Importer, name: String, mut shutdown: watch::Receiver<bool>) {
     let store = importer.store.clone();
     while !*shutdown.borrow() {
-        match next(&importer, &name).await {
+        match store.requests().claim(&name).await {
             Ok(Some(request)) => {
                 let id = request.id;
                 tracing::info!(request = id, worker = name, "import starts");
-                if let Err(error) = run_one(&importer, request, &name, shutdown.clone()).await {
+                if let Err(error) = run_one(&importer, request, shutdown.clone()).await {
                     // The lease runs out, and the request is claimed again.
                     tracing::error!(request = id, worker = name, %error, "the import could not be carried on");
                     tokio::time::sleep(POLL).await;
@@ -73,24 +70,39 @@ async fn work(importer: Importer, name: String, mut shutdown: watch::Receiver<bo
     }
 }
 
-async fn next(importer: &Importer, name: &str) -> Result<Option<ImportRequest>, StoreError> {
-    let requests = importer.store.requests();
-    if let Some(request) = requests.claim(name).await? {
-        return Ok(Some(request));
+/// Now and then: what processes left that are gone by now.
+async fn tidy(importer: Importer, mut shutdown: watch::Receiver<bool>) {
+    while !*shutdown.borrow() {
+        tokio::select! {
+            () = tokio::time::sleep(POLL) => {}
+            () = wait_for(&mut shutdown) => return,
+        }
+        if let Err(error) = take_over(&importer).await {
+            tracing::error!(%error, "what a process left behind could not be taken over");
+        }
     }
-    match requests.requeue_abandoned().await? {
-        0 => Ok(None),
-        _ => requests.claim(name).await,
+}
+
+/// Finishes the commits of processes that are gone, and queues their requests again.
+async fn take_over(importer: &Importer) -> Result<(), ActionError> {
+    presence::forget_the_dead(&importer.store, &importer.data).await?;
+    let commits = importer.archive.recover().await?;
+    if commits > 0 {
+        tracing::info!(commits, "finished the commits that a crash had left");
     }
+    let requests = importer.store.requests().requeue_abandoned().await?;
+    if requests > 0 {
+        tracing::info!(requests, "queued again what a crash had interrupted");
+    }
+    Ok(())
 }
 
 async fn run_one(
     importer: &Importer,
     request: ImportRequest,
-    name: &str,
     mut shutdown: watch::Receiver<bool>,
 ) -> Result<(), StoreError> {
-    let id = request.id;
+    let (id, claim) = (request.id, request.claim());
     let progress = Arc::new(Progress::default());
     let (importer_, progress_) = (importer.clone(), progress.clone());
     let mut import = tokio::task::spawn_blocking(move || importer_.run(&request, &progress_));
@@ -102,11 +114,13 @@ async fn run_one(
                 progress.stop.store(true, Ordering::Relaxed);
             }
             () = tokio::time::sleep(HEARTBEAT) => {
-                if !requests.renew(id, name).await? {
-                    progress.stop.store(true, Ordering::Relaxed);
-                }
                 let (counts, bytes) = so_far(&progress);
-                requests.progress(id, &counts, bytes).await?;
+                match requests.heartbeat(claim, &counts, bytes).await {
+                    Ok(true) => {}
+                    Ok(false) => progress.stop.store(true, Ordering::Relaxed),
+                    // The import may go on until it needs the database itself.
+                    Err(error) => tracing::warn!(request = id, %error, "a lease could not be renewed"),
+                }
             }
         }
     };
@@ -121,7 +135,7 @@ async fn run_one(
             );
             requests
                 .finish(
-                    id,
+                    claim,
                     ended.status,
                     Some(&ended.resolution),
                     &ended.counts,
@@ -134,7 +148,7 @@ async fn run_one(
                 request = id,
                 "import interrupted, its request is queued again"
             );
-            requests.release(name).await.map(drop)
+            requests.release(claim).await
         }
         Ok(Err(error)) => Err(error),
         Err(panicked) => {
@@ -146,7 +160,8 @@ async fn run_one(
             let why = "The import broke by an error of Sluice itself; the server's log tells more.";
             let (counts, bytes) = so_far(&progress);
             requests
-                .finish(id, crate::store::Status::Failed, Some(why), &counts, bytes)
+                
+                .finish(claim, crate::store::Status::Failed, Some(why), &counts, bytes)
                 .await
         }
     }

@@ -321,7 +321,7 @@ impl Job<'_> {
             .collect();
         let staging = self.staging.join(study.index.to_string());
         let plan = CommitPlan {
-            request: Some(self.request.id),
+            request: Some(self.request.claim()),
             username: self.request.username.clone(),
             staging: self.below_data(&staging),
             final_path: session.home(outcome.area()).to_string_lossy().into_owned(),

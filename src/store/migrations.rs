@@ -7,12 +7,9 @@ use super::{Store, StoreError, column};
 
 /// One script per version, in order; never changed once released. The same for every database, but for
 /// the types named in braces.
-const SCRIPTS: &[&str] = &[include_str!("migrations/0001_start.sql")];
-
-/// How SQLite spells the types in braces.
-const SQLITE_TYPES: [(&str, &str); 2] = [
-    ("{id}", "INTEGER PRIMARY KEY AUTOINCREMENT"),
-    ("{bytes}", "BLOB"),
+const SCRIPTS: &[&str] = &[
+    include_str!("migrations/0001_start.sql"),
+    include_str!("migrations/0002_instances.sql"),
 ];
 
 pub(super) async fn run(store: &Store) -> Result<(), StoreError> {
@@ -29,11 +26,7 @@ pub(super) async fn run(store: &Store) -> Result<(), StoreError> {
         return Err(StoreError::TooNew { found, known });
     }
     for (version, script) in (1..).zip(SCRIPTS).skip(found as usize) {
-        let script = SQLITE_TYPES
-            .iter()
-            .fold((*script).to_owned(), |sql, (name, spelt)| {
-                sql.replace(name, spelt)
-            });
+        let script = store.shared.database.kind.spell(script);
         sqlx::raw_sql(sqlx::AssertSqlSafe(script))
             .execute(tx.on())
             .await?;
@@ -47,26 +40,23 @@ pub(super) async fn run(store: &Store) -> Result<(), StoreError> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Store, StoreError, sqlite_url, testing};
+    use super::super::{Store, StoreError, testing};
 
     #[tokio::test]
     async fn opening_again_keeps_what_is_there() {
-        let (folder, store) = testing::store_with_project().await;
-        store.close().await;
-        let again = Store::open(&sqlite_url(&folder.path().join("test.db")))
-            .await
-            .unwrap();
+        let (_folder, store) = testing::store_with_project().await;
+        let again = testing::another(&store).await;
         assert!(again.projects().get("DEMO").await.unwrap().is_some());
     }
 
     #[tokio::test]
     async fn a_database_of_a_later_version_is_refused() {
-        let (folder, store) = testing::store().await;
+        let (_folder, store) = testing::store().await;
         sqlx::query("INSERT INTO schema_version (version) VALUES (999)")
             .execute(&store.pool)
             .await
             .unwrap();
-        let again = Store::open(&sqlite_url(&folder.path().join("test.db"))).await;
+        let again = Store::open(store.url()).await;
         assert!(matches!(again, Err(StoreError::TooNew { found: 999, .. })));
     }
 }

@@ -1,25 +1,20 @@
-//! Import requests: the queue, its leases, and what is known of each import.
+//! Import requests: the queue, and what is known of each import.
 //!
-//! A request is claimed by exactly one worker, which holds it by a lease that it renews. A worker that
-//! died lets its lease run out, and the request goes back to the queue. Status names are XNAT's
-//! (`DicomInboxImportRequest.Status`). What a request means is not known here.
+//! A request is claimed by exactly one worker, which holds it by a lease that it renews (`claim.rs`). A
+//! worker that died lets its lease run out, and the request goes back to the queue. Status names are
+//! XNAT's (`DicomInboxImportRequest.Status`). What a request means is not known here.
+
+mod claim;
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use sqlx::any::AnyRow;
 
-use super::{
-    SYSTEM, Store, StoreError, WriteTransaction, audit, column, flag, json, now_ms, text_enum,
-    to_json,
-};
+pub use claim::Claim;
+pub(super) use claim::{LEASE, check_held};
 
-/// How long a claim holds without being renewed.
-const LEASE: Duration = Duration::from_secs(30);
-
-/// XNAT cuts a resolution to the width of its column.
-const RESOLUTION_CHARS: usize = 255;
+use super::{SYSTEM, Store, StoreError, audit, column, flag, json, now_ms, text_enum, to_json};
 
 text_enum! {
     Status {
@@ -106,7 +101,7 @@ impl Requests<'_> {
     /// Queues a request and wakes a worker.
     pub async fn insert(&self, new: NewRequest) -> Result<i64, StoreError> {
         let now = now_ms();
-        let mut tx = self.0.begin().await?;
+        let mut tx = self.0.begin_rows().await?;
         let row = sqlx::query(
             "INSERT INTO requests (username, project, parameters, session_path, status, cleanup, created, timestamp)
              VALUES ($1, $2, $3, $4, $5, $6, $7, $7) RETURNING id",
@@ -122,128 +117,10 @@ impl Requests<'_> {
         .await?;
         let id = column(&row, "id")?;
         audit::record(&mut tx, &new.username, "request.insert", object(id)).await?;
+        self.0.tell_request_added(&mut tx).await?;
         tx.commit().await?;
         self.0.shared.request_added.notify_one();
         Ok(id)
-    }
-
-    /// Takes the oldest queued request for `worker`, which is then Accepted. No two calls get the same.
-    pub async fn claim(&self, worker: &str) -> Result<Option<ImportRequest>, StoreError> {
-        // Looked at without the writer's turn first: most calls find nothing.
-        let queued = sqlx::query("SELECT 1 FROM requests WHERE status = $1 LIMIT 1")
-            .bind(Status::Queued.as_str())
-            .fetch_optional(&self.0.pool)
-            .await?;
-        if queued.is_none() {
-            return Ok(None);
-        }
-        let now = now_ms();
-        let mut tx = self.0.begin().await?;
-        let row = sqlx::query(
-            "UPDATE requests SET status = $1, worker = $2, lease_until = $3, timestamp = $4,
-                    started = COALESCE(started, $4), attempt = attempt + 1
-             WHERE id = (SELECT id FROM requests WHERE status = $5 ORDER BY id LIMIT 1)
-             RETURNING *",
-        )
-        .bind(Status::Accepted.as_str())
-        .bind(worker)
-        .bind(now + LEASE.as_millis() as i64)
-        .bind(now)
-        .bind(Status::Queued.as_str())
-        .fetch_optional(tx.on())
-        .await?;
-        let Some(request) = row.as_ref().map(from_row).transpose()? else {
-            return Ok(None);
-        };
-        audit::record(&mut tx, SYSTEM, "request.accepted", object(request.id)).await?;
-        tx.commit().await?;
-        Ok(Some(request))
-    }
-
-    /// Renews a claim, to be called well within 30 seconds of the last time. False when the request
-    /// is no longer this worker's, which must then stop.
-    pub async fn renew(&self, id: i64, worker: &str) -> Result<bool, StoreError> {
-        let mut tx = self.0.begin().await?;
-        let renewed = sqlx::query(
-            "UPDATE requests SET lease_until = $3 WHERE id = $1 AND worker = $2 AND finished IS NULL",
-        )
-        .bind(id)
-        .bind(worker)
-        .bind(now_ms() + LEASE.as_millis() as i64)
-        .execute(tx.on())
-        .await?;
-        tx.commit().await?;
-        Ok(renewed.rows_affected() == 1)
-    }
-
-    /// Moves a request on. For the last step, `finish`.
-    pub async fn set_status(&self, id: i64, status: Status) -> Result<(), StoreError> {
-        let mut tx = self.0.begin().await?;
-        sqlx::query(
-            "UPDATE requests SET status = $2, timestamp = $3 WHERE id = $1 AND finished IS NULL",
-        )
-        .bind(id)
-        .bind(status.as_str())
-        .bind(now_ms())
-        .execute(tx.on())
-        .await?;
-        audit::record(&mut tx, SYSTEM, action(status), object(id)).await?;
-        tx.commit().await
-    }
-
-    /// What is known so far. Each call waits for the disk: say it now and then, not per file.
-    pub async fn progress(&self, id: i64, counts: &Counts, bytes: i64) -> Result<(), StoreError> {
-        let mut tx = self.0.begin().await?;
-        sqlx::query("UPDATE requests SET counts = $2, bytes = $3, timestamp = $4 WHERE id = $1")
-            .bind(id)
-            .bind(to_json(counts, "counts")?)
-            .bind(bytes)
-            .bind(now_ms())
-            .execute(tx.on())
-            .await?;
-        tx.commit().await
-    }
-
-    /// Records the rule set that the request runs under, by its hash.
-    pub async fn pin(&self, id: i64, rule_set: &str) -> Result<(), StoreError> {
-        let mut tx = self.0.begin().await?;
-        sqlx::query("UPDATE requests SET rule_set = $2, timestamp = $3 WHERE id = $1")
-            .bind(id)
-            .bind(rule_set)
-            .bind(now_ms())
-            .execute(tx.on())
-            .await?;
-        audit::record(&mut tx, SYSTEM, "request.pin", object(id)).await?;
-        tx.commit().await
-    }
-
-    /// Ends a request: Completed or Failed, with the final counts.
-    pub async fn finish(
-        &self,
-        id: i64,
-        status: Status,
-        resolution: Option<&str>,
-        counts: &Counts,
-        bytes: i64,
-    ) -> Result<(), StoreError> {
-        let resolution: Option<String> =
-            resolution.map(|text| text.chars().take(RESOLUTION_CHARS).collect());
-        let mut tx = self.0.begin().await?;
-        sqlx::query(
-            "UPDATE requests SET status = $2, resolution = $3, counts = $4, bytes = $5, timestamp = $6,
-                    finished = $6, worker = NULL, lease_until = NULL
-             WHERE id = $1",
-        )
-        .bind(id)
-        .bind(status.as_str())
-        .bind(resolution)
-        .bind(to_json(counts, "counts")?)
-        .bind(bytes)
-        .bind(now_ms())
-        .execute(tx.on())
-        .await?;
-        audit::record(&mut tx, SYSTEM, action(status), object(id)).await?;
-        tx.commit().await
     }
 
     pub async fn get(&self, id: i64) -> Result<Option<ImportRequest>, StoreError> {
@@ -283,58 +160,6 @@ impl Requests<'_> {
         .fetch_all(&self.0.pool)
         .await?;
         rows.iter().map(super::sessions::from_row).collect()
-    }
-
-    /// Puts requests back into the queue whose worker let its lease run out. To be called at start and
-    /// now and then. Returns how many.
-    pub async fn requeue_abandoned(&self) -> Result<u64, StoreError> {
-        let mut tx = self.0.begin().await?;
-        let rows = sqlx::query(
-            "UPDATE requests SET status = $1, worker = NULL, lease_until = NULL, timestamp = $2
-             WHERE finished IS NULL AND status <> $1 AND (lease_until IS NULL OR lease_until < $2)
-             RETURNING id",
-        )
-        .bind(Status::Queued.as_str())
-        .bind(now_ms())
-        .fetch_all(tx.on())
-        .await?;
-        self.requeued(tx, rows).await
-    }
-
-    /// Puts back what `worker` holds: a clean shutdown need not wait for the lease.
-    pub async fn release(&self, worker: &str) -> Result<u64, StoreError> {
-        let mut tx = self.0.begin().await?;
-        let rows = sqlx::query(
-            "UPDATE requests SET status = $1, worker = NULL, lease_until = NULL, timestamp = $2
-             WHERE finished IS NULL AND worker = $3 RETURNING id",
-        )
-        .bind(Status::Queued.as_str())
-        .bind(now_ms())
-        .bind(worker)
-        .fetch_all(tx.on())
-        .await?;
-        self.requeued(tx, rows).await
-    }
-
-    async fn requeued(
-        &self,
-        mut tx: WriteTransaction,
-        rows: Vec<AnyRow>,
-    ) -> Result<u64, StoreError> {
-        for row in &rows {
-            audit::record(
-                &mut tx,
-                SYSTEM,
-                "request.requeue",
-                object(column(row, "id")?),
-            )
-            .await?;
-        }
-        tx.commit().await?;
-        for _ in &rows {
-            self.0.shared.request_added.notify_one();
-        }
-        Ok(rows.len() as u64)
     }
 }
 
