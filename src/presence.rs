@@ -134,5 +134,8 @@ fn dead_in(folder: &Path) -> Vec<(File, PathBuf, String)> {
 }
 
 fn host_name() -> String {
-    rustix::system::uname().nodename().to_string_lossy().into_owned()
+    rustix::system::uname()
+        .nodename()
+        .to_string_lossy()
+        .into_owned()
 }

@@ -160,8 +160,13 @@ async fn run_one(
             let why = "The import broke by an error of Sluice itself; the server's log tells more.";
             let (counts, bytes) = so_far(&progress);
             requests
-                
-                .finish(claim, crate::store::Status::Failed, Some(why), &counts, bytes)
+                .finish(
+                    claim,
+                    crate::store::Status::Failed,
+                    Some(why),
+                    &counts,
+                    bytes,
+                )
                 .await
         }
     }

@@ -24,8 +24,8 @@ use super::labels::{self, Taken};
 use super::requests::check_held;
 use super::sessions::{self, file_from_row, scan_from_row};
 use super::{
-    Claim, NewSession, Scan, Session, SessionState, Store, StoreError, StoredFile, WriteTransaction,
-    audit, column, flag, is_duplicate, json, now_ms, subjects, to_json,
+    Claim, NewSession, Scan, Session, SessionState, Store, StoreError, StoredFile,
+    WriteTransaction, audit, column, flag, is_duplicate, json, now_ms, subjects, to_json,
 };
 
 /// Rows of one INSERT; times the columns below SQLite's limit of 32,766 parameters.

@@ -7,6 +7,7 @@ mod answer;
 mod call;
 mod cleanup;
 mod damaged;
+mod database;
 mod dicom;
 mod done;
 mod engines;

@@ -7,6 +7,8 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use crate::database;
+
 /// Reached only where something hangs.
 pub const DEADLINE: Duration = Duration::from_secs(180);
 
@@ -32,6 +34,9 @@ pub fn sluice(data: &Path, arguments: &[&str]) -> Command {
         if name.to_string_lossy().starts_with("SLUICE_") {
             command.env_remove(name);
         }
+    }
+    if let Some(url) = database::url(data) {
+        command.env("SLUICE_DATABASE", url);
     }
     command.args(arguments).arg("--data").arg(data);
     command

@@ -123,6 +123,10 @@ impl Site {
         assert_eq!(self.files("staging"), Vec::<String>::new());
     }
 
+    pub fn data(&self) -> &Path {
+        self.folder.path()
+    }
+
     /// A place below the data folder.
     pub fn path(&self, below: &str) -> PathBuf {
         self.folder.path().join(below)

@@ -169,7 +169,13 @@ async fn projects_take_turns_and_none_has_every_worker() {
     for project in ["A", "A", "A", "B", "B", "C"] {
         requests.insert(of(project)).await.unwrap();
     }
-    let next = || async { requests.claim("w").await.unwrap().map(|r| (r.id, r.project)) };
+    let next = || async {
+        requests
+            .claim("w")
+            .await
+            .unwrap()
+            .map(|r| (r.id, r.project))
+    };
     assert_eq!(next().await, Some((1, "A".into())));
     assert_eq!(next().await, Some((4, "B".into())));
     assert_eq!(next().await, Some((6, "C".into())));
