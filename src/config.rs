@@ -19,8 +19,8 @@ const FILE_NAME: &str = "sluice.toml";
 /// XNAT's session timeout.
 const DEFAULT_LOGIN_MINUTES: u32 = 15;
 
-/// More imports at once would share the same disk and the same cores.
-const DEFAULT_WORKERS: usize = 2;
+/// More imports at once would share the same disk and the same cores. One is always left for another project.
+const DEFAULT_WORKERS: usize = 3;
 const MAX_WORKERS: usize = 64;
 
 #[derive(Debug, thiserror::Error)]
@@ -76,7 +76,7 @@ pub struct RawConfig {
     /// Address and port to listen on [default: 127.0.0.1:8080]
     #[arg(long, env = "SLUICE_LISTEN", value_name = "ADDR")]
     pub listen: Option<SocketAddr>,
-    /// Imports that run at once [default: 2]
+    /// Imports that run at once [default: 3]
     #[arg(long, env = "SLUICE_WORKERS", value_name = "N")]
     pub workers: Option<usize>,
     /// The inbox, one folder for each project in it [default: inbox in the data folder]

@@ -49,7 +49,11 @@ const REQUEST_ADDED: &str = "request-added";
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     #[error("the database refused a statement")]
-    Database(#[from] sqlx::Error),
+    Database(#[source] sqlx::Error),
+    #[error("the database can't be reached")]
+    Away(#[source] sqlx::Error),
+    #[error("a value holds a NUL character")]
+    NulCharacter,
     #[error("no database driver for this URL; it should start with sqlite: or postgres:")]
     UnknownDriver,
     #[error("the database is of version {found}, this program knows up to {known}")]
@@ -63,6 +67,23 @@ pub enum StoreError {
     ClaimLost,
     #[error("no random bytes from the operating system")]
     Random,
+}
+
+impl From<sqlx::Error> for StoreError {
+    fn from(error: sqlx::Error) -> Self {
+        use sqlx::Error::{Database, Io, PoolClosed, PoolTimedOut, Tls};
+        match &error {
+            Io(_) | Tls(_) | PoolClosed | PoolTimedOut => StoreError::Away(error),
+            Database(inner) => match inner.code().as_deref() {
+                // character_not_in_repertoire: PostgreSQL's text holds everything but NUL.
+                Some("22021") => StoreError::NulCharacter,
+                // admin_shutdown, crash_shutdown, cannot_connect_now.
+                Some("57P01" | "57P02" | "57P03") => StoreError::Away(error),
+                _ => StoreError::Database(error),
+            },
+            _ => StoreError::Database(error),
+        }
+    }
 }
 
 /// A handle on the database; clones share the connections.
@@ -259,4 +280,4 @@ macro_rules! text_enum {
 use text_enum;
 
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;

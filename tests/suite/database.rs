@@ -29,22 +29,36 @@ pub fn url(data: &Path) -> Option<String> {
     Some(url)
 }
 
-/// Runs one statement on a data folder's database, behind the program's back.
+/// Runs one statement on a data folder's database, behind the program's back. Returns how many rows it
+/// changed.
 pub fn execute(data: &Path, sql: &str) -> u64 {
-    let sqlite = || sluice::store::sqlite_url(&data.join("sluice.db"));
-    run(&url(data).unwrap_or_else(sqlite), sql)
+    run(&url_of(data), sql)
+}
+
+/// The rows of a query for two numbers each.
+pub fn pairs(data: &Path, sql: &str) -> Vec<(i64, i64)> {
+    let url = url_of(data);
+    block_on(async {
+        let mut connection = AnyConnection::connect(&url).await.unwrap();
+        let query = sqlx::query_as(sqlx::AssertSqlSafe(sql.to_owned()));
+        query.fetch_all(&mut connection).await.unwrap()
+    })
+}
+
+fn url_of(data: &Path) -> String {
+    url(data).unwrap_or_else(|| sluice::store::sqlite_url(&data.join("sluice.db")))
 }
 
 fn run(url: &str, sql: &str) -> u64 {
-    sqlx::any::install_default_drivers();
-    let runtime = tokio::runtime::Runtime::new().unwrap();
-    runtime.block_on(async {
+    block_on(async {
         let mut connection = AnyConnection::connect(url).await.unwrap();
         let statement = sqlx::query(sqlx::AssertSqlSafe(sql.to_owned()));
-        statement
-            .execute(&mut connection)
-            .await
-            .unwrap()
-            .rows_affected()
+        let done = statement.execute(&mut connection).await.unwrap();
+        done.rows_affected()
     })
+}
+
+fn block_on<T>(work: impl Future<Output = T>) -> T {
+    sqlx::any::install_default_drivers();
+    tokio::runtime::Runtime::new().unwrap().block_on(work)
 }

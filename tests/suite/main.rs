@@ -6,6 +6,7 @@
 mod answer;
 mod call;
 mod cleanup;
+mod cluster;
 mod damaged;
 mod database;
 mod dicom;

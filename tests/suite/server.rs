@@ -86,7 +86,24 @@ impl Server {
 
     /// The same, with its standard output kept.
     pub fn start_printing_to(out: Stdio, data: &Path, environment: &[(&str, &str)]) -> Server {
-        let mut child = sluice(data, &["serve", "--listen", "127.0.0.1:0"])
+        let command = sluice(data, &["serve", "--listen", "127.0.0.1:0"]);
+        let mut server = Server::spawn(command, out, environment);
+        let serving = server.wait_for_line("\"serving\"");
+        let line: serde_json::Value = serde_json::from_str(&serving).unwrap();
+        let address = line["fields"]["address"].as_str().unwrap();
+        server.base = format!("http://{address}");
+        server
+    }
+
+    /// Starts `sluice worker`, and returns when it works. It has no address.
+    pub fn start_worker(data: &Path, environment: &[(&str, &str)]) -> Server {
+        let server = Server::spawn(sluice(data, &["worker"]), Stdio::null(), environment);
+        server.wait_for_line("\"working\"");
+        server
+    }
+
+    fn spawn(mut command: Command, out: Stdio, environment: &[(&str, &str)]) -> Server {
+        let mut child = command
             .envs(environment.iter().copied())
             .stdin(Stdio::null())
             .stdout(out)
@@ -100,17 +117,12 @@ impl Server {
                 log_.push(line.unwrap());
             }
         });
-        let mut server = Server {
+        Server {
             child,
             base: String::new(),
             log,
             reader: Some(reader),
-        };
-        let serving = server.wait_for_line("\"serving\"");
-        let line: serde_json::Value = serde_json::from_str(&serving).unwrap();
-        let address = line["fields"]["address"].as_str().unwrap();
-        server.base = format!("http://{address}");
-        server
+        }
     }
 
     /// The first line of the log that holds `text`, once it is there.
