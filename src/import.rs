@@ -18,8 +18,9 @@ mod trawl;
 
 use crate::archive::{ActionError, Archive};
 use crate::inbox::Inbox;
+use crate::rulebook::{Rulebook, RulebookError};
 use crate::rules::pseudonym::Pseudonyms;
-use crate::rules::{Registry, RuleSet, Run};
+use crate::rules::{RuleSet, Run};
 use crate::store::{Counts, ImportRequest, Session, Status, Store, StoreError};
 use chrono::DateTime;
 use outcome::FileState;
@@ -39,7 +40,7 @@ const TRIES: usize = 5;
 pub struct Importer {
     pub store: Store,
     pub archive: Archive,
-    pub registry: Arc<Registry>,
+    pub rulebook: Rulebook,
     pub inbox: Inbox,
     pub data: PathBuf,
     pub runtime: Handle,
@@ -151,11 +152,13 @@ impl Importer {
 
     fn attempt(&self, request: &ImportRequest, progress: &Progress) -> Result<Ended, Stop> {
         let located = self.recheck(request)?;
-        let rules = self.registry.pin(&request.project).map_err(|e| {
-            Stop::Failed(format!(
-                "The rules of project {} can't be used: {e}",
+        let pinned = self.block_on(self.rulebook.pin(&request.project));
+        let rules = pinned.map_err(|error| match error {
+            RulebookError::Store(error) => error.into(),
+            other => Stop::Failed(format!(
+                "The rules of project {} can't be used: {other}",
                 request.project
-            ))
+            )),
         })?;
         self.block_on(self.store.requests().pin(request.claim(), rules.hash()))?;
         self.block_on(

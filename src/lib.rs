@@ -16,6 +16,7 @@ pub mod inbox;
 pub mod password;
 pub mod presence;
 pub mod project;
+pub mod rulebook;
 pub mod rules;
 pub mod sample;
 pub mod server;

@@ -16,6 +16,7 @@ mod logins;
 mod migrations;
 mod projects;
 mod requests;
+mod rules;
 mod sessions;
 mod subjects;
 mod users;
@@ -36,6 +37,7 @@ pub use labels::{Labels, Taken};
 pub use logins::{Login, Logins, Token};
 pub use projects::{NewProject, Project, Projects, PseudonymKey, Role, RoleEntry};
 pub use requests::{Claim, Counts, ImportRequest, NewRequest, RequestFilter, Requests, Status};
+pub use rules::{Activation, NewActivation, RuleSets};
 pub use sessions::{
     Area, NewSession, ResourceSummary, Scan, ScanSummary, Session, SessionFilter, SessionState,
     Sessions, StoredFile,
@@ -162,6 +164,10 @@ impl Store {
 
     pub fn commits(&self) -> Commits<'_> {
         Commits(self)
+    }
+
+    pub fn rule_sets(&self) -> RuleSets<'_> {
+        RuleSets(self)
     }
 
     pub fn labels(&self) -> Labels<'_> {

@@ -1,7 +1,5 @@
 //! `sluice worker`: imports without a server, beside servers and workers on the same database and folder.
 
-use std::sync::Arc;
-
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
@@ -10,6 +8,7 @@ use crate::config::{Config, RawConfig, StateArgs};
 use crate::import::Importer;
 use crate::inbox::Inbox;
 use crate::presence::Presence;
+use crate::rulebook::{self, Rulebook};
 use crate::rules::Registry;
 use crate::store::Store;
 use crate::worker;
@@ -52,7 +51,7 @@ impl Workers {
         );
         let importer = Importer {
             archive: Archive::new(store.clone(), config.data.clone()),
-            registry: Arc::new(Registry::open(config.rules())),
+            rulebook: Rulebook::new(store.clone(), Registry::open(config.rules())),
             inbox,
             data: config.data.clone(),
             runtime: tokio::runtime::Handle::current(),
@@ -60,6 +59,7 @@ impl Workers {
         };
         let presence = Presence::enter(store, &config.data, config.workers).await?;
         let (down, shutdown) = watch::channel(false);
+        tokio::spawn(rulebook::watch(importer.rulebook.clone(), shutdown.clone()));
         let running = tokio::spawn(worker::run(importer.clone(), config.workers, shutdown));
         Ok(Workers {
             importer,
