@@ -9,14 +9,17 @@
 
 mod audit;
 mod commits;
+mod idempotency;
 mod labels;
 mod logins;
 mod migrations;
+mod overview;
 mod projects;
 mod requests;
 mod sessions;
 mod subjects;
 mod users;
+mod webhooks;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -24,26 +27,36 @@ use std::time::Duration;
 
 use sqlx::any::{AnyPoolOptions, AnyRow};
 use sqlx::{Any, AnyPool, Executor as _, Row, Transaction};
-use tokio::sync::{Mutex, Notify, OwnedMutexGuard};
+use tokio::sync::{Mutex, Notify, OwnedMutexGuard, broadcast};
 
 pub use audit::{AuditEntry, SYSTEM};
 pub use commits::{CommitError, CommitPlan, Commits, PendingCommit};
+pub use idempotency::{CallKey, Inserted};
 pub use labels::{Labels, Taken};
 pub use logins::{Login, Logins, Token};
+pub use overview::Overview;
 pub use projects::{NewProject, Project, Projects, PseudonymKey, Role, RoleEntry};
-pub use requests::{Counts, ImportRequest, NewRequest, RequestFilter, Requests, Status};
+pub use requests::{
+    Cancelled, Counts, ImportRequest, NewRequest, RequestFilter, Requests, Status, cancelled_text,
+};
 pub use sessions::{
     Area, NewSession, ResourceSummary, Scan, ScanSummary, Session, SessionFilter, SessionState,
     Sessions, StoredFile,
 };
 pub use subjects::{Subject, Subjects};
 pub use users::{NewUser, PasswordRecord, User, Users};
+pub use webhooks::{
+    Attempt, Delivery, DeliveryState, NewWebhook, Secret, Webhook, WebhookChange, Webhooks,
+};
 
 /// Readers of one server; more would only wait for the same disk.
 const MAX_CONNECTIONS: u32 = 8;
 
 /// How long a statement waits for another process (the command line beside the server) to finish writing.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// Changes that a slow listener may be behind; further behind, it looks for itself.
+const REMEMBERED_CHANGES: usize = 256;
 
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -73,6 +86,8 @@ struct Shared {
     /// SQLite has one writer; queueing for it here is fair, its own busy loop is not.
     writer: Arc<Mutex<()>>,
     request_added: Notify,
+    request_changed: broadcast::Sender<i64>,
+    notice_added: Notify,
 }
 
 /// The URL of the database file at `path`, made when it is missing.
@@ -118,6 +133,8 @@ impl Store {
                 sqlite: true,
                 writer: Arc::new(Mutex::new(())),
                 request_added: Notify::new(),
+                request_changed: broadcast::channel(REMEMBERED_CHANGES).0,
+                notice_added: Notify::new(),
             }),
         };
         migrations::run(&store).await?;
@@ -160,6 +177,29 @@ impl Store {
     /// requests added by another one are found by asking again now and then).
     pub async fn request_added(&self) {
         self.shared.request_added.notified().await;
+    }
+
+    /// The ids of requests that change from now on, in this process and wherever else
+    /// [`Store::notify_change`] is told of. A listener that falls behind gets `Lagged`, and must then
+    /// take it that its request has changed.
+    pub fn changes(&self) -> broadcast::Receiver<i64> {
+        self.shared.request_changed.subscribe()
+    }
+
+    /// Tells the listeners that a request has changed. What this process changes is told by itself;
+    /// this is for what a database tells of another's changes.
+    pub fn notify_change(&self, request: i64) {
+        // No listener is no error.
+        _ = self.shared.request_changed.send(request);
+    }
+
+    /// Resolves once a notice has been added to the outbox by this process since this was awaited last.
+    pub async fn notice_added(&self) {
+        self.shared.notice_added.notified().await;
+    }
+
+    pub fn webhooks(&self) -> Webhooks<'_> {
+        Webhooks(self)
     }
 
     /// Whether the database answers.

@@ -2,16 +2,23 @@
 //!
 //! Several in one process, each with one request at a time. Knows nothing of HTTP.
 
-use crate::import::{Importer, Progress};
-use crate::store::{Counts, ImportRequest, StoreError};
+use crate::import::{Ended, Importer, Progress};
+use crate::metrics::metrics;
+use crate::store::{ImportRequest, Requests, Status, StoreError};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
+use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+use tokio::time::{Interval, MissedTickBehavior, interval};
 
-/// How often a running import's lease is renewed and its progress written down: well within the lease.
+/// How often a running import's lease is renewed, and its row asked whether another process has cancelled
+/// it: well within the lease.
 const HEARTBEAT: Duration = Duration::from_secs(2);
+
+/// How often a running import's progress is written down, if there is any. Each time waits for the disk.
+const PROGRESS: Duration = Duration::from_secs(1);
 
 /// How often an idle worker looks for requests that no notice told of: those of another process, and
 /// those whose worker died.
@@ -28,6 +35,7 @@ pub async fn run(
     mut shutdown: watch::Receiver<bool>,
 ) -> Result<(), crate::archive::ActionError> {
     let recovered = importer.archive.recover().await?;
+    metrics().commits_recovered.inc_by(recovered as u64);
     if recovered > 0 {
         tracing::info!(
             commits = recovered,
@@ -91,22 +99,40 @@ async fn run_one(
     mut shutdown: watch::Receiver<bool>,
 ) -> Result<(), StoreError> {
     let id = request.id;
+    let (start, _running) = (Instant::now(), Running::new());
     let progress = Arc::new(Progress::default());
     let (importer_, progress_) = (importer.clone(), progress.clone());
     let mut import = tokio::task::spawn_blocking(move || importer_.run(&request, &progress_));
     let requests = importer.store.requests();
+    let mut changes = importer.store.changes();
+    let (mut heartbeat, mut report) = (every(HEARTBEAT), every(PROGRESS));
+    let mut written = progress.so_far();
     let ended = loop {
         tokio::select! {
             joined = &mut import => break joined,
             () = wait_for(&mut shutdown), if !progress.stop.load(Ordering::Relaxed) => {
                 progress.stop.store(true, Ordering::Relaxed);
             }
-            () = tokio::time::sleep(HEARTBEAT) => {
+            changed = changes.recv() => {
+                // Behind, it can't know what it missed.
+                if matches!(changed, Ok(changed) if changed == id)
+                    || matches!(changed, Err(RecvError::Lagged(_)))
+                {
+                    look_for_cancel(&requests, id, &progress).await?;
+                }
+            }
+            _ = report.tick() => {
+                let now = progress.so_far();
+                if now != written {
+                    requests.progress(id, &now.0, now.1).await?;
+                    written = now;
+                }
+            }
+            _ = heartbeat.tick() => {
                 if !requests.renew(id, name).await? {
                     progress.stop.store(true, Ordering::Relaxed);
                 }
-                let (counts, bytes) = so_far(&progress);
-                requests.progress(id, &counts, bytes).await?;
+                look_for_cancel(&requests, id, &progress).await?;
             }
         }
     };
@@ -119,15 +145,7 @@ async fn run_one(
                 stored = ended.counts.stored,
                 "import ends"
             );
-            requests
-                .finish(
-                    id,
-                    ended.status,
-                    Some(&ended.resolution),
-                    &ended.counts,
-                    ended.bytes,
-                )
-                .await
+            finish(&requests, id, &ended, start).await
         }
         Ok(Ok(None)) => {
             tracing::info!(
@@ -144,10 +162,14 @@ async fn run_one(
                 "the import broke"
             );
             let why = "The import broke by an error of Sluice itself; the server's log tells more.";
-            let (counts, bytes) = so_far(&progress);
-            requests
-                .finish(id, crate::store::Status::Failed, Some(why), &counts, bytes)
-                .await
+            let (counts, bytes) = progress.so_far();
+            let ended = Ended {
+                status: Status::Failed,
+                resolution: why.to_owned(),
+                counts,
+                bytes,
+            };
+            finish(&requests, id, &ended, start).await
         }
     }
 }
@@ -157,14 +179,56 @@ async fn wait_for(shutdown: &mut watch::Receiver<bool>) {
     drop(shutdown.wait_for(|down| *down).await);
 }
 
-/// What is staged is not stored yet: only what was found is certain.
-fn so_far(progress: &Progress) -> (Counts, i64) {
-    let counts = Counts {
-        found: progress.found.load(Ordering::Relaxed),
-        ..Counts::default()
-    };
-    (
-        counts,
-        i64::try_from(progress.bytes.load(Ordering::Relaxed)).unwrap_or(i64::MAX),
-    )
+async fn finish(
+    requests: &Requests<'_>,
+    id: i64,
+    ended: &Ended,
+    start: Instant,
+) -> Result<(), StoreError> {
+    requests
+        .finish(
+            id,
+            ended.status,
+            Some(&ended.resolution),
+            &ended.counts,
+            ended.bytes,
+        )
+        .await?;
+    metrics().import_ended(ended.status, &ended.counts, ended.bytes, start.elapsed());
+    Ok(())
+}
+
+async fn look_for_cancel(
+    requests: &Requests<'_>,
+    id: i64,
+    progress: &Progress,
+) -> Result<(), StoreError> {
+    if !progress.cancel.load(Ordering::Relaxed) && requests.is_cancel_asked(id).await? {
+        tracing::info!(request = id, "the import is cancelled");
+        progress.cancel.store(true, Ordering::Relaxed);
+    }
+    Ok(())
+}
+
+/// Ticks that a slow database puts off, and does not pile up. The first comes at once.
+fn every(period: Duration) -> Interval {
+    let mut ticks = interval(period);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    ticks
+}
+
+/// Counts an import as running until it is dropped, however the import ends.
+struct Running;
+
+impl Running {
+    fn new() -> Running {
+        metrics().imports_running.inc();
+        Running
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        metrics().imports_running.dec();
+    }
 }

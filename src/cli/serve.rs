@@ -12,12 +12,11 @@ use tracing_subscriber::EnvFilter;
 use crate::archive::Archive;
 use crate::config::{Config, LogFormat, RawConfig, StateArgs};
 use crate::import::Importer;
-use crate::inbox::Inbox;
 use crate::password;
 use crate::rules::Registry;
 use crate::server::{self, AppState};
 use crate::store::{NewUser, Store};
-use crate::worker;
+use crate::{webhook, worker};
 
 use super::CliError;
 
@@ -55,10 +54,7 @@ pub async fn run_server(
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), CliError> {
     let address = listener.local_addr()?;
-    let inbox = Inbox::new(config.inbox.clone())?.with(
-        config.project_to_inbox_root.clone(),
-        config.client_prefix_to_path.clone(),
-    );
+    let inbox = super::inbox(&config)?;
     let archive = Archive::new(store.clone(), config.data.clone());
     let registry = Arc::new(Registry::open(config.rules()));
     let importer = Importer {
@@ -71,12 +67,14 @@ pub async fn run_server(
     };
     let (down, shutdown) = watch::channel(false);
     let workers = tokio::spawn(worker::run(importer, config.workers, shutdown));
+    let told = tokio::spawn(webhook::run(store.clone(), down.subscribe()));
     let state = AppState::new(config.clone(), store.clone(), inbox, archive)?;
     tracing::info!(%address, data = %config.data.display(), workers = config.workers, "serving");
     let served = server::serve(state, listener, stop).await;
     // The receivers are gone only if the workers have ended already.
     _ = down.send(true);
     workers.await??;
+    told.await?;
     store.close().await;
     tracing::info!("stopped");
     Ok(served?)

@@ -33,6 +33,9 @@ pub enum ApiError {
     Nothing,
     #[error("{0}")]
     Conflict(Text),
+    /// Understood, and at odds with an earlier call.
+    #[error("{0}")]
+    Unprocessable(Text),
     #[error("the store failed")]
     Store(#[from] StoreError),
     #[error("{what}")]
@@ -62,6 +65,7 @@ impl ApiError {
             ApiError::Forbidden(_) => StatusCode::FORBIDDEN,
             ApiError::NotFound(_) | ApiError::Nothing => StatusCode::NOT_FOUND,
             ApiError::Conflict(_) => StatusCode::CONFLICT,
+            ApiError::Unprocessable(_) => StatusCode::UNPROCESSABLE_ENTITY,
             ApiError::Store(_)
             | ApiError::Io { .. }
             | ApiError::Config(_)
@@ -122,7 +126,8 @@ impl IntoResponse for ApiError {
                 | ApiError::Unauthorized(text)
                 | ApiError::Forbidden(text)
                 | ApiError::NotFound(text)
-                | ApiError::Conflict(text) => text,
+                | ApiError::Conflict(text)
+                | ApiError::Unprocessable(text) => text,
                 _ => Cow::Borrowed(""),
             };
             let mut response = (status, message.clone().into_owned()).into_response();

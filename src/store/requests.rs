@@ -12,8 +12,14 @@ use sqlx::any::AnyRow;
 
 use super::{
     SYSTEM, Store, StoreError, WriteTransaction, audit, column, flag, json, now_ms, text_enum,
-    to_json,
+    to_json, webhooks,
 };
+
+mod list;
+mod steer;
+
+pub use list::RequestFilter;
+pub use steer::{Cancelled, cancelled_text};
 
 /// How long a claim holds without being renewed.
 const LEASE: Duration = Duration::from_secs(30);
@@ -40,7 +46,8 @@ impl Status {
     }
 }
 
-/// Files by what became of them. `found` is the sum of the others.
+/// Files by what became of them. `found` is the sum of the others; while an import runs there are also
+/// those that are being worked on.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Counts {
@@ -56,6 +63,13 @@ pub struct Counts {
     pub unreadable: u64,
     pub cut_short: u64,
     pub changed: u64,
+    /// Through the rules, and not settled yet: none once the import has ended.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub staged: u64,
+}
+
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 #[derive(Debug, Clone)]
@@ -80,6 +94,12 @@ pub struct ImportRequest {
     pub bytes: i64,
     /// How often it has been claimed: more than once after a crash.
     pub attempt: i64,
+    /// When its cancelling was asked for.
+    pub cancel_asked: Option<i64>,
+    /// The request whose parameters it repeats.
+    pub retry_of: Option<i64>,
+    /// The last request that repeats this one's.
+    pub retried_as: Option<i64>,
 }
 
 #[derive(Debug, Clone)]
@@ -91,37 +111,13 @@ pub struct NewRequest {
     pub cleanup: bool,
 }
 
-/// Which requests to list.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct RequestFilter<'a> {
-    /// Only this user's.
-    pub username: Option<&'a str>,
-    /// Only those not in a final state.
-    pub active: bool,
-}
-
 pub struct Requests<'a>(pub(super) &'a Store);
 
 impl Requests<'_> {
     /// Queues a request and wakes a worker.
     pub async fn insert(&self, new: NewRequest) -> Result<i64, StoreError> {
-        let now = now_ms();
         let mut tx = self.0.begin().await?;
-        let row = sqlx::query(
-            "INSERT INTO requests (username, project, parameters, session_path, status, cleanup, created, timestamp)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $7) RETURNING id",
-        )
-        .bind(&new.username)
-        .bind(new.project)
-        .bind(to_json(&new.parameters, "parameters")?)
-        .bind(new.session_path)
-        .bind(Status::Queued.as_str())
-        .bind(i64::from(new.cleanup))
-        .bind(now)
-        .fetch_one(tx.on())
-        .await?;
-        let id = column(&row, "id")?;
-        audit::record(&mut tx, &new.username, "request.insert", object(id)).await?;
+        let id = insert_row(&mut tx, new).await?;
         tx.commit().await?;
         self.0.shared.request_added.notify_one();
         Ok(id)
@@ -157,6 +153,7 @@ impl Requests<'_> {
         };
         audit::record(&mut tx, SYSTEM, "request.accepted", object(request.id)).await?;
         tx.commit().await?;
+        self.0.notify_change(request.id);
         Ok(Some(request))
     }
 
@@ -188,7 +185,9 @@ impl Requests<'_> {
         .execute(tx.on())
         .await?;
         audit::record(&mut tx, SYSTEM, action(status), object(id)).await?;
-        tx.commit().await
+        tx.commit().await?;
+        self.0.notify_change(id);
+        Ok(())
     }
 
     /// What is known so far. Each call waits for the disk: say it now and then, not per file.
@@ -201,7 +200,9 @@ impl Requests<'_> {
             .bind(now_ms())
             .execute(tx.on())
             .await?;
-        tx.commit().await
+        tx.commit().await?;
+        self.0.notify_change(id);
+        Ok(())
     }
 
     /// Records the rule set that the request runs under, by its hash.
@@ -217,7 +218,7 @@ impl Requests<'_> {
         tx.commit().await
     }
 
-    /// Ends a request: Completed or Failed, with the final counts.
+    /// Ends a request: Completed or Failed, with the final counts. Those who asked for it are told.
     pub async fn finish(
         &self,
         id: i64,
@@ -229,10 +230,10 @@ impl Requests<'_> {
         let resolution: Option<String> =
             resolution.map(|text| text.chars().take(RESOLUTION_CHARS).collect());
         let mut tx = self.0.begin().await?;
-        sqlx::query(
+        let row = sqlx::query(
             "UPDATE requests SET status = $2, resolution = $3, counts = $4, bytes = $5, timestamp = $6,
                     finished = $6, worker = NULL, lease_until = NULL
-             WHERE id = $1",
+             WHERE id = $1 AND finished IS NULL RETURNING *",
         )
         .bind(id)
         .bind(status.as_str())
@@ -240,10 +241,16 @@ impl Requests<'_> {
         .bind(to_json(counts, "counts")?)
         .bind(bytes)
         .bind(now_ms())
-        .execute(tx.on())
+        .fetch_optional(tx.on())
         .await?;
+        // What has ended stays as it is, and is told once.
+        let Some(row) = row else { return Ok(()) };
         audit::record(&mut tx, SYSTEM, action(status), object(id)).await?;
-        tx.commit().await
+        webhooks::add_notices(&mut tx, &from_row(&row)?).await?;
+        tx.commit().await?;
+        self.0.shared.notice_added.notify_one();
+        self.0.notify_change(id);
+        Ok(())
     }
 
     pub async fn get(&self, id: i64) -> Result<Option<ImportRequest>, StoreError> {
@@ -254,21 +261,6 @@ impl Requests<'_> {
             .as_ref()
             .map(from_row)
             .transpose()
-    }
-
-    /// Requests in the order they came.
-    pub async fn list(&self, filter: RequestFilter<'_>) -> Result<Vec<ImportRequest>, StoreError> {
-        let rows = sqlx::query(
-            "SELECT * FROM requests
-             WHERE ($1 IS NULL OR username = $1) AND ($2 = 0 OR status NOT IN ($3, $4)) ORDER BY id",
-        )
-        .bind(filter.username)
-        .bind(i64::from(filter.active))
-        .bind(Status::Completed.as_str())
-        .bind(Status::Failed.as_str())
-        .fetch_all(&self.0.pool)
-        .await?;
-        rows.iter().map(from_row).collect()
     }
 
     /// The sessions a request made or added to, in the order of their commits.
@@ -331,11 +323,35 @@ impl Requests<'_> {
             .await?;
         }
         tx.commit().await?;
-        for _ in &rows {
+        for row in &rows {
             self.0.shared.request_added.notify_one();
+            self.0.notify_change(column(row, "id")?);
         }
         Ok(rows.len() as u64)
     }
+}
+
+/// Adds a queued request's row.
+pub(super) async fn insert_row(
+    tx: &mut WriteTransaction,
+    new: NewRequest,
+) -> Result<i64, StoreError> {
+    let row = sqlx::query(
+        "INSERT INTO requests (username, project, parameters, session_path, status, cleanup, created, timestamp)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $7) RETURNING id",
+    )
+    .bind(&new.username)
+    .bind(new.project)
+    .bind(to_json(&new.parameters, "parameters")?)
+    .bind(new.session_path)
+    .bind(Status::Queued.as_str())
+    .bind(i64::from(new.cleanup))
+    .bind(now_ms())
+    .fetch_one(tx.on())
+    .await?;
+    let id = column(&row, "id")?;
+    audit::record(tx, &new.username, "request.insert", object(id)).await?;
+    Ok(id)
 }
 
 fn object(id: i64) -> String {
@@ -373,6 +389,9 @@ fn from_row(row: &AnyRow) -> Result<ImportRequest, StoreError> {
         counts: json(row, "counts")?,
         bytes: column(row, "bytes")?,
         attempt: column(row, "attempt")?,
+        cancel_asked: column(row, "cancel_asked")?,
+        retry_of: column(row, "retry_of")?,
+        retried_as: column(row, "retried_as")?,
     })
 }
 

@@ -50,6 +50,7 @@ async fn a_request_goes_its_way_and_is_listed_as_active_until_the_end() {
     let own = |active| RequestFilter {
         username: Some("ada"),
         active,
+        ..RequestFilter::default()
     };
     assert_eq!(requests.list(own(true)).await.unwrap().len(), 1);
     assert_eq!(
