@@ -5,20 +5,27 @@
 
 mod answer;
 mod call;
+mod cancel;
 mod cleanup;
 mod damaged;
 mod dicom;
 mod done;
 mod engines;
+mod following;
+mod idempotency;
+mod lists;
 mod log;
+mod metrics;
 mod outcomes;
 mod policies;
 mod prearchive;
 mod refusals;
+mod retry;
 mod routes;
 mod server;
 mod sessions;
 mod site;
 mod startup;
 mod status;
+mod webhooks;
 mod workers;
