@@ -1,11 +1,16 @@
 //! Webhooks: what a target is told, how it can tell that it is true, and what happens when it does not listen.
 
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
+use std::io::{BufRead as _, BufReader, Read, Write};
+use std::net::TcpListener;
+use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rustls::pki_types::PrivateKeyDer;
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use serde_json::{Value, json};
 use sha2::Sha256;
 
@@ -22,8 +27,13 @@ struct Told {
 }
 
 impl Told {
+    /// Its body, which is as its schema has it.
     fn json(&self) -> Value {
-        serde_json::from_str(&self.body).unwrap()
+        let schema = include_str!("../../schemas/webhook-notice.schema.json");
+        let schema = serde_json::from_str(schema).unwrap();
+        let body = serde_json::from_str(&self.body).unwrap();
+        jsonschema::validate(&schema, &body).unwrap();
+        body
     }
 
     fn header(&self, name: &str) -> &str {
@@ -84,7 +94,7 @@ impl Target {
                     1 => answers[0].clone(),
                     _ => answers.remove(0),
                 };
-                if tell.send(take(stream.unwrap(), &answer)).is_err() {
+                if tell.send(take(&mut stream.unwrap(), &answer)).is_err() {
                     return;
                 }
             }
@@ -97,8 +107,8 @@ impl Target {
     }
 }
 
-fn take(mut stream: TcpStream, answer: &str) -> Told {
-    let mut reader = BufReader::new(stream.try_clone().unwrap());
+fn take(stream: &mut (impl Read + Write), answer: &str) -> Told {
+    let mut reader = BufReader::new(&mut *stream);
     let mut line = String::new();
     reader.read_line(&mut line).unwrap();
     let path = line.split(' ').nth(1).unwrap_or_default().to_owned();
@@ -428,4 +438,56 @@ fn https_is_spoken_to_a_target_that_asks_for_it() {
         tried["problem"].is_string().then_some(tried)
     });
     assert_eq!(tried["problem"], "tls");
+}
+
+/// A target that speaks TLS, with a certificate of an authority of its own, written to `authority`.
+fn https_target(authority: &Path) -> Target {
+    let mut ca = CertificateParams::new(Vec::new()).unwrap();
+    ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let ca_key = KeyPair::generate().unwrap();
+    let ca = CertifiedIssuer::self_signed(ca, ca_key).unwrap();
+    std::fs::write(authority, ca.pem()).unwrap();
+    let key = KeyPair::generate().unwrap();
+    let certificate = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+    let certificate = certificate.signed_by(&key, &ca).unwrap();
+    let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
+    let config =
+        ServerConfig::builder_with_provider(rustls::crypto::ring::default_provider().into())
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![certificate.der().clone()], key)
+            .unwrap();
+    let config = Arc::new(config);
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!(
+        "https://localhost:{}/hook",
+        listener.local_addr().unwrap().port()
+    );
+    let (tell, told) = channel();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let connection = ServerConnection::new(config.clone()).unwrap();
+            let mut stream = StreamOwned::new(connection, stream.unwrap());
+            let told = take(&mut stream, "200 OK");
+            stream.conn.send_close_notify();
+            _ = stream.flush();
+            if tell.send(told).is_err() {
+                return;
+            }
+        }
+    });
+    Target { url, told }
+}
+
+#[test]
+fn a_target_with_a_certificate_of_a_known_authority_is_told_over_tls() {
+    let mut site = Site::prepared();
+    let authority = site.path("authority.pem");
+    let target = https_target(&authority);
+    site.serve(&[("SSL_CERT_FILE", authority.to_str().unwrap())]);
+    let (id, secret) = create(&site, &json!({ "url": target.url }));
+    site.call("root", "POST", &format!("/xapi/webhooks/{id}/test"), &[]);
+    assert!(target.next().is_signed_by(&secret));
+    delivery(&site, id, "delivered");
 }
