@@ -11,11 +11,11 @@ fn five() -> Site {
     for (number, folder) in ["P/one", "AUTO/two", "P/four", "P/five"].iter().enumerate() {
         dicom::study(&site.inbox(folder), number as u32, 1, 1);
     }
-    std::fs::write(site.inbox("P/100%_done").join("x.txt"), "no picture").unwrap();
+    std::fs::write(site.inbox("P/100%_d\u{f6}ne").join("x.txt"), "no picture").unwrap();
     let labels = [("SUBJECT_ID", "Subj_A"), ("EXPT_LABEL", "First")];
     site.import("P", "P/one", &labels);
     site.import("AUTO", "AUTO/two", &[("EXPT_LABEL", "Second")]);
-    site.import("P", "P/100%_done", &[("EXPT_LABEL", "Third")]);
+    site.import("P", "P/100%_d\u{f6}ne", &[("EXPT_LABEL", "Third")]);
     for folder in ["P/four", "P/five"] {
         let answer = site.call_import("otto", "P", folder, &[]);
         site.ended(answer.text().trim_end());
@@ -39,7 +39,8 @@ fn filters_and_pages_of_a_list() {
             answer.header("x-total-count").to_owned(),
         )
     };
-    let cases: &[(&[(&str, &str)], &[i64], &str)] = &[
+    type Case<'a> = (&'a [(&'a str, &'a str)], &'a [i64], &'a str);
+    let cases: &[Case<'_>] = &[
         (&[], &[1, 2, 3, 4, 5], "5"),
         (&[("format", "json"), ("q", "")], &[1, 2, 3, 4, 5], "5"),
         (&[("order", "desc"), ("limit", "2")], &[5, 4], "5"),
@@ -62,6 +63,7 @@ fn filters_and_pages_of_a_list() {
         (&[("q", "subj_a")], &[1], "1"),
         (&[("q", "p/f")], &[4, 5], "2"),
         (&[("q", "100%_")], &[3], "1"),
+        (&[("q", "D\u{f6}NE")], &[3], "1"),
         (&[("q", "third")], &[3], "1"),
         (&[("q", "hird")], &[], "0"),
         (&[("q", "no valid dicom")], &[3], "1"),

@@ -97,18 +97,20 @@ async fn change_of(changes: &mut Receiver<i64>, request: i64) {
 
 /// What an event tells.
 #[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
 struct Told {
     id: i64,
     status: Status,
     counts: Counts,
     bytes: i64,
     resolution: Option<String>,
+    cancel_asked: Option<i64>,
     /// At the end.
     #[serde(skip_serializing_if = "Option::is_none")]
     sessions: Option<Vec<SessionView>>,
 }
 
-/// `status` at once and at each change of it, `progress` when counts move, `end` last. An event's id is
+/// `status` at once, at each change of it and when its cancelling is asked for, `progress` when counts move, `end` last. An event's id is
 /// the time of the change, so that a client which comes back after the end is told to stay away (204).
 pub async fn events(
     State(state): State<AppState>,
@@ -147,8 +149,28 @@ struct Follower {
     id: i64,
     changes: Receiver<i64>,
     /// What was told last.
-    last: Option<(Status, Counts, i64)>,
+    last: Option<Seen>,
     ended: bool,
+}
+
+/// What of a request makes an event when it changes.
+#[derive(Clone, Copy, PartialEq)]
+struct Seen {
+    status: Status,
+    cancel_asked: Option<i64>,
+    counts: Counts,
+    bytes: i64,
+}
+
+impl Seen {
+    fn of(request: &ImportRequest) -> Seen {
+        Seen {
+            status: request.status,
+            cancel_asked: request.cancel_asked,
+            counts: request.counts,
+            bytes: request.bytes,
+        }
+    }
 }
 
 impl Follower {
@@ -161,8 +183,7 @@ impl Follower {
         loop {
             match self.look().await {
                 Ok(Some(request)) => {
-                    let now = (request.status, request.counts, request.bytes);
-                    if self.last.is_none_or(|last| last != now) {
+                    if self.last.is_none_or(|last| last != Seen::of(&request)) {
                         return Some(self.tell(request).await);
                     }
                 }
@@ -187,12 +208,13 @@ impl Follower {
     }
 
     async fn tell(&mut self, request: ImportRequest) -> Result<Event, ApiError> {
-        let before = self.last.map(|(status, ..)| status);
-        self.last = Some((request.status, request.counts, request.bytes));
+        let now = Seen::of(&request);
+        let steps = |seen: Seen| (seen.status, seen.cancel_asked);
+        let before = self.last.replace(now).map(steps);
         self.ended = request.status.is_final();
         let name = match before {
             _ if self.ended => "end",
-            Some(before) if before == request.status => "progress",
+            Some(before) if before == steps(now) => "progress",
             _ => "status",
         };
         let sessions = match self.ended {
@@ -208,6 +230,7 @@ impl Follower {
             counts: request.counts,
             bytes: request.bytes,
             resolution: request.resolution,
+            cancel_asked: request.cancel_asked,
             sessions,
         };
         let event = Event::default()

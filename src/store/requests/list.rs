@@ -36,12 +36,12 @@ const MATCHES: &str = "FROM requests r
      WHERE ($1 = '' OR r.username = $1) AND ($2 = '' OR r.project = $2)
        AND ($3 = '' OR $3 LIKE '%,' || r.status || ',%')
        AND r.created >= $4 AND r.created < $5
-       AND ($6 = '' OR lower(r.session_path) LIKE $6 ESCAPE '!'
-            OR lower(COALESCE(r.resolution, '')) LIKE $6 ESCAPE '!'
-            OR lower(r.parameters) LIKE $7 ESCAPE '!' OR lower(r.parameters) LIKE $8 ESCAPE '!'
+       AND ($6 = '' OR lower(r.session_path) LIKE lower($6) ESCAPE '!'
+            OR lower(COALESCE(r.resolution, '')) LIKE lower($6) ESCAPE '!'
+            OR lower(r.parameters) LIKE lower($7) ESCAPE '!' OR lower(r.parameters) LIKE lower($8) ESCAPE '!'
             OR EXISTS (SELECT 1 FROM commits c JOIN sessions s ON s.id = c.session
                        WHERE c.request = r.id AND c.finished IS NOT NULL
-                         AND (lower(s.label) LIKE $6 ESCAPE '!' OR lower(s.subject) LIKE $6 ESCAPE '!')))";
+                         AND (lower(s.label) LIKE lower($6) ESCAPE '!' OR lower(s.subject) LIKE lower($6) ESCAPE '!')))";
 
 /// The filter's values as the statement takes them.
 struct Bound {
@@ -64,9 +64,10 @@ impl RequestFilter<'_> {
                 format!(",{},", names.collect::<Vec<_>>().join(","))
             }
         };
-        let text = self.text.map(str::to_lowercase).unwrap_or_default();
+        // Only the database folds letter cases, so that both sides are folded alike.
+        let text = self.text.unwrap_or_default();
         // The parameters are a JSON object: a label starts behind its name there.
-        let in_json = serde_json::Value::from(text.as_str()).to_string();
+        let in_json = serde_json::Value::from(text).to_string();
         let in_json = escape(&in_json[1..in_json.len() - 1]);
         let pattern = |pattern: String| match text.is_empty() {
             true => String::new(),
@@ -74,7 +75,7 @@ impl RequestFilter<'_> {
         };
         Bound {
             statuses,
-            anywhere: pattern(format!("%{}%", escape(&text))),
+            anywhere: pattern(format!("%{}%", escape(text))),
             label: pattern(format!("%\"expt!_label\":\"{in_json}%")),
             subject: pattern(format!("%\"subject!_id\":\"{in_json}%")),
         }
