@@ -6,11 +6,11 @@ use crate::dicom;
 use crate::server::wait_for;
 use crate::site::Site;
 
-/// A site with one worker that is busy with a request of 40 slow files.
+/// A site with one worker that is busy with a request of slow files.
 fn busy() -> (Site, String) {
     let mut site = Site::prepared();
     site.slow_rule("P");
-    dicom::study(&site.inbox("P/s"), 1, 1, 40);
+    dicom::study(&site.inbox("P/s"), 1, 1, Site::slow_files());
     site.serve(&[("SLUICE_WORKERS", "1")]);
     let address = site.queue("P", "P/s", &[("cleanupAfterImport", "true")]);
     site.staged();
@@ -67,13 +67,17 @@ fn a_running_request_drops_what_it_staged_and_keeps_the_sources() {
     assert_eq!(done.resolution(), "Cancelled; nothing was stored.");
     // Those that it had come to, each told of.
     let found = done.status["counts"]["found"].as_u64().unwrap();
-    assert!((3..40).contains(&found), "{found}");
+    let files = u64::from(Site::slow_files());
+    assert!((3..files).contains(&found), "{found}");
     assert_eq!(site.files("staging"), Vec::<String>::new());
     assert_eq!(site.files("prearchive"), Vec::<String>::new());
-    assert_eq!(site.files("inbox/P").len(), 40);
+    assert_eq!(site.files("inbox/P").len() as u64, files);
     // The label that it would have given is free.
     site.policy("P", &json!({}));
-    assert_eq!(site.import("P", "P/s", &[]).outcomes(), "40 stored");
+    assert_eq!(
+        site.import("P", "P/s", &[]).outcomes(),
+        format!("{files} stored")
+    );
 }
 
 #[test]
@@ -116,6 +120,8 @@ fn sessions_that_are_committed_stay_and_are_told() {
         done.outcomes(),
         format!("{} stored, {} failed", 2 * kept, 8 - 2 * kept)
     );
+    let reported = &done.report.as_ref().unwrap()["sessions"][0];
+    assert_eq!(reported["reason"], "slow", "the rule ran to its end");
     for session in done.sessions() {
         let uri = session["uri"].as_str().unwrap();
         assert!(done.resolution().contains(uri), "{}", done.resolution());
@@ -145,7 +151,7 @@ fn a_cancelled_request_does_not_start_again_after_an_interruption() {
     assert_eq!(done.resolution(), "Cancelled; nothing was stored.");
     assert_eq!(done.outcomes(), "");
     assert_eq!(site.files("prearchive"), Vec::<String>::new());
-    assert_eq!(site.files("inbox/P").len(), 40);
+    assert_eq!(site.files("inbox/P").len(), Site::slow_files() as usize);
 }
 
 #[test]

@@ -52,11 +52,11 @@ impl Iterator for Events {
     }
 }
 
-/// A site whose server runs a request of `files` slow files.
-fn running(files: u32) -> (Site, String) {
+/// A site whose server runs a request of slow files, and of one that is no DICOM.
+fn running() -> (Site, String) {
     let mut site = Site::prepared();
     site.slow_rule("P");
-    dicom::study(&site.inbox("P/s"), 1, 1, files);
+    dicom::study(&site.inbox("P/s"), 1, 1, Site::slow_files());
     std::fs::write(site.inbox("P/s").join("0.txt"), "no picture").unwrap();
     site.serve(&[]);
     let address = site.queue("P", "P/s", &[]);
@@ -65,12 +65,12 @@ fn running(files: u32) -> (Site, String) {
 
 #[test]
 fn an_answer_waits_for_the_end() {
-    let (site, address) = running(20);
+    let (site, address) = running();
     let now = site.get("ada", &format!("{address}?wait=0")).json();
     assert_ne!(now["status"], "Completed");
     let end = site.get("ada", &format!("{address}?wait=120")).json();
     assert_eq!(end["status"], "Completed");
-    assert_eq!(end["counts"]["stored"], 20);
+    assert_eq!(end["counts"]["stored"], Site::slow_files());
     assert_eq!(end["sessions"].as_array().unwrap().len(), 1);
     // What has ended needs no waiting.
     assert_eq!(site.get("ada", &format!("{address}?wait=300")).json(), end);
@@ -85,7 +85,7 @@ fn an_answer_waits_for_the_end() {
 
 #[test]
 fn an_answer_comes_after_its_time_whatever_the_state() {
-    let (site, address) = running(60);
+    let (site, address) = running();
     let still = site.get("ada", &format!("{address}?wait=1")).json();
     assert!(still["finished"].is_null(), "{still:#}");
     site.call("ada", "DELETE", &address, &[]);
@@ -94,7 +94,7 @@ fn an_answer_comes_after_its_time_whatever_the_state() {
 
 #[test]
 fn events_tell_each_step_to_the_end() {
-    let (site, address) = running(40);
+    let (site, address) = running();
     let events: Vec<Event> = Events::of(&site, "ada", &address).collect();
     let names: Vec<&str> = events.iter().map(|event| event.name.as_str()).collect();
     assert_eq!(names.first(), Some(&"status"));
@@ -123,7 +123,7 @@ fn events_tell_each_step_to_the_end() {
     for name in ["id", "status", "counts", "bytes", "resolution", "sessions"] {
         assert_eq!(end.data[name], status[name], "{name}");
     }
-    assert_eq!(status["counts"]["stored"], 40);
+    assert_eq!(status["counts"]["stored"], Site::slow_files());
     assert!(status["counts"].get("staged").is_none());
 
     // A reconnecting client gets the current state; one that has seen the end is told to stay away.
@@ -143,7 +143,7 @@ fn events_tell_each_step_to_the_end() {
 
 #[test]
 fn events_are_for_those_who_see_the_request_for_as_long_as_they_do() {
-    let (site, address) = running(60);
+    let (site, address) = running();
     let path = format!("{address}/events");
     assert_eq!(site.get("", &path).status, 401);
     assert_eq!(site.get("otto", &path).status, 404);
@@ -173,7 +173,7 @@ fn events_are_for_those_who_see_the_request_for_as_long_as_they_do() {
 
 #[test]
 fn a_logout_ends_the_events_of_its_session() {
-    let (site, address) = running(60);
+    let (site, address) = running();
     let token = site.get("ada", "/data/JSESSION").text().to_owned();
     let cookie = format!("JSESSIONID={token}");
     let answer = site.open("", &format!("{address}/events"), &[("Cookie", &cookie)]);
@@ -192,7 +192,7 @@ fn a_logout_ends_the_events_of_its_session() {
 
 #[test]
 fn a_shutdown_ends_what_waits_in_good_order() {
-    let (mut site, address) = running(60);
+    let (mut site, address) = running();
     let mut events = Events::of(&site, "ada", &address);
     assert_eq!(events.next().unwrap().name, "status");
     let waiting = site.open_later("ada", &format!("{address}?wait=300"));

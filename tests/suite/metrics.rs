@@ -99,7 +99,7 @@ fn metrics_tell_of_imports_rules_and_calls_and_of_no_patient() {
 fn a_queue_shows_with_its_depth() {
     let mut site = Site::prepared();
     site.slow_rule("P");
-    dicom::study(&site.inbox("P/s"), 1, 1, 40);
+    dicom::study(&site.inbox("P/s"), 1, 1, Site::slow_files());
     site.serve(&[("SLUICE_WORKERS", "1")]);
     site.queue("P", "P/s", &[]);
     site.staged();

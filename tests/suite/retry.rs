@@ -60,7 +60,7 @@ fn a_failed_request_runs_again_and_each_names_the_other() {
 fn a_retry_passes_the_checks_of_the_call_and_waits_for_an_end() {
     let mut site = Site::prepared();
     site.slow_rule("P");
-    dicom::study(&site.inbox("P/s"), 1, 1, 40);
+    dicom::study(&site.inbox("P/s"), 1, 1, Site::slow_files());
     dicom::study(&site.inbox("AUTO/s"), 2, 1, 1);
     site.serve(&[("SLUICE_WORKERS", "1")]);
     let archived = site.import("AUTO", "AUTO/s", &[("EXPT_LABEL", "E1")]);

@@ -244,9 +244,16 @@ impl Site {
         read(request.call().unwrap())
     }
 
+    /// Enough files for the slow rule to keep all cores busy for some seconds, of which the first are
+    /// done long before the last.
+    pub fn slow_files() -> u32 {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        10 * (cores as u32 + 2)
+    }
+
     /// A rule that takes a while over each file, for a project.
     pub fn slow_rule(&self, project: &str) {
-        let code = "fn anonymize(ds, ctx) { let n = 0; while n < 600000 { n += 1; } keep() }";
+        let code = "fn anonymize(ds, ctx) { let n = 0; while n < 1000000 { n += 1; } keep() }";
         self.rhai("slow", "anonymize", &[], &[], code);
         self.policy(project, &json!({ "anonymize": [{ "module": "slow" }] }));
     }

@@ -194,7 +194,7 @@ fn the_end_of_a_request_is_told_signed_and_without_labels() {
         (&json!("request.failed"), &json!("Failed"))
     );
     site.slow_rule("P");
-    dicom::study(&site.inbox("P/slow"), 2, 1, 40);
+    dicom::study(&site.inbox("P/slow"), 2, 1, Site::slow_files());
     let address = site.queue("P", "P/slow", &[]);
     site.staged();
     site.call("ada", "DELETE", &address, &[]);
