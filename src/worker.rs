@@ -162,7 +162,8 @@ async fn run_one(
                 "the import broke"
             );
             let why = "The import broke by an error of Sluice itself; the server's log tells more.";
-            let (counts, bytes) = progress.so_far();
+            let (mut counts, bytes) = progress.so_far();
+            counts.give_up();
             let ended = Ended {
                 status: Status::Failed,
                 resolution: why.to_owned(),

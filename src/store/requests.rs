@@ -7,7 +7,6 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
 use sqlx::any::AnyRow;
 
 use super::{
@@ -15,9 +14,11 @@ use super::{
     to_json, webhooks,
 };
 
+mod counts;
 mod list;
 mod steer;
 
+pub use counts::Counts;
 pub use list::RequestFilter;
 pub use steer::{Cancelled, cancelled_text};
 
@@ -44,32 +45,6 @@ impl Status {
     pub fn is_final(self) -> bool {
         matches!(self, Status::Completed | Status::Failed)
     }
-}
-
-/// Files by what became of them. `found` is the sum of the others; while an import runs there are also
-/// those that are being worked on.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Counts {
-    pub found: u64,
-    pub stored: u64,
-    pub duplicate: u64,
-    pub conflict: u64,
-    pub filtered: u64,
-    pub rejected: u64,
-    pub failed: u64,
-    pub quarantined: u64,
-    pub not_dicom: u64,
-    pub unreadable: u64,
-    pub cut_short: u64,
-    pub changed: u64,
-    /// Through the rules, and not settled yet: none once the import has ended.
-    #[serde(skip_serializing_if = "is_zero")]
-    pub staged: u64,
-}
-
-fn is_zero(count: &u64) -> bool {
-    *count == 0
 }
 
 #[derive(Debug, Clone)]

@@ -27,5 +27,6 @@ mod sessions;
 mod site;
 mod startup;
 mod status;
+mod target;
 mod webhooks;
 mod workers;
