@@ -182,10 +182,7 @@ impl Rulebook {
         author: Author<'_>,
     ) -> Result<Arc<RuleSet>, RulebookError> {
         let rule_sets = self.store.rule_sets();
-        if !rule_sets.was_active(project, hash).await? {
-            return Err(RulebookError::NoVersion(hash.to_owned()));
-        }
-        let rule_set = self.of_version(hash).await?;
+        let rule_set = self.version(project, hash).await?;
         let draft = self.registry.draft(project, &[]);
         let draft = draft.map_or_else(|_| String::new(), |draft| draft.hash().to_owned());
         rule_sets
@@ -201,6 +198,17 @@ impl Rulebook {
         tracing::info!(project, rule_set = hash, "rolled back to earlier rules");
         self.known(project, |known| known.is(&rule_set));
         Ok(rule_set)
+    }
+
+    /// A version that was active in a project.
+    ///
+    /// # Errors
+    /// If it never was, or this release can't run it any more.
+    pub async fn version(&self, project: &str, hash: &str) -> Result<Arc<RuleSet>, RulebookError> {
+        match self.store.rule_sets().was_active(project, hash).await? {
+            true => self.of_version(hash).await,
+            false => Err(RulebookError::NoVersion(hash.to_owned())),
+        }
     }
 
     /// Changes the rules folder, if every project that is given is good with the change; their new

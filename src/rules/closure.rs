@@ -29,6 +29,8 @@ pub struct Planned {
 pub struct Closure {
     /// SHA-256 in hexadecimal. Depends on content only, not on the project's name or the machine.
     pub hash: String,
+    /// Of what the site alone decides, in the same way.
+    pub site_hash: String,
     pub label: Planned,
     pub chain: Vec<Planned>,
     pub route: Planned,
@@ -98,6 +100,12 @@ impl Closure {
             let of_module = source.files();
             files.extend(of_module.map(|(file, text)| (format!("{kept}/{file}"), text.clone())));
         }
+        let mut site_hash = ContentHash::new("sluice site rules 1");
+        site_hash.part(files.get("site/policy.json").map_or(&[], |text| text));
+        let of_site = |step: &&Planned| step.scope != Scope::Project;
+        for step in [&label, &route].into_iter().chain(&chain).filter(of_site) {
+            site_hash.part(step.source.hash.as_bytes());
+        }
         let (leak_check, notes) = stricter_leak_check(&site, &own);
         let file_names = own.file_names.or(site.file_names).unwrap_or_default();
         let filters = [
@@ -106,6 +114,7 @@ impl Closure {
         ];
         Ok(Self {
             hash: hash.finish(),
+            site_hash: site_hash.finish(),
             label,
             chain,
             route,

@@ -24,6 +24,7 @@ mod prearchive;
 mod refusals;
 mod retry;
 mod routes;
+mod rules_live;
 mod server;
 mod sessions;
 mod site;

@@ -294,6 +294,14 @@ impl Site {
         read(request.send_form(form.iter().copied()).unwrap())
     }
 
+    /// A PUT with JSON as its body.
+    pub fn put_json(&self, user: &str, path: &str, body: &Value) -> Answer {
+        let url = format!("{}{path}", self.server().base);
+        let request = headed(self.agent.put(url), authorization(user));
+        let request = request.header("Content-Type", "application/json");
+        read(request.send(body.to_string()).unwrap())
+    }
+
     /// The import call of a folder below the inbox, without waiting.
     pub fn call_import(
         &self,
