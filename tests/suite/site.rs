@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 
 use crate::answer::{Answer, authorization, headed, read};
+use crate::database;
 use crate::done::Done;
 use crate::server::{Server, run, wait_for};
 
@@ -271,7 +272,7 @@ impl Site {
 
     /// The audit's rows of an object: who did what.
     pub fn audit(&self, object: &str) -> Vec<(String, String)> {
-        let url = sluice::store::sqlite_url(&self.path("sluice.db"));
+        let url = database::url_of(self.data());
         let runtime = tokio::runtime::Runtime::new().unwrap();
         let trail = runtime.block_on(async {
             let store = sluice::store::Store::open(&url).await.unwrap();
