@@ -30,6 +30,6 @@ pub use engine::{Engine, Ran};
 pub use error::RuleSetError;
 pub use manifest::{EngineKind, Kind, Limits, Manifest};
 pub use module::{Module, ModuleSource, Origin};
-pub use policy::{FileNames, LeakCheck, Policy};
+pub use policy::{At, FileNames, LeakCheck, Overwrite, Policy};
 pub use registry::{ModuleStatus, ProjectStatus, Registry};
 pub use rule_set::{Anonymized, RuleSet, Run, Scope, StepInfo};
