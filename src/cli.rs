@@ -8,6 +8,7 @@ mod project;
 mod request;
 mod sample;
 mod serve;
+mod session;
 mod user;
 
 use std::collections::BTreeSet;
@@ -59,6 +60,9 @@ enum Command {
     /// Import requests of a server
     #[command(subcommand)]
     Request(request::Command),
+    /// Sessions that wait in the prearchive or in quarantine
+    #[command(subcommand)]
+    Session(session::Command),
 }
 
 /// Runs the command that the process was started with.
@@ -82,6 +86,7 @@ fn dispatch(command: Command) -> Result<(), CliError> {
         Command::User(command) => runtime.block_on(user::run(command)),
         Command::Project(command) => runtime.block_on(project::run(command)),
         Command::Request(command) => runtime.block_on(request::run(command)),
+        Command::Session(command) => runtime.block_on(session::run(command)),
     }
 }
 

@@ -4,10 +4,15 @@
 //! Runs on threads of its own and blocks; [`crate::worker`] claims requests and keeps their leases.
 
 mod admit;
+mod at_archive;
 mod clean;
+mod commit;
 mod gate;
+mod later;
 mod leak;
 mod outcome;
+mod overwrite;
+mod remake;
 mod report;
 mod resolution;
 mod session;

@@ -17,6 +17,7 @@ mod import;
 mod log;
 mod prearchive;
 mod projects;
+mod review;
 mod site;
 mod state;
 mod subjects;
@@ -34,6 +35,7 @@ use tokio::net::TcpListener;
 use tower_http::timeout::TimeoutLayer;
 
 pub use error::ApiError;
+pub use import::check_label;
 pub use state::AppState;
 
 /// No call has a body but forms and small JSON.
@@ -83,6 +85,7 @@ fn data() -> Router<AppState> {
         .layer(timeout(SLOWEST_ANSWER));
     let slow = Router::new()
         .merge(prearchive::routes())
+        .merge(review::routes())
         .merge(archive::routes())
         .layer(timeout(SLOWEST_ARCHIVING));
     quick.merge(slow).layer(map_response(error::html_errors))

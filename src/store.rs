@@ -33,8 +33,8 @@ pub use logins::{Login, Logins, Token};
 pub use projects::{NewProject, Project, Projects, PseudonymKey, Role, RoleEntry};
 pub use requests::{Counts, ImportRequest, NewRequest, RequestFilter, Requests, Status};
 pub use sessions::{
-    Area, NewSession, ResourceSummary, Scan, ScanSummary, Session, SessionFilter, SessionState,
-    Sessions, StoredFile,
+    Area, Findings, Leak, NewSession, ResourceSummary, Scan, ScanSummary, Session, SessionFilter,
+    SessionState, Sessions, StoredFile,
 };
 pub use subjects::{Subject, Subjects};
 pub use users::{NewUser, PasswordRecord, User, Users};

@@ -64,14 +64,14 @@ pub async fn run_server(
     let importer = Importer {
         store: store.clone(),
         archive: archive.clone(),
-        registry,
+        registry: registry.clone(),
         inbox: inbox.clone(),
         data: config.data.clone(),
         runtime: tokio::runtime::Handle::current(),
     };
     let (down, shutdown) = watch::channel(false);
     let workers = tokio::spawn(worker::run(importer, config.workers, shutdown));
-    let state = AppState::new(config.clone(), store.clone(), inbox, archive)?;
+    let state = AppState::new(config.clone(), store.clone(), inbox, archive, registry)?;
     tracing::info!(%address, data = %config.data.display(), workers = config.workers, "serving");
     let served = server::serve(state, listener, stop).await;
     // The receivers are gone only if the workers have ended already.

@@ -5,8 +5,10 @@ use std::time::Instant;
 
 use crate::archive::Archive;
 use crate::config::Config;
+use crate::import::Importer;
 use crate::inbox::Inbox;
 use crate::project::Policies;
+use crate::rules::Registry;
 use crate::store::{Project, Role, Store};
 
 use super::auth::{Caller, CredentialCache};
@@ -21,6 +23,8 @@ pub struct Shared {
     pub policies: Policies,
     pub inbox: Inbox,
     pub archive: Archive,
+    /// For what goes to the archive by a call: rules may have to run on the way.
+    pub importer: Importer,
     pub credentials: CredentialCache,
     pub started: Instant,
 }
@@ -39,10 +43,19 @@ impl AppState {
         store: Store,
         inbox: Inbox,
         archive: Archive,
+        registry: Arc<Registry>,
     ) -> Result<AppState, ApiError> {
         Ok(AppState(Arc::new(Shared {
             policies: Policies::new(config.rules()),
             credentials: CredentialCache::new()?,
+            importer: Importer {
+                store: store.clone(),
+                archive: archive.clone(),
+                registry,
+                inbox: inbox.clone(),
+                data: config.data.clone(),
+                runtime: tokio::runtime::Handle::current(),
+            },
             config,
             store,
             inbox,
@@ -93,6 +106,16 @@ impl AppState {
                 "You may not change this project.".into(),
             )),
         }
+    }
+
+    /// Whether the caller may see what identifies patients: bytes and headers of sessions that have not been
+    /// anonymized for the archive, and of those in quarantine.
+    pub async fn may_view_identified(
+        &self,
+        caller: &Caller,
+        project: &str,
+    ) -> Result<bool, ApiError> {
+        Ok(caller.admin || self.role(caller, project).await? == Some(Role::Owner))
     }
 
     /// A project that the caller owns.

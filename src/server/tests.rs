@@ -15,6 +15,7 @@ use crate::archive::Archive;
 use crate::config::{Config, StateArgs};
 use crate::inbox::Inbox;
 use crate::password;
+use crate::rules::Registry;
 use crate::store::{
     CommitPlan, NewProject, NewSession, NewUser, Role, Scan, SessionState, Store, StoredFile,
 };
@@ -93,6 +94,7 @@ impl Site {
             store.clone(),
             Inbox::new(config.inbox.clone()).unwrap(),
             Archive::new(store.clone(), config.data.clone()),
+            Registry::open(config.rules()).into(),
         )
         .unwrap();
         Site {
@@ -171,6 +173,8 @@ impl Site {
             modality: "MR".into(),
             xsi_type: "xnat:mrSessionData".into(),
             rule_set: None,
+            archive_rule_set: None,
+            identified: false,
             reason: None,
             auto_archive: false,
         };
@@ -183,6 +187,7 @@ impl Site {
             instance_number: None,
             size: 5,
             digest: None,
+            findings: Default::default(),
         };
         let home = self
             .folder
@@ -208,6 +213,7 @@ impl Site {
                 description: "T1, \"axial\"".into(),
             }],
             files: vec![file],
+            seen: Vec::new(),
             details: Value::Null,
         };
         let id = self.store.commits().begin(plan).await.unwrap();

@@ -7,7 +7,10 @@ use super::{Store, StoreError, column};
 
 /// One script per version, in order; never changed once released. The same for every database, but for
 /// the types named in braces.
-const SCRIPTS: &[&str] = &[include_str!("migrations/0001_start.sql")];
+const SCRIPTS: &[&str] = &[
+    include_str!("migrations/0001_start.sql"),
+    include_str!("migrations/0004_review.sql"),
+];
 
 /// How SQLite spells the types in braces.
 const SQLITE_TYPES: [(&str, &str); 2] = [
