@@ -4,16 +4,20 @@
 //! that an import leaves: the answers over REST, the report, the folders, the sources.
 
 mod answer;
+mod at_archive;
 mod call;
 mod cleanup;
+mod conflicts;
 mod damaged;
 mod dicom;
 mod done;
 mod engines;
 mod log;
 mod outcomes;
+mod overwrite;
 mod policies;
 mod prearchive;
+mod quarantine;
 mod refusals;
 mod routes;
 mod server;
