@@ -5,22 +5,30 @@
 //! [`Archive::recover`] repeats what was begun. Rules are not known here.
 
 mod catalog;
+mod conflicts;
 mod file_name;
+mod join;
 mod kinds;
+mod moves;
 mod place;
+mod review;
 
 use crate::store::{
-    Area, CommitError, CommitPlan, Orphan, PendingCommit, Session, SessionState, Store, StoreError,
+    CommitError, CommitPlan, Orphan, PendingCommit, Session, SessionState, Store, StoreError,
     StoredFile,
 };
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+pub use conflicts::Conflict;
 pub use file_name::{Names, clean, series_folder, template};
+pub use join::Incoming;
 pub use kinds::{resource_of, scan_type, session_modality, session_type};
+pub use moves::{Content, MIXED};
 pub(crate) use place::same_bytes;
-pub use place::sync_file_system;
+pub use place::{below_session, sync_file_system};
+pub use review::Release;
 
 /// How a call wants a session archived.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -29,7 +37,7 @@ pub struct ArchiveOptions {
     pub merge: bool,
     /// Merge and override conflicts of modality and study (`overwrite=delete` or `override`).
     pub override_conflicts: bool,
-    /// Replace stored files of the same instance and name (`overwrite_files=true`).
+    /// Replace stored files of the same instance (`overwrite_files=true`, and `overwrite=delete`).
     pub overwrite_files: bool,
     /// Another subject than the session's own.
     pub subject: Option<String>,
@@ -41,10 +49,16 @@ pub struct ArchiveOptions {
 pub enum ActionError {
     #[error("Operation already in progress on this prearchive entry.")]
     Busy,
-    /// What is stored stands in the way; the session is now in CONFLICT.
+    /// What is stored stands in the way; at archiving, the session is then in CONFLICT.
     #[error("{0}")]
     Conflict(String),
-    #[error("the session has no files")]
+    /// The session's state, or its rules, don't let it go on; where it is now, the text says.
+    #[error("{0}")]
+    Refused(String),
+    /// More than a policy allows.
+    #[error("{0}")]
+    NotAllowed(String),
+    #[error("Empty sessions cannot be archived.")]
     Empty,
     #[error("the session's folder can't be changed: {0}")]
     Files(#[from] std::io::Error),
@@ -56,9 +70,11 @@ impl From<CommitError> for ActionError {
     fn from(error: CommitError) -> Self {
         match error {
             CommitError::Store(error) => Self::Store(error),
-            CommitError::LabelTaken => {
-                Self::Conflict("The label belongs to another study in this project.".into())
-            }
+            CommitError::LabelTaken => Self::Conflict(
+                "The label belongs to another study in this project. Choose another label, or delete one of \
+                 the two sessions."
+                    .into(),
+            ),
             CommitError::Exists(_) => {
                 Self::Conflict("Session already exists, retry with overwrite enabled".into())
             }
@@ -107,7 +123,16 @@ impl Archive {
     /// The first commit that can't be finished stops it: nothing may run over it.
     pub async fn recover(&self) -> Result<usize, ActionError> {
         let orphans = self.store.commits().orphans().await?;
-        self.finish_all(orphans).await
+        let finished = self.finish_all(orphans).await?;
+        self.sweep_all().await?;
+        self.drop_abandoned().await?;
+        for session in self.store.sessions().interrupted().await? {
+            match session.state {
+                SessionState::Deleting => self.remove(&session, crate::store::SYSTEM).await?,
+                _ => self.interrupted_archiving(&session).await?,
+            }
+        }
+        Ok(finished)
     }
 
     /// The same for what earlier workers at a request began. For who holds the request now.
@@ -137,43 +162,8 @@ impl Archive {
         self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Moves a session of the prearchive into the archive, alone or into an experiment of its label.
-    ///
-    /// # Errors
-    /// [`ActionError::Conflict`] puts the session into CONFLICT and changes nothing else.
-    pub async fn archive(
-        &self,
-        session: &Session,
-        options: ArchiveOptions,
-        by: &str,
-    ) -> Result<Session, ActionError> {
-        let ready = [
-            SessionState::Ready,
-            SessionState::Conflict,
-            SessionState::Error,
-        ];
-        let sessions = self.store.sessions();
-        if !sessions
-            .set_state(session.id, &ready, SessionState::Archiving, None, by)
-            .await?
-        {
-            return Err(ActionError::Busy);
-        }
-        let moved = self.move_to_archive(session, options, by).await;
-        if let Err(error) = &moved {
-            let (state, reason) = match error {
-                ActionError::Conflict(why) => (SessionState::Conflict, Some(why.as_str())),
-                ActionError::Busy => (session.state, None),
-                _ => (SessionState::Error, None),
-            };
-            sessions
-                .set_state(session.id, &[SessionState::Archiving], state, reason, by)
-                .await?;
-        }
-        moved
-    }
-
-    /// Removes a session of the prearchive or in quarantine: rows first, so that nobody sees half a folder.
+    /// Removes a session of the prearchive or in quarantine: rows last, so that a crash leaves what tells
+    /// of the rest.
     ///
     /// # Errors
     /// [`ActionError::Busy`] if somebody else is at it, or it is archived.
@@ -187,70 +177,21 @@ impl Archive {
         {
             return Err(ActionError::Busy);
         }
-        // The state no longer tells a quarantined session's area, the session as it was read does.
-        place::remove_folder(&self.data, &session.home())?;
-        sessions.remove(session.id, by).await?;
-        Ok(())
+        self.remove(session, by).await
     }
 
-    async fn move_to_archive(
-        &self,
-        session: &Session,
-        options: ArchiveOptions,
-        by: &str,
-    ) -> Result<Session, ActionError> {
-        let sessions = self.store.sessions();
-        let overwrite = options.overwrite_files || options.override_conflicts;
-        let mut planned = session.to_new();
-        planned.subject = options.subject.unwrap_or(planned.subject);
-        planned.label = options.label.unwrap_or(planned.label);
-        planned.reason = None;
-        let files = sessions.files(session.id, None).await?;
-        if files.is_empty() {
-            return Err(ActionError::Empty);
+    /// The state no longer tells in which area the folder is; it is in one of the two, and no other
+    /// session's is of that name.
+    async fn remove(&self, session: &Session, by: &str) -> Result<(), ActionError> {
+        let planned = session.to_new();
+        for area in [
+            crate::store::Area::Prearchive,
+            crate::store::Area::Quarantine,
+        ] {
+            place::remove_folder(&self.data, &planned.home(area))?;
         }
-        let stored = sessions
-            .find_experiment(Some(&planned.project), &planned.label)
-            .await?;
-        let (into, files, scans) = match stored {
-            None => (session.id, Vec::new(), Vec::new()),
-            Some(_) if !options.merge && !options.override_conflicts => {
-                return Err(ActionError::Conflict(
-                    "Session already exists, retry with overwrite enabled".into(),
-                ));
-            }
-            Some(stored) => {
-                check_same_session(
-                    &stored,
-                    session,
-                    &planned.subject,
-                    options.override_conflicts,
-                )?;
-                let there = sessions.files(stored.id, None).await?;
-                check_files(&files, &there, overwrite)?;
-                let scans = sessions
-                    .scans(session.id)
-                    .await?
-                    .into_iter()
-                    .map(|s| s.scan)
-                    .collect();
-                (stored.id, files, scans)
-            }
-        };
-        let plan = CommitPlan {
-            request: None,
-            username: by.to_owned(),
-            staging: session.home().to_string_lossy().into_owned(),
-            final_path: planned.home(Area::Archive).to_string_lossy().into_owned(),
-            session: planned,
-            into: Some(into),
-            retires: (into != session.id).then_some(session.id),
-            outcome: SessionState::Archived,
-            scans,
-            files,
-            details: serde_json::json!({ "overwrite": overwrite }),
-        };
-        self.commit(plan).await
+        self.store.sessions().remove(session.id, by).await?;
+        Ok(())
     }
 
     /// The step on the file system, which may be repeated, and the end of the commit.
@@ -266,7 +207,7 @@ impl Archive {
         let sessions = self.store.sessions();
         let mut files = self.store.commits().files(pending.id).await?;
         let mut all = sessions.files(pending.session.id, None).await?;
-        if files.is_empty() {
+        if files.is_empty() && !pending.details["joins"].as_bool().unwrap_or(false) {
             // A session that moves as it is.
             files.clone_from(&all);
         } else {
@@ -281,20 +222,116 @@ impl Archive {
             overwrite: pending.details["overwrite"].as_bool().unwrap_or(false),
             commit: pending.id,
             files,
+            moved: moved(&pending.details),
             all,
             scans: self.store.commits().scans(pending.session.id).await?,
         };
         run_blocking(move || step.run()).await?;
         let session = self.store.commits().finish(pending.id).await?;
-        let (data, staging) = (self.data.clone(), PathBuf::from(pending.staging));
-        run_blocking(move || place::remove_folder(&data, &staging)).await?;
+        let sources = sources(&pending.staging, &pending.details);
+        self.sweep(pending.id, sources, session.home()).await?;
         Ok(session)
+    }
+
+    /// What was staged on the way to the archive by a process that is gone and did not come to commit it.
+    async fn drop_abandoned(&self) -> Result<(), ActionError> {
+        let staging = self.data.join("staging");
+        let folders: Vec<_> = std::fs::read_dir(staging)
+            .into_iter()
+            .flatten()
+            .collect::<Result<_, _>>()?;
+        let living = self.store.instances().living().await?;
+        for folder in folders {
+            let name = folder.file_name();
+            if let Some(instance) = moves::staged_by(&name.to_string_lossy())
+                && !living.iter().any(|living| living == instance)
+            {
+                std::fs::remove_dir_all(folder.path())?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes the folders that a finished commit took its files from.
+    async fn sweep(
+        &self,
+        commit: i64,
+        sources: Vec<PathBuf>,
+        home: PathBuf,
+    ) -> Result<(), ActionError> {
+        let data = self.data.clone();
+        run_blocking(move || {
+            sources
+                .iter()
+                .filter(|source| **source != home)
+                .try_for_each(|source| place::remove_folder(&data, source))
+        })
+        .await?;
+        self.store.commits().swept(commit).await?;
+        Ok(())
+    }
+
+    /// What a crash after the end of a commit left. A request's staging is not touched: the request may be
+    /// running again, and drops it itself.
+    async fn sweep_all(&self) -> Result<(), ActionError> {
+        let unswept = self.store.commits().unswept().await?;
+        if unswept.is_empty() {
+            return Ok(());
+        }
+        let sessions = self.store.sessions();
+        let homes: HashSet<PathBuf> = sessions
+            .list(Default::default())
+            .await?
+            .iter()
+            .map(Session::home)
+            .collect();
+        for (commit, staging, details) in unswept {
+            let mut sources = sources(&staging, &details);
+            sources.retain(|source| !homes.contains(source) && !is_of_request(source));
+            self.sweep(commit, sources, PathBuf::new()).await?;
+        }
+        Ok(())
     }
 }
 
-async fn run_blocking(
-    step: impl FnOnce() -> std::io::Result<()> + Send + 'static,
-) -> std::io::Result<()> {
+/// Project, timestamp and folder of a waiting session's address, with `/data` before it or not.
+pub fn parse_uri(uri: &str) -> Option<(&str, &str, &str)> {
+    let below = uri.strip_prefix("/data").unwrap_or(uri);
+    let mut steps = below.trim_matches('/').split('/');
+    let mut next = || steps.next().filter(|step| !step.is_empty());
+    let ("prearchive", "projects") = (next()?, next()?) else {
+        return None;
+    };
+    let place = (next()?, next()?, next()?);
+    steps.next().is_none().then_some(place)
+}
+
+/// Whether a folder is a request's own staging, which the request drops.
+fn is_of_request(folder: &Path) -> bool {
+    let below = folder.strip_prefix("staging").ok();
+    let name = below.and_then(|below| below.iter().next());
+    name.is_some_and(|name| moves::staged_by(&name.to_string_lossy()).is_none())
+}
+
+/// The folders that a commit leaves behind.
+fn sources(staging: &str, details: &serde_json::Value) -> Vec<PathBuf> {
+    let more = details["leaves"].as_array().into_iter().flatten();
+    std::iter::once(staging)
+        .chain(more.filter_map(|path| path.as_str()))
+        .map(PathBuf::from)
+        .collect()
+}
+
+fn moved(details: &serde_json::Value) -> BTreeMap<String, String> {
+    let pairs = details["moved"].as_object().into_iter().flatten();
+    pairs
+        .filter_map(|(to, from)| Some((to.clone(), from.as_str()?.to_owned())))
+        .collect()
+}
+
+async fn run_blocking<T: Send + 'static>(
+    step: impl FnOnce() -> std::io::Result<T> + Send + 'static,
+) -> std::io::Result<T> {
     match tokio::task::spawn_blocking(step).await {
         Ok(done) => done,
         Err(panicked) => Err(std::io::Error::other(panicked)),
@@ -304,50 +341,6 @@ async fn run_blocking(
 /// Where a file stands in its session: one file to a place.
 fn place_of(file: &StoredFile) -> (&str, &str, &str) {
     (&file.scan_id, &file.resource, &file.name)
-}
-
-/// XNAT's rules 3 and 4 (`MergePrearcToArchiveSession`): modality, subject, study.
-fn check_same_session(
-    stored: &Session,
-    session: &Session,
-    subject: &str,
-    override_conflicts: bool,
-) -> Result<(), ActionError> {
-    let differs = |what: &str| {
-        Err(ActionError::Conflict(format!(
-            "Invalid modification of session {what} via archive process."
-        )))
-    };
-    if stored.xsi_type != session.xsi_type && !override_conflicts {
-        return differs("modality");
-    }
-    if stored.subject != subject {
-        return differs("subject: the label exists for another subject");
-    }
-    if stored.study_key != session.study_key && !override_conflicts {
-        return differs("UID");
-    }
-    Ok(())
-}
-
-/// XNAT's rule 7: equal names, but with the right to replace them; another instance under the name always.
-fn check_files(
-    files: &[StoredFile],
-    there: &[StoredFile],
-    overwrite: bool,
-) -> Result<(), ActionError> {
-    let by_place: HashMap<_, _> = there.iter().map(|f| (place_of(f), f)).collect();
-    for file in files {
-        match by_place.get(&place_of(file)) {
-            Some(stored) if stored.sop_uid != file.sop_uid || !overwrite => {
-                return Err(ActionError::Conflict(
-                    "Session already exists with matching files.".into(),
-                ));
-            }
-            _ => {}
-        }
-    }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ mod project;
 mod request;
 mod sample;
 mod serve;
+mod session;
 mod user;
 mod webhook;
 mod worker;
@@ -17,8 +18,12 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
 
+use crate::archive::Archive;
 use crate::config::{self, Config, StateArgs};
+use crate::import::Importer;
 use crate::inbox::Inbox;
+use crate::rulebook::Rulebook;
+use crate::rules::Registry;
 use crate::store::Store;
 
 /// What a command fails with: shown in one line, causes after colons.
@@ -64,6 +69,9 @@ enum Command {
     /// Import requests of a server
     #[command(subcommand)]
     Request(request::Command),
+    /// Sessions that wait in the prearchive or in quarantine
+    #[command(subcommand)]
+    Session(session::Command),
     /// Whom a server tells of the ends of requests
     #[command(subcommand)]
     Webhook(webhook::Command),
@@ -91,6 +99,7 @@ fn dispatch(command: Command) -> Result<(), CliError> {
         Command::User(command) => runtime.block_on(user::run(command)),
         Command::Project(command) => runtime.block_on(project::run(command)),
         Command::Request(command) => runtime.block_on(request::run(command)),
+        Command::Session(command) => runtime.block_on(session::run(command)),
         Command::Webhook(command) => runtime.block_on(webhook::run(command)),
     }
 }
@@ -123,13 +132,20 @@ async fn open(state: &StateArgs) -> Result<(Config, Store), CliError> {
     Ok((config, store))
 }
 
-/// The inbox as the settings have it.
-fn inbox(config: &Config) -> Result<Inbox, CliError> {
-    let inbox = Inbox::new(config.inbox.clone())?;
-    Ok(inbox.with(
+/// What acts on requests and sessions: the same in a server, a worker and a command beside them.
+fn importer(config: &Config, store: &Store) -> Result<Importer, CliError> {
+    let inbox = Inbox::new(config.inbox.clone())?.with(
         config.project_to_inbox_root.clone(),
         config.client_prefix_to_path.clone(),
-    ))
+    );
+    Ok(Importer {
+        archive: Archive::new(store.clone(), config.data.clone()),
+        rulebook: Rulebook::new(store.clone(), Registry::open(config.rules())),
+        store: store.clone(),
+        inbox,
+        data: config.data.clone(),
+        runtime: tokio::runtime::Handle::current(),
+    })
 }
 
 fn one_line(error: &dyn std::error::Error) -> String {

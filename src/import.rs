@@ -4,11 +4,16 @@
 //! Runs on threads of its own and blocks; [`crate::worker`] claims requests and keeps their leases.
 
 mod admit;
+mod at_archive;
 mod clean;
+mod commit;
 mod gate;
+mod later;
 mod leak;
 mod outcome;
+mod overwrite;
 mod progress;
+mod remake;
 mod report;
 mod resolution;
 mod session;

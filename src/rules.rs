@@ -31,6 +31,6 @@ pub use error::RuleSetError;
 pub use folder::Files;
 pub use manifest::{EngineKind, Kind, Limits, Manifest};
 pub use module::{Module, ModuleSource, Origin};
-pub use policy::{FileNames, LeakCheck, Policy};
+pub use policy::{At, FileNames, LeakCheck, Overwrite, Policy};
 pub use registry::{Change, Draft, ModuleStatus, Registry};
 pub use rule_set::{Anonymized, RuleSet, Run, Scope, StepInfo};

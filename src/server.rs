@@ -18,6 +18,7 @@ mod log;
 mod metrics;
 mod prearchive;
 mod projects;
+mod review;
 mod rules;
 mod site;
 mod state;
@@ -38,6 +39,7 @@ use tower_http::timeout::TimeoutLayer;
 
 pub use dicom::retry_for_owner;
 pub use error::ApiError;
+pub use import::check_label;
 pub use state::AppState;
 
 /// No call has a body but forms and small JSON.
@@ -92,6 +94,7 @@ fn data() -> Router<AppState> {
         .layer(timeout(SLOWEST_ANSWER));
     let slow = Router::new()
         .merge(prearchive::routes())
+        .merge(review::routes())
         .merge(archive::routes())
         .layer(timeout(SLOWEST_ARCHIVING));
     quick.merge(slow).layer(map_response(error::html_errors))

@@ -49,8 +49,8 @@ pub use requests::{
 };
 pub use rules::{Activation, NewActivation, RuleSets};
 pub use sessions::{
-    Area, NewSession, ResourceSummary, Scan, ScanSummary, Session, SessionFilter, SessionState,
-    Sessions, StoredFile,
+    Area, Findings, Leak, NewSession, ResourceSummary, Scan, ScanSummary, Session, SessionFilter,
+    SessionState, Sessions, StoredFile,
 };
 pub use subjects::{Subject, Subjects};
 pub use users::{NewUser, PasswordRecord, User, Users};

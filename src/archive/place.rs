@@ -1,15 +1,21 @@
 //! The step on the file system that moves files where a commit wants them: may be repeated at any point.
 //!
-//! Each file is moved or linked into place; a name that exists is compared, never overwritten, or moved to the
-//! history first where the commit may replace it. Catalogs come last, by rename. Then all is synced.
+//! What will be replaced is linked into the history first, and that is made durable, before the first new file
+//! takes a name. Then each file is moved or linked into place: a name that exists is compared, and only what
+//! the history holds is replaced, by a rename, so that the name is never without a file. Catalogs come last,
+//! by rename. Then all is synced.
 
 use super::catalog;
 use crate::store::{Scan, StoredFile};
 use rustix::fs::{CWD, RenameFlags};
+use std::collections::{BTreeMap, HashSet};
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+
+/// The folder beside replaced files that keeps them, a folder for each commit in it.
+const HISTORY: &str = ".history";
 
 /// One commit's step.
 pub struct Step {
@@ -20,35 +26,90 @@ pub struct Step {
     /// Whether files of the same name may be replaced.
     pub overwrite: bool,
     pub commit: i64,
-    /// What the commit adds or moves.
+    /// What the commit adds or moves, each with its place in the session once there.
     pub files: Vec<StoredFile>,
+    /// Where files stand in `staging` that have another place there, by their place once there.
+    pub moved: BTreeMap<String, String>,
     /// What the session holds once it is committed.
     pub all: Vec<StoredFile>,
     pub scans: Vec<Scan>,
+}
+
+/// Where a file stands, below its session's folder.
+pub fn below_session(file: &StoredFile) -> PathBuf {
+    Path::new("SCANS")
+        .join(&file.scan_id)
+        .join(&file.resource)
+        .join(&file.name)
 }
 
 impl Step {
     /// # Errors
     /// If a file is in the way that may not be replaced, or the file system refuses.
     pub fn run(&self) -> io::Result<()> {
-        let (staging, target) = (self.data.join(&self.staging), self.data.join(&self.target));
-        let mut last_folder = PathBuf::new();
-        for file in &self.files {
-            let relative = Path::new("SCANS").join(&file.scan_id).join(&file.resource);
-            if relative != last_folder {
-                fs::create_dir_all(target.join(&relative))?;
-                last_folder.clone_from(&relative);
+        let target = self.data.join(&self.target);
+        // A session whose rows change and whose folder does not.
+        if self.staging != self.target {
+            let replaced = self.keep_history()?;
+            let mut last_folder = PathBuf::new();
+            for (from, to) in self.ways() {
+                let folder = to.parent().unwrap_or(&target);
+                if folder != last_folder {
+                    fs::create_dir_all(folder)?;
+                    folder.clone_into(&mut last_folder);
+                }
+                self.place(&from, &to, replaced.contains(&to))?;
             }
-            self.place(
-                &staging.join(&relative).join(&file.name),
-                &target.join(&relative).join(&file.name),
-            )?;
+            self.carry_history()?;
         }
         catalog::write_all(&target, &self.all, &self.scans)?;
         sync_file_system(&target)
     }
 
-    fn place(&self, from: &Path, to: &Path) -> io::Result<()> {
+    /// From where to where each file goes.
+    fn ways(&self) -> impl Iterator<Item = (PathBuf, PathBuf)> {
+        let (staging, target) = (self.data.join(&self.staging), self.data.join(&self.target));
+        self.files.iter().map(move |file| {
+            let to = below_session(file);
+            let from = self.moved.get(&*to.to_string_lossy()).map(PathBuf::from);
+            (staging.join(from.as_ref().unwrap_or(&to)), target.join(&to))
+        })
+    }
+
+    /// What is replaced is kept, as XNAT's catalog history does. Answers what that is.
+    fn keep_history(&self) -> io::Result<HashSet<PathBuf>> {
+        let mut replaced = HashSet::new();
+        for (from, to) in self.ways() {
+            // Gone from where it was staged, or the same: it was put into place before.
+            if !self.overwrite || !from.exists() || !to.exists() || is_same_content(&from, &to)? {
+                continue;
+            }
+            let kept = self.history_of(&to)?;
+            fs::create_dir_all(kept.parent().unwrap_or(&kept))?;
+            match fs::hard_link(&to, &kept) {
+                // Kept before a crash; that it is this one and no other is looked at, not assumed.
+                Err(e) if e.kind() == ErrorKind::AlreadyExists && is_same_content(&to, &kept)? => {}
+                kept => kept?,
+            }
+            replaced.insert(to);
+        }
+        if !replaced.is_empty() {
+            sync_file_system(&self.data.join(&self.target))?;
+        }
+        Ok(replaced)
+    }
+
+    fn history_of(&self, file: &Path) -> io::Result<PathBuf> {
+        let (Some(folder), Some(name)) = (file.parent(), file.file_name()) else {
+            return Err(io::Error::new(ErrorKind::InvalidInput, "no file's name"));
+        };
+        Ok(folder
+            .join(HISTORY)
+            .join(self.commit.to_string())
+            .join(name))
+    }
+
+    fn place(&self, from: &Path, to: &Path, is_kept: bool) -> io::Result<()> {
         match self.put(from, to) {
             Err(e) if e.kind() == ErrorKind::AlreadyExists => {}
             // A repeated step: the file was put there the first time.
@@ -58,32 +119,72 @@ impl Step {
         if is_same_content(from, to)? {
             return Ok(());
         }
-        if !self.overwrite {
+        if !is_kept {
             let message = "a file of that name and other content stands in the session";
             return Err(io::Error::new(ErrorKind::AlreadyExists, message));
         }
-        self.move_to_history(to)?;
-        self.put(from, to)
+        self.put_over(from, to)
     }
 
     /// Never over an existing file. What is staged moves, which costs half of a link and an unlink; what
     /// stands in the prearchive stays readable there until the commit is finished.
     fn put(&self, from: &Path, to: &Path) -> io::Result<()> {
-        if self.staging.starts_with("staging") {
+        if self.is_staged() {
             rustix::fs::renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE)?;
             return Ok(());
         }
         fs::hard_link(from, to)
     }
 
-    /// What is replaced is kept, as XNAT's catalog history does.
-    fn move_to_history(&self, file: &Path) -> io::Result<()> {
-        let (Some(folder), Some(name)) = (file.parent(), file.file_name()) else {
+    /// Over a file that the history keeps.
+    fn put_over(&self, from: &Path, to: &Path) -> io::Result<()> {
+        if self.is_staged() {
+            return fs::rename(from, to);
+        }
+        let name = to.file_name().unwrap_or_default().to_string_lossy();
+        let beside = to.with_file_name(format!(".{name}.new"));
+        match fs::remove_file(&beside) {
+            Err(e) if e.kind() != ErrorKind::NotFound => return Err(e),
+            _ => {}
+        }
+        fs::hard_link(from, &beside)?;
+        fs::rename(beside, to)
+    }
+
+    /// A session that moves takes the history of its files along.
+    fn carry_history(&self) -> io::Result<()> {
+        if self.is_staged() {
             return Ok(());
-        };
-        let history = folder.join(".history").join(self.commit.to_string());
-        fs::create_dir_all(&history)?;
-        fs::rename(file, history.join(name))
+        }
+        let folders: HashSet<(PathBuf, PathBuf)> = self
+            .ways()
+            .filter_map(|(from, to)| {
+                Some((from.parent()?.join(HISTORY), to.parent()?.join(HISTORY)))
+            })
+            .collect();
+        for (from, to) in folders {
+            let commits = match fs::read_dir(&from) {
+                Err(e) if e.kind() == ErrorKind::NotFound => continue,
+                commits => commits?,
+            };
+            for commit in commits {
+                let commit = commit?;
+                let to = to.join(commit.file_name());
+                fs::create_dir_all(&to)?;
+                for file in fs::read_dir(commit.path())? {
+                    let file = file?;
+                    match fs::hard_link(file.path(), to.join(file.file_name())) {
+                        Err(e) if e.kind() != ErrorKind::AlreadyExists => return Err(e),
+                        _ => {}
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn is_staged(&self) -> bool {
+        self.staging.starts_with("staging")
     }
 }
 

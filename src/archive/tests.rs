@@ -1,7 +1,10 @@
 //! Commits that were cut off at each step, and what recovery makes of them.
 
+mod moves;
+mod replace;
+
 use super::*;
-use crate::store::{NewProject, NewSession, Scan, SessionFilter};
+use crate::store::{Area, NewProject, NewSession, Scan, SessionFilter};
 use std::fs;
 
 struct Site {
@@ -58,6 +61,7 @@ impl Site {
                 description: "T1".into(),
             }],
             files: names.iter().map(|name| file(name)).collect(),
+            seen: Vec::new(),
             details: serde_json::Value::Null,
         }
     }
@@ -99,6 +103,8 @@ fn session() -> NewSession {
         modality: "MR".into(),
         xsi_type: "xnat:mrSessionData".into(),
         rule_set: None,
+        archive_rule_set: None,
+        identified: false,
         reason: None,
         auto_archive: false,
     }
@@ -114,6 +120,7 @@ fn file(name: &str) -> StoredFile {
         instance_number: Some("1".into()),
         size: 3,
         digest: None,
+        findings: Default::default(),
     }
 }
 
@@ -291,4 +298,63 @@ async fn deleting_takes_the_folder_and_the_rows() {
             .unwrap()
             .is_none()
     );
+}
+
+impl Site {
+    /// The kept versions of a file, over all commits.
+    fn history(&self, session: &Session, name: &str) -> Vec<String> {
+        let history = self
+            .folder
+            .path()
+            .join(session.home())
+            .join("SCANS/1/DICOM/.history");
+        fs::read_dir(history)
+            .into_iter()
+            .flatten()
+            .map(|commit| fs::read_to_string(commit.unwrap().path().join(name)).unwrap())
+            .collect()
+    }
+
+    /// A session of the same study and label in the prearchive, of a later time.
+    async fn later(&self, content: [&str; 2]) -> Session {
+        let mut plan = self.stage(content, SessionState::Ready);
+        plan.session.timestamp = "20240102_000000000".into();
+        plan.final_path = plan
+            .session
+            .home(Area::Prearchive)
+            .to_string_lossy()
+            .into_owned();
+        self.archive.commit(plan).await.unwrap()
+    }
+
+    async fn get(&self, id: i64) -> Option<Session> {
+        self.store.sessions().get(id).await.unwrap()
+    }
+}
+
+const NEW: &str = "SCANS/1/DICOM/two.dcm";
+
+/// What a crash can leave of a replacement, step by step; each step includes those before it.
+fn replace_up_to(step: usize, from: &Path, to: &Path, commit: i64, is_staged: bool) {
+    let folder = to.parent().unwrap();
+    let history = folder.join(".history").join(commit.to_string());
+    let kept = history.join("two.dcm");
+    if step >= 1 {
+        fs::create_dir_all(&history).unwrap();
+    }
+    if step >= 2 {
+        fs::hard_link(to, &kept).unwrap();
+    }
+    if step >= 3 && is_staged {
+        fs::rename(from, to).unwrap();
+    } else if step >= 3 {
+        // Beside it first, with or without the rename.
+        fs::hard_link(from, folder.join(".two.dcm.new")).unwrap();
+        if step >= 4 {
+            fs::rename(folder.join(".two.dcm.new"), to).unwrap();
+        }
+    }
+    if step >= 5 {
+        fs::write(folder.join(".scan_1_catalog.xml.new"), "half a cat").unwrap();
+    }
 }

@@ -2,14 +2,11 @@
 
 use std::io::Write as _;
 
-use crate::archive::Archive;
 use crate::config::StateArgs;
-use crate::rulebook::Rulebook;
-use crate::rules::Registry;
 use crate::server::{self, AppState};
 use crate::store::{Cancelled, ImportRequest, RequestFilter};
 
-use super::{BY, CliError, inbox, open};
+use super::{BY, CliError, importer, open};
 
 #[derive(clap::Subcommand)]
 pub enum Command {
@@ -99,10 +96,8 @@ pub async fn run(command: Command) -> Result<(), CliError> {
         }
         Command::Retry { id, state } => {
             let (config, store) = open(&state).await?;
-            let archive = Archive::new(store.clone(), config.data.clone());
-            let inbox = inbox(&config)?;
-            let rulebook = Rulebook::new(store.clone(), Registry::open(config.rules()));
-            let state = AppState::new(config, store, inbox, archive, rulebook)?;
+            let importer = importer(&config, &store)?;
+            let state = AppState::new(config, importer)?;
             let new = server::retry_for_owner(&state, id, BY).await?;
             println!("{new}");
         }

@@ -50,14 +50,7 @@ pub async fn run_server(
 ) -> Result<(), CliError> {
     let address = listener.local_addr()?;
     let workers = Workers::start(&config, store.clone()).await?;
-    let importer = &workers.importer;
-    let state = AppState::new(
-        config.clone(),
-        store,
-        importer.inbox.clone(),
-        importer.archive.clone(),
-        importer.rulebook.clone(),
-    )?;
+    let state = AppState::new(config.clone(), workers.importer.clone())?;
     tracing::info!(%address, data = %config.data.display(), workers = config.workers, "serving");
     let served = server::serve(state, listener, stop).await;
     workers.stop().await?;

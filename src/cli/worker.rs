@@ -3,12 +3,11 @@
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use crate::archive::{ActionError, Archive};
+use crate::archive::ActionError;
 use crate::config::{Config, RawConfig, StateArgs};
 use crate::import::Importer;
 use crate::presence::Presence;
-use crate::rulebook::{self, Rulebook};
-use crate::rules::Registry;
+use crate::rulebook;
 use crate::store::Store;
 use crate::{webhook, worker};
 
@@ -45,14 +44,7 @@ pub struct Workers {
 
 impl Workers {
     pub async fn start(config: &Config, store: Store) -> Result<Workers, CliError> {
-        let importer = Importer {
-            archive: Archive::new(store.clone(), config.data.clone()),
-            rulebook: Rulebook::new(store.clone(), Registry::open(config.rules())),
-            inbox: super::inbox(config)?,
-            data: config.data.clone(),
-            runtime: tokio::runtime::Handle::current(),
-            store: store.clone(),
-        };
+        let importer = super::importer(config, &store)?;
         let presence = Presence::enter(store.clone(), &config.data, config.workers).await?;
         let (down, shutdown) = watch::channel(false);
         tokio::spawn(rulebook::watch(importer.rulebook.clone(), shutdown.clone()));

@@ -118,7 +118,7 @@ impl Job<'_> {
         }
         let stored = self.stored_sessions(&key)?;
         let names = match &labels {
-            Ok(labels) => self.known_names(&stored, &labels.session)?,
+            Ok(labels) => self.known_names(&stored, &labels.session, self.rules.defers())?,
             Err(_) => Names::default(),
         };
         let study = Arc::new(Study::new(
@@ -134,10 +134,19 @@ impl Job<'_> {
         Ok((instance, study))
     }
 
-    /// The names that the study's stored sessions use, so that new files and series stand beside them.
-    fn known_names(&self, stored: &[StoredSession], label: &str) -> Result<Names, Stop> {
+    /// The names that the study's stored sessions use, so that new files and series stand beside them: of
+    /// those before or after the steps at archiving.
+    pub(super) fn known_names(
+        &self,
+        stored: &[StoredSession],
+        label: &str,
+        identified: bool,
+    ) -> Result<Names, Stop> {
         let mut names = Names::default();
-        for (session, files) in stored.iter().filter(|(session, _)| session.label == label) {
+        let same = |(session, _): &&StoredSession| {
+            session.label == label && session.identified == identified
+        };
+        for (session, files) in stored.iter().filter(same) {
             let scans = self
                 .importer
                 .block_on(self.importer.store.sessions().scans(session.id))?;

@@ -2,15 +2,26 @@
 //! result? Any VR, nested, private or unknown bytes, and the file's name. Findings carry no value.
 
 use crate::dicom::{Instance, Tag, tags};
-use crate::rules::Run;
+use crate::rules::{Labels, Run};
+use crate::store::Leak;
 use aho_corasick::{AhoCorasick, MatchKind};
 use serde::Serialize;
+use std::collections::BTreeSet;
 
 /// Where an identifying value still stands, and what kind of value it is.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Finding {
     pub kind: &'static str,
     pub tag: String,
+}
+
+impl Finding {
+    pub fn to_leak(&self) -> Leak {
+        Leak {
+            kind: self.kind.to_owned(),
+            tag: self.tag.clone(),
+        }
+    }
 }
 
 /// Shorter values are found by chance.
@@ -34,40 +45,55 @@ const SOURCES: [(Tag, &str); 14] = [
     (tags::REFERRING_PHYSICIAN_NAME, "name"),
 ];
 
-/// The identifying values of one instance, ready to be looked for.
+/// Identifying values and what kind each is of.
+pub type Needles = BTreeSet<(String, &'static str)>;
+
+/// Identifying values, ready to be looked for.
 pub struct Identifiers {
     kinds: Vec<&'static str>,
     matcher: Option<AhoCorasick>,
 }
 
-impl Identifiers {
-    /// Taken from the original, before any rule has run.
-    pub fn of(original: &Instance, run: &Run) -> Self {
-        let mut needles: Vec<(String, &'static str)> = Vec::new();
-        let mut add = |text: &str, kind: &'static str| {
-            let text = text.trim();
-            // A date of the calendar's start, or a run of one character, tells nothing of anybody.
-            let telling = text.chars().collect::<std::collections::HashSet<_>>().len() > 2;
-            if text.len() >= SHORTEST && telling && !needles.iter().any(|(n, _)| n == text) {
-                needles.push((text.to_owned(), kind));
-            }
-        };
-        for (tag, kind) in SOURCES {
-            let Some(text) = original.text(tag) else {
-                continue;
-            };
-            match kind {
-                "name" => text
-                    .split(['^', '=', '\\', ' ', ','])
-                    .for_each(|part| add(part, kind)),
-                _ => text.split('\\').for_each(|value| add(value, kind)),
-            }
+/// The identifying values of one instance, taken from the original before any rule has run.
+pub fn needles(original: &Instance, run: &Run) -> Needles {
+    let mut needles = Needles::new();
+    let mut add = |text: &str, kind: &'static str| {
+        let text = text.trim();
+        // A date of the calendar's start, or a run of one character, tells nothing of anybody.
+        let telling = text.chars().collect::<std::collections::HashSet<_>>().len() > 2;
+        if text.len() >= SHORTEST && telling && !needles.iter().any(|(n, _)| n == text) {
+            needles.insert((text.to_owned(), kind));
         }
-        run.file
-            .split('/')
-            .rev()
-            .skip(1)
-            .for_each(|part| add(part, "path"));
+    };
+    for (tag, kind) in SOURCES {
+        let Some(text) = original.text(tag) else {
+            continue;
+        };
+        match kind {
+            "name" => text
+                .split(['^', '=', '\\', ' ', ','])
+                .for_each(|part| add(part, kind)),
+            _ => text.split('\\').for_each(|value| add(value, kind)),
+        }
+    }
+    run.file
+        .split('/')
+        .rev()
+        .skip(1)
+        .for_each(|part| add(part, "path"));
+    needles
+}
+
+/// Those of an instance of the prearchive, of which some rules have run: what they wrote there themselves
+/// identifies nobody.
+pub fn needles_after_import(stored: &Instance, run: &Run, labels: &Labels) -> Needles {
+    let mut needles = needles(stored, run);
+    needles.retain(|(text, _)| ![&labels.subject, &labels.session, &run.project].contains(&text));
+    needles
+}
+
+impl Identifiers {
+    pub fn new(needles: Needles) -> Self {
         let matcher = AhoCorasick::builder()
             .ascii_case_insensitive(true)
             .match_kind(MatchKind::LeftmostLongest)

@@ -6,7 +6,7 @@ use super::leak::Finding;
 use super::outcome::{FileState, Outcome};
 use super::session::Settled;
 use crate::rules::StepInfo;
-use crate::store::Counts;
+use crate::store::{Counts, Leak};
 use serde::Serialize;
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
@@ -58,6 +58,12 @@ struct FileEntry<'a> {
     stored: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     session: Option<&'a str>,
+    /// Whether it took the place of a stored one, which is kept in the session's history.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    replaced: bool,
+    /// Where identifying values of the original still stand in it.
+    #[serde(skip_serializing_if = "<[Leak]>::is_empty")]
+    leaks: &'a [Leak],
     /// Whether the source was removed; absent where it was not to be.
     #[serde(skip_serializing_if = "Option::is_none")]
     cleaned: Option<bool>,
@@ -144,6 +150,11 @@ fn file_entry<'a>(file: &'a FileState, sessions: &'a [Settled]) -> FileEntry<'a>
             .study
             .and_then(|study| sessions.iter().find(|s| s.study == study))
             .map(|s| s.label.as_str()),
+        replaced: file.replaced,
+        leaks: file
+            .staged
+            .as_ref()
+            .map_or(&[], |staged| &staged.file.findings.leaks),
         cleaned: file.cleaned.as_ref().map(Result::is_ok),
         left: file
             .cleaned

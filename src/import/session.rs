@@ -1,20 +1,22 @@
 //! Settling a study: what was staged is compared with what is stored, the route rule says where it goes,
 //! and one commit takes it there.
+//!
+//! Where steps wait for the archive, the route rule is asked twice. The first time it sees what would go to
+//! the prearchive; if it wants the archive, the steps run over the staged files, and leak check, conflict check
+//! and the deciding call see what they made. If the decision is then the prearchive, more anonymous files than
+//! needed go there, which is safe.
 
 use super::leak::Finding;
 use super::outcome::{self, FileState, Outcome};
 use super::study::Study;
-use super::summary::{Conflict, of_study, scans_of};
+use super::summary::{Conflict, scans_of};
 use super::{Job, Stop, stage};
-use crate::archive::{
-    ActionError, ArchiveOptions, session_modality, session_type, sync_file_system,
-};
-use crate::dicom::{Instance, tags};
+use crate::archive::{below_session, sync_file_system};
+use crate::dicom::Instance;
 use crate::metrics::metrics;
-use crate::rules::{Decision, Labels, LeakCheck};
-use crate::store::{Area, CommitPlan, NewSession, Scan, Session, SessionState, StoredFile, Taken};
-use chrono::Local;
-use std::collections::BTreeMap;
+use crate::rules::{Decision, Labels};
+use crate::store::{Scan, Session, SessionState, Taken};
+use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
 use std::sync::Arc;
 
@@ -67,7 +69,11 @@ impl Job<'_> {
         labels: &Labels,
         files: &mut [FileState],
     ) -> Result<Settled, Stop> {
-        self.compare_with_stored(study, files)?;
+        let mut identified = self.rules.defers();
+        if identified && self.goes_to_archive(study, labels, files)? {
+            self.run_for_archive(study, labels, files)?;
+            identified = false;
+        }
         let mut settled = Settled {
             study: study.index,
             subject: labels.subject.clone(),
@@ -76,17 +82,103 @@ impl Job<'_> {
             reason: "nothing was left to store".into(),
             leaks: study.leaks(),
         };
-        let staged: Vec<usize> = (0..files.len())
-            .filter(|i| files[*i].study == Some(study.index) && files[*i].is_staged())
-            .collect();
-        let Some(first) = staged.first() else {
+        self.compare_with_stored(study, files, identified)?;
+        let Some(seen) = self.see(study, files)? else {
             return Ok(settled);
         };
-        let first = self.read_staged(study, &files[*first])?;
         let conflicts = self.conflicts(study, labels, files)?;
-        let scans = scans_of(files, &staged);
-        let summary = self.summary(study, labels, files, &scans, &conflicts, &first);
-        let decision = match self.rules.route(&summary.to_string(), &self.run, labels) {
+        let decision = self.decide(study, labels, files, &seen, &conflicts);
+        let settlement = match self.settlement(decision, study, files, &conflicts, identified) {
+            Ok(settlement) => settlement,
+            Err(reason) => {
+                staged(study, files)
+                    .into_iter()
+                    .for_each(|i| files[i].settle(Outcome::Rejected, Some(reason.clone())));
+                settled.reason = reason;
+                self.release_label(&labels.session)?;
+                return Ok(settled);
+            }
+        };
+        settled.reason.clone_from(&settlement.reason);
+        self.settle_differing(study, files, &settlement)?;
+        let staged = staged(study, files);
+        if staged.is_empty() {
+            self.release_label(&labels.session)?;
+            return Ok(settled);
+        }
+        // Rules may take their time: a cancelled request commits nothing that it has not begun to.
+        if let Err(Stop::Cancelled) = self.check_stop() {
+            self.release_label(&labels.session)?;
+            return Err(Stop::Cancelled);
+        }
+        let arrived = self.commit(study, labels, &settlement, &seen.first, files)?;
+        if arrived.session.state != settlement.state
+            && let Some(reason) = &arrived.session.reason
+        {
+            settled.reason.clone_from(reason);
+        }
+        let left_out: HashMap<_, _> = arrived.rejected.into_iter().collect();
+        for i in staged {
+            let place = files[i].staged.as_ref().map(|s| below_session(&s.file));
+            let rejected = place.and_then(|place| left_out.get(&place));
+            let (outcome, why) = match (rejected, &arrived.held) {
+                // The steps that it waited for have left it out.
+                (Some(why), _) => (Outcome::Rejected, Some(why.clone())),
+                (None, Some(why)) => (Outcome::Quarantined, Some(why.clone())),
+                (None, None) => (Outcome::Stored, None),
+            };
+            files[i].settle(outcome, why);
+        }
+        settled.session = Some(arrived.session);
+        Ok(settled)
+    }
+
+    /// Whether the steps at archiving run now: the route rule wants the archive, and no part of the session
+    /// waits in the prearchive for them. If one does, this part joins it, and all of it goes on together.
+    fn goes_to_archive(
+        &self,
+        study: &Study,
+        labels: &Labels,
+        files: &[FileState],
+    ) -> Result<bool, Stop> {
+        let waits = study
+            .waiting()
+            .is_some_and(|(session, _)| session.identified);
+        if waits {
+            return Ok(false);
+        }
+        let Some(seen) = self.see(study, files)? else {
+            return Ok(false);
+        };
+        let decision = self.decide(study, labels, files, &seen, &[]);
+        Ok(matches!(
+            decision,
+            Decision::Archive(_) | Decision::ArchiveOverwrite(_)
+        ))
+    }
+
+    /// What the route rule is asked about; none if nothing is staged.
+    fn see(&self, study: &Study, files: &[FileState]) -> Result<Option<Seen>, Stop> {
+        let staged = staged(study, files);
+        let Some(first) = staged.first() else {
+            return Ok(None);
+        };
+        Ok(Some(Seen {
+            scans: scans_of(files, &staged),
+            first: self.read_staged(study, &files[*first])?,
+        }))
+    }
+
+    fn decide(
+        &self,
+        study: &Study,
+        labels: &Labels,
+        files: &[FileState],
+        seen: &Seen,
+        conflicts: &[Conflict],
+    ) -> Decision {
+        let summary = self.summary(study, labels, files, &seen.scans, conflicts, &seen.first);
+        match self.rules.route(&summary.to_string(), &self.run, labels) {
             Ok(decision) => decision,
             Err(failure) => {
                 metrics().rule_failed(&failure);
@@ -97,74 +189,13 @@ impl Job<'_> {
                 );
                 Decision::Prearchive(format!("the route rule gave no answer: {failure}"))
             }
-        };
-        let (state, overwrite, reason) = self.outcome_of(decision, study, files, &conflicts);
-        settled.reason.clone_from(&reason);
-        let Some(state) = state else {
-            staged
-                .iter()
-                .for_each(|i| files[*i].settle(Outcome::Rejected, Some(reason.clone())));
-            self.importer.block_on(
-                self.importer
-                    .store
-                    .labels()
-                    .release_unused(&self.request.project, &labels.session),
-            )?;
-            return Ok(settled);
-        };
-        // Rules may take their time: a cancelled request commits nothing that it has not begun to.
-        if let Err(Stop::Cancelled) = self.check_stop() {
-            let labels_of = self.importer.store.labels();
-            let unused = labels_of.release_unused(&self.request.project, &labels.session);
-            self.importer.block_on(unused)?;
-            return Err(Stop::Cancelled);
         }
-        let session = self.new_session(study, labels, &scans, &first, &reason, state);
-        settled.session =
-            Some(self.commit(study, session, state, overwrite, scans, &staged, files)?);
-        let outcome = if state == SessionState::Quarantined {
-            Outcome::Quarantined
-        } else {
-            Outcome::Stored
-        };
-        let why = (outcome == Outcome::Quarantined).then_some(reason);
-        staged
-            .iter()
-            .for_each(|i| files[*i].settle(outcome, why.clone()));
-        Ok(settled)
     }
 
-    /// Staged instances that are stored already are duplicates, or conflicts if the bytes differ.
-    fn compare_with_stored(&self, study: &Study, files: &mut [FileState]) -> Result<(), Stop> {
-        for file in files
-            .iter_mut()
-            .filter(|f| f.study == Some(study.index) && f.is_staged())
-        {
-            let Some(staged) = &file.staged else { continue };
-            let Some((session, stored)) = study.stored_file(&staged.file.sop_uid) else {
-                continue;
-            };
-            let here = stage::path(self, study, &staged.file);
-            let there = self.importer.data.join(session.path_of(stored));
-            let same = File::open(here)
-                .and_then(|mut a| crate::archive::same_bytes(&mut a, &mut File::open(there)?));
-            match same {
-                Ok(true) => file.settle(
-                    Outcome::Duplicate,
-                    Some("the same SOP instance with the same content is stored".into()),
-                ),
-                Ok(false) => {
-                    file.settle(
-                        Outcome::Conflict,
-                        Some("the same SOP instance with other content is stored".into()),
-                    );
-                }
-                // It has been archived or deleted since the walk.
-                Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Err(Stop::Overtaken),
-                Err(e) => return Err(Stop::Failed(format!("A stored file can't be read: {e}"))),
-            }
-        }
-        Ok(())
+    fn release_label(&self, label: &str) -> Result<(), Stop> {
+        let labels = self.importer.store.labels();
+        let released = labels.release_unused(&self.request.project, label);
+        Ok(self.importer.block_on(released)?)
     }
 
     /// The first instance as it will be stored: what is said of the session comes from there.
@@ -202,17 +233,18 @@ impl Job<'_> {
             }
             Err(Taken::Store(error)) => return Err(error.into()),
         }
-        if study
-            .session_in(|_| true)
-            .is_some_and(|s| s.subject != labels.subject)
-        {
+        // What is in conflict is so perhaps for its own subject.
+        if study.of_label().any(|(session, _)| {
+            session.subject != labels.subject && session.state != SessionState::Conflict
+        }) {
             conflicts.push(Conflict {
                 code: "subject",
                 detail: "the stored session of that label is of another subject".into(),
             });
         }
-        let differing = of_study(study, files)
-            .filter(|f| f.outcome() == Outcome::Conflict)
+        let differing = staged(study, files)
+            .into_iter()
+            .filter(|i| files[*i].differs)
             .count();
         if differing > 0 {
             conflicts.push(Conflict {
@@ -222,182 +254,17 @@ impl Job<'_> {
         }
         Ok(conflicts)
     }
-
-    /// What the rule decided, within what it may: a rule's failure and a conflict keep a session from the
-    /// archive, and a wish for review stands above all. None: rejected.
-    fn outcome_of(
-        &self,
-        decision: Decision,
-        study: &Study,
-        files: &[FileState],
-        conflicts: &[Conflict],
-    ) -> (Option<SessionState>, bool, String) {
-        let mut review = study.quarantine_reasons();
-        if self.rules.leak_check() == LeakCheck::Quarantine && !study.leaks().is_empty() {
-            review.push("identifying values still stand in the result".into());
-        }
-        if !review.is_empty() && !matches!(decision, Decision::Reject(_)) {
-            return (Some(SessionState::Quarantined), false, review.join("; "));
-        }
-        let takes_label = conflicts.iter().find(|c| c.code != "instance");
-        let (wanted, overwrite, reason) = match decision {
-            Decision::Reject(reason) => return (None, false, reason),
-            Decision::Quarantine(reason) => {
-                return (Some(SessionState::Quarantined), false, reason);
-            }
-            Decision::Prearchive(reason) => (SessionState::Ready, false, reason),
-            Decision::Archive(reason) => (SessionState::Archived, false, reason),
-            Decision::ArchiveOverwrite(reason) => (SessionState::Archived, true, reason),
-        };
-        if let Some(conflict) = takes_label {
-            return (Some(SessionState::Conflict), false, conflict.detail.clone());
-        }
-        let failures = of_study(study, files)
-            .filter(|f| !f.is_staged() && f.outcome() == Outcome::Failed)
-            .count();
-        if wanted == SessionState::Archived && failures > 0 {
-            return (
-                Some(SessionState::Ready),
-                false,
-                format!("not archived: rules failed on {failures} files"),
-            );
-        }
-        if let Some(conflict) = conflicts.iter().find(|_| wanted == SessionState::Archived) {
-            return (
-                Some(SessionState::Ready),
-                false,
-                format!("not archived: {}", conflict.detail),
-            );
-        }
-        (Some(wanted), overwrite, reason)
-    }
-
-    fn new_session(
-        &self,
-        study: &Study,
-        labels: &Labels,
-        scans: &[Scan],
-        first: &Instance,
-        reason: &str,
-        state: SessionState,
-    ) -> NewSession {
-        let modality = session_modality(scans.iter().map(|s| s.modality.as_str()));
-        NewSession {
-            project: self.request.project.clone(),
-            // XNAT's names for prearchive folders: local time, to the millisecond.
-            timestamp: Local::now().format("%Y%m%d_%H%M%S%3f").to_string(),
-            folder: labels.session.clone(),
-            subject: labels.subject.clone(),
-            label: labels.session.clone(),
-            study_uid: first.text(tags::STUDY_INSTANCE_UID).unwrap_or_default(),
-            study_key: study.key.clone(),
-            scan_date: first.text(tags::STUDY_DATE).and_then(|d| iso_date(&d)),
-            scan_time: first.text(tags::STUDY_TIME).and_then(|t| iso_time(&t)),
-            xsi_type: session_type(&modality),
-            modality,
-            rule_set: Some(self.rules.hash().to_owned()),
-            reason: Some(reason.to_owned()),
-            auto_archive: state == SessionState::Archived,
-        }
-    }
-
-    /// One durable commit: into the session of the study that stands in the area, or as a new one.
-    #[allow(
-        clippy::too_many_arguments,
-        reason = "each is a part of the one commit"
-    )]
-    fn commit(
-        &self,
-        study: &Study,
-        mut session: NewSession,
-        state: SessionState,
-        overwrite: bool,
-        scans: Vec<Scan>,
-        staged: &[usize],
-        files: &[FileState],
-    ) -> Result<Session, Stop> {
-        let waiting = study.session_in(|s| s.area() == Area::Prearchive);
-        let waits = state == SessionState::Archived && waiting.is_some();
-        // What is in the prearchive is archived whole: the new files join it there first.
-        let outcome = if waits { SessionState::Ready } else { state };
-        let into = study.session_in(|s| s.area() == outcome.area());
-        if let Some(into) = into {
-            session = NewSession {
-                reason: session.reason,
-                rule_set: session.rule_set,
-                ..into.to_new()
-            };
-        }
-        let added: Vec<StoredFile> = staged
-            .iter()
-            .filter_map(|i| files[*i].staged.as_ref())
-            .map(|s| s.file.clone())
-            .collect();
-        let staging = self.staging.join(study.index.to_string());
-        let plan = CommitPlan {
-            request: Some(self.request.claim()),
-            username: self.request.username.clone(),
-            staging: self.below_data(&staging),
-            final_path: session.home(outcome.area()).to_string_lossy().into_owned(),
-            session,
-            into: into.map(|s| s.id),
-            retires: None,
-            outcome,
-            scans,
-            files: added,
-            details: serde_json::json!({ "overwrite": overwrite }),
-        };
-        let importer = self.importer;
-        let stored = importer
-            .block_on(importer.archive.commit(plan))
-            .map_err(stop_of)?;
-        if !waits {
-            return Ok(stored);
-        }
-        let options = ArchiveOptions {
-            merge: true,
-            overwrite_files: overwrite,
-            ..ArchiveOptions::default()
-        };
-        match importer.block_on(
-            importer
-                .archive
-                .archive(&stored, options, &self.request.username),
-        ) {
-            Ok(archived) => Ok(archived),
-            // It is stored, and says itself what stands in the way.
-            Err(ActionError::Conflict(_) | ActionError::Busy) => {
-                let now = importer.block_on(importer.store.sessions().get(stored.id))?;
-                Ok(now.unwrap_or(stored))
-            }
-            Err(error) => Err(stop_of(error)),
-        }
-    }
-
-    fn below_data(&self, path: &std::path::Path) -> String {
-        path.strip_prefix(&self.importer.data)
-            .unwrap_or(path)
-            .to_string_lossy()
-            .into_owned()
-    }
 }
 
-fn stop_of(error: ActionError) -> Stop {
-    match error {
-        ActionError::Store(error) => Stop::Store(error),
-        ActionError::Busy | ActionError::Conflict(_) => Stop::Overtaken,
-        other => Stop::Failed(format!("The session can't be committed: {other}")),
-    }
+/// What is staged of a study, as the route rule is told of it.
+pub(super) struct Seen {
+    pub scans: Vec<Scan>,
+    pub first: Instance,
 }
 
-/// `20240229` as `2024-02-29`, as XNAT's rows have it.
-fn iso_date(date: &str) -> Option<String> {
-    let digits: String = date.chars().filter(char::is_ascii_digit).collect();
-    (digits.len() == 8).then(|| format!("{}-{}-{}", &digits[..4], &digits[4..6], &digits[6..]))
-}
-
-/// `141530.25` as `14:15:30`.
-fn iso_time(time: &str) -> Option<String> {
-    let digits: String = time.chars().filter(char::is_ascii_digit).collect();
-    (digits.len() >= 6).then(|| format!("{}:{}:{}", &digits[..2], &digits[2..4], &digits[4..6]))
+/// The files of a study that are staged and not settled, by their places.
+pub(super) fn staged(study: &Study, files: &[FileState]) -> Vec<usize> {
+    (0..files.len())
+        .filter(|i| files[*i].study == Some(study.index) && files[*i].is_staged())
+        .collect()
 }

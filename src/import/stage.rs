@@ -4,14 +4,15 @@ use super::Job;
 use super::gate::lock;
 use super::outcome::{Outcome, Staged};
 use super::study::Study;
-use crate::archive::{resource_of, series_folder, template};
+use crate::archive::{Names, below_session, resource_of, series_folder, template};
 use crate::dicom::{Instance, tags};
 use crate::inbox::Identity;
-use crate::rules::{FileNames, Labels};
+use crate::rules::FileNames;
 use crate::store::{Scan, StoredFile};
 use std::fs::{self, File};
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 
 const SAME_INSTANCE: &str = "the rules gave this instance the SOP Instance UID of an earlier one";
 
@@ -22,38 +23,42 @@ pub enum Trouble {
     Request(String),
 }
 
-/// The place of an instance in its session. To be called at the second gate.
+/// What is known of a session's names while its files get their places.
+pub struct Placing<'a> {
+    pub names: &'a Mutex<Names>,
+    pub file_names: FileNames,
+    /// The name under which an instance is stored already.
+    pub stored: &'a (dyn Fn(&str) -> Option<String> + Sync),
+}
+
+/// The place of an instance in its session. To be called at a gate. `scan` is wanted, else one from the header.
 ///
 /// # Errors
 /// If the rules made this instance and an earlier one the same.
 pub fn place(
-    job: &Job<'_>,
+    placing: &Placing<'_>,
     instance: &Instance,
-    study: &Study,
-    labels: &Labels,
+    scan: Option<&str>,
     source: &str,
 ) -> Result<Staged, String> {
     let text = |tag| instance.text(tag).unwrap_or_default();
     let series_uid = text(tags::SERIES_INSTANCE_UID);
     let modality = text(tags::MODALITY);
-    let wanted = labels
-        .scan
-        .clone()
-        .unwrap_or_else(|| series_folder(instance));
+    let wanted = scan.map_or_else(|| series_folder(instance), str::to_owned);
     let (sop_class, sop_uid) = (text(tags::SOP_CLASS_UID), text(tags::SOP_INSTANCE_UID));
     let resource = resource_of(&sop_class);
-    let mut names = lock(&study.names);
+    let mut names = lock(placing.names);
     if !names.place(&sop_uid) {
         return Err(SAME_INSTANCE.into());
     }
     let scan_id = names.scan(&wanted, &series_uid, &modality);
-    let name = match job.rules.file_names() {
+    let name = match placing.file_names {
         FileNames::Template => template(instance),
         FileNames::Source => crate::archive::clean(source),
     };
-    let name = match study.stored_file(&sop_uid) {
+    let name = match (placing.stored)(&sop_uid) {
         // Stored before: staged under its name, to be compared when the session is settled.
-        Some((_, stored)) => stored.name.clone(),
+        Some(name) => name,
         None => names
             .file(&scan_id, resource, &name, &sop_uid)
             .ok_or(SAME_INSTANCE)?,
@@ -74,30 +79,30 @@ pub fn place(
         instance_number: instance.text(tags::INSTANCE_NUMBER),
         size: 0,
         digest: None,
+        findings: Default::default(),
     };
     Ok(Staged { file, scan })
 }
 
-/// Writes an instance to its place in staging, and sees that the source is still what was read.
+/// Writes an instance to its place in staging, and sees that the source is still what was read, where it
+/// could have changed.
 pub fn write(
-    job: &Job<'_>,
+    path: &Path,
     instance: &Instance,
-    study: &Study,
     staged: &mut Staged,
-    as_read: &Identity,
+    as_read: Option<&Identity>,
 ) -> Result<(), Trouble> {
-    let path = path(job, study, &staged.file);
     let request =
         |e: io::Error| Trouble::Request(format!("The staging folder can't be written to: {e}"));
-    let mut file = create(&path).map_err(request)?;
+    let mut file = create(path).map_err(request)?;
     let written = instance.write(&mut file);
-    let unchanged = instance
-        .handle()
-        .and_then(|h| h.metadata().ok())
-        .is_some_and(|m| Identity::of(&m) == *as_read);
+    let unchanged = as_read.is_none_or(|as_read| {
+        let now = instance.handle().and_then(|h| h.metadata().ok());
+        now.is_some_and(|m| Identity::of(&m) == *as_read)
+    });
     let drop_it = |outcome, reason: String| {
         // What can't be removed now goes with the staging folder.
-        _ = fs::remove_file(&path);
+        _ = fs::remove_file(path);
         Trouble::File(outcome, reason)
     };
     if !unchanged {
@@ -123,16 +128,11 @@ pub fn write(
 
 /// Where a file stands in staging.
 pub fn path(job: &Job<'_>, study: &Study, file: &StoredFile) -> PathBuf {
-    let session = job.staging.join(study.index.to_string());
-    session
-        .join("SCANS")
-        .join(&file.scan_id)
-        .join(&file.resource)
-        .join(&file.name)
+    job.staging.join(study.staging()).join(below_session(file))
 }
 
 /// Folders are made when the first file needs them.
-fn create(path: &PathBuf) -> io::Result<File> {
+fn create(path: &Path) -> io::Result<File> {
     match File::create_new(path) {
         Err(e) if e.kind() == io::ErrorKind::NotFound => {
             fs::create_dir_all(path.parent().unwrap_or(path))?;

@@ -1,12 +1,13 @@
 //! A study of the folder on its way to a session: its labels, and what its files have told so far.
 
 use super::gate::lock;
-use super::leak::Finding;
+use super::leak::{Finding, Needles};
 use crate::archive::Names;
 use crate::rules::{Labels, RuleFailure};
-use crate::store::{Session, SessionState, StoredFile};
+use crate::store::{Area, Session, SessionState, StoredFile};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// A session that was stored before, with its files by SOP instance.
 pub type StoredSession = (Session, HashMap<String, StoredFile>);
@@ -27,6 +28,9 @@ pub struct Study {
     /// What is asked for review, first reason first.
     quarantine: Mutex<Vec<String>>,
     leaks: Mutex<BTreeMap<Finding, u64>>,
+    /// What to look for once the steps at archiving have run; of all its files, where that is so late.
+    needles: Mutex<Needles>,
+    remade: AtomicBool,
 }
 
 impl Study {
@@ -47,6 +51,8 @@ impl Study {
             names: Mutex::new(names),
             quarantine: Mutex::default(),
             leaks: Mutex::default(),
+            needles: Mutex::default(),
+            remade: AtomicBool::default(),
         }
     }
 
@@ -68,26 +74,73 @@ impl Study {
         }
     }
 
+    pub fn add_needles(&self, more: Needles) {
+        lock(&self.needles).extend(more);
+    }
+
+    pub fn needles(&self) -> Needles {
+        lock(&self.needles).clone()
+    }
+
+    /// The name of the study's folder in its request's staging: another once the steps at archiving have
+    /// run over the first.
+    pub fn staging(&self) -> String {
+        match self.remade.load(Ordering::Relaxed) {
+            true => format!("{}-for-archive", self.index),
+            false => self.index.to_string(),
+        }
+    }
+
+    pub fn set_remade(&self) {
+        self.remade.store(true, Ordering::Relaxed);
+    }
+
     /// What was found, and in how many files.
     pub fn leaks(&self) -> BTreeMap<Finding, u64> {
         lock(&self.leaks).clone()
     }
 
-    /// The file that holds an instance already, in the sessions of the study's label. Under another label
-    /// the study is another session, as in XNAT.
-    pub fn stored_file(&self, sop_uid: &str) -> Option<(&Session, &StoredFile)> {
+    /// The files that hold an instance already, in the sessions of the study's label, before or after the
+    /// steps at archiving. Under another label the study is another session, as in XNAT.
+    pub fn stored_files(
+        &self,
+        sop_uid: &str,
+        identified: bool,
+    ) -> impl Iterator<Item = (&Session, &StoredFile)> {
         self.of_label()
-            .find_map(|(session, files)| Some((session, files.get(sop_uid)?)))
+            .filter(move |(session, _)| session.identified == identified)
+            .filter_map(move |(session, files)| Some((session, files.get(sop_uid)?)))
     }
 
-    /// The stored session that new files of the study are added to, in an area that `fits`.
-    pub fn session_in(&self, fits: impl Fn(SessionState) -> bool) -> Option<&Session> {
-        self.of_label()
-            .map(|(session, _)| session)
-            .find(|s| fits(s.state))
+    /// The stored session that new files of the study are added to in `area`: one that is in conflict with
+    /// others only where there is no other.
+    pub fn session_in(&self, area: Area) -> Option<&StoredSession> {
+        let in_area = || self.of_label().filter(move |(s, _)| s.area() == area);
+        in_area()
+            .find(|(s, _)| s.state != SessionState::Conflict)
+            .or_else(|| in_area().find(|(s, _)| self.is_of_subject(s)))
     }
 
-    fn of_label(&self) -> impl Iterator<Item = &StoredSession> {
+    /// The session that waits in the prearchive for nothing but being archived: what goes to the archive
+    /// takes it along. One in conflict waits for somebody's decision.
+    pub fn waiting(&self) -> Option<&StoredSession> {
+        self.of_label()
+            .find(|(s, _)| s.area() == Area::Prearchive && s.state != SessionState::Conflict)
+    }
+
+    /// The stored session in conflict that more files in conflict are added to.
+    pub fn session_in_conflict(&self) -> Option<&StoredSession> {
+        self.of_label()
+            .find(|(s, _)| s.state == SessionState::Conflict && self.is_of_subject(s))
+    }
+
+    fn is_of_subject(&self, session: &Session) -> bool {
+        self.labels
+            .as_ref()
+            .is_ok_and(|labels| labels.subject == session.subject)
+    }
+
+    pub fn of_label(&self) -> impl Iterator<Item = &StoredSession> {
         let label = self.labels.as_ref().ok().map(|l| l.session.as_str());
         self.stored
             .iter()

@@ -31,6 +31,12 @@ impl Job<'_> {
         let staged = of_study(study, files).filter(|f| f.is_staged()).count() as u64;
         counts.failed -= staged;
         counts.stored += staged;
+        // Unless they are replaced, these will be in conflict.
+        let differing = of_study(study, files)
+            .filter(|f| f.is_staged() && f.differs)
+            .count() as u64;
+        counts.stored -= differing;
+        counts.conflict += differing;
         let in_scan = |scan: &Scan| {
             let is_in = |f: &&FileState| {
                 f.staged
@@ -68,6 +74,7 @@ impl Job<'_> {
             },
             "series": series,
             "counts": counts,
+            "differing": differing,
             "leaks": leaks,
             "conflicts": conflicts,
             "labels": { "auto_archive": labels.auto_archive, "visit": labels.visit, "scan": labels.scan },

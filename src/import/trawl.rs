@@ -3,13 +3,15 @@
 
 use super::admit::{Admission, Plan};
 use super::gate::{Gate, Ticket, lock};
+use super::leak::{self, Finding, Identifiers};
 use super::outcome::{Fate, FileState, Outcome};
 use super::study::Study;
-use super::{Job, Stop, leak, stage};
+use super::{Job, Stop, stage};
 use crate::dicom::{Instance, ReadError, tags};
 use crate::inbox::{Found, Identity, Walk};
 use crate::metrics::metrics;
 use crate::rules::{LeakCheck, Run, Verdict};
+use crate::store::Findings;
 use std::fs::File;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -111,8 +113,8 @@ impl Job<'_> {
         if let Some(reason) = filtered {
             return Ok(state.done(Outcome::Filtered, reason));
         }
-        let identifiers = (self.rules.leak_check() != LeakCheck::Off)
-            .then(|| leak::Identifiers::of(&instance, &run));
+        let needles =
+            (self.rules.leak_check() != LeakCheck::Off).then(|| leak::needles(&instance, &run));
         let admission =
             ticket.pass(|| self.admit(instance, index, &state.found, &run, &mut lock(plan)))?;
         let (instance, study) = match admission {
@@ -135,9 +137,13 @@ impl Job<'_> {
         };
         let anonymized = self.rules.anonymize(instance, &run, labels);
         let instance = anonymized.instance;
+        let mut findings = Findings::default();
         match anonymized.verdict {
             Ok(Verdict::Keep) => {}
-            Ok(Verdict::Quarantine(reason)) => study.quarantine(reason),
+            Ok(Verdict::Quarantine(reason)) => {
+                study.quarantine(reason.clone());
+                findings.quarantine = Some(reason);
+            }
             Ok(Verdict::Reject(reason)) => return Ok(state.done(Outcome::Rejected, reason)),
             Err(failure) => {
                 metrics().rule_failed(&failure);
@@ -150,15 +156,35 @@ impl Job<'_> {
             }
         }
         let source = state.found.file_name();
-        let staged = ticket.pass(|| stage::place(self, &instance, &study, labels, &source));
+        let identified = self.rules.defers();
+        let stored = |sop_uid: &str| {
+            let mut stored = study.stored_files(sop_uid, identified);
+            stored.next().map(|(_, file)| file.name.clone())
+        };
+        let placing = stage::Placing {
+            names: &study.names,
+            file_names: self.rules.file_names(),
+            stored: &stored,
+        };
+        let staged =
+            ticket.pass(|| stage::place(&placing, &instance, labels.scan.as_deref(), &source));
         let mut staged = match staged {
             Ok(staged) => staged,
             Err(reason) => return Ok(state.done(Outcome::Conflict, reason)),
         };
-        if let Some(identifiers) = identifiers {
-            study.add_leaks(identifiers.findings(&instance, &staged.file.name));
+        match needles {
+            // What still identifies is to be expected here: it is looked for on the way to the archive.
+            Some(needles) if identified => study.add_needles(needles),
+            Some(needles) => {
+                let found = Identifiers::new(needles).findings(&instance, &staged.file.name);
+                findings.leaks = found.iter().map(Finding::to_leak).collect();
+                study.add_leaks(found);
+            }
+            None => {}
         }
-        match stage::write(self, &instance, &study, &mut staged, &identity) {
+        staged.file.findings = findings;
+        let path = stage::path(self, &study, &staged.file);
+        match stage::write(&path, &instance, &mut staged, Some(&identity)) {
             Ok(()) => {
                 state.fate = Fate::Staged;
             }

@@ -7,7 +7,7 @@ use super::filter::Filter;
 use super::folder::{Files, Folder};
 use super::manifest::Kind;
 use super::module::{ContentHash, ModuleSource, Origin};
-use super::policy::{FileNames, LeakCheck, Policy, StepPolicy};
+use super::policy::{At, FileNames, LeakCheck, Overwrite, Policy, StepPolicy};
 use super::rule_set::Scope;
 use super::shipped;
 use serde_json::{Map, Value, json};
@@ -24,6 +24,7 @@ pub struct Planned {
     pub pointer: String,
     pub settings: Map<String, Value>,
     pub source: Arc<ModuleSource>,
+    pub at: At,
 }
 
 pub struct Closure {
@@ -37,6 +38,7 @@ pub struct Closure {
     pub filters: Vec<(Scope, Filter)>,
     pub leak_check: LeakCheck,
     pub file_names: FileNames,
+    pub overwrite: Overwrite,
     /// What a policy asks for and does not get, and why.
     pub notes: Vec<String>,
     /// All that it was made of: `site/policy.json`, `project/policy.json`, `modules/<name>/…` and
@@ -106,7 +108,9 @@ impl Closure {
         for step in [&label, &route].into_iter().chain(&chain).filter(of_site) {
             site_hash.part(step.source.hash.as_bytes());
         }
-        let (leak_check, notes) = stricter_leak_check(&site, &own);
+        let mut notes = Vec::new();
+        let leak_check = stricter_leak_check(&site, &own, &mut notes);
+        let overwrite = stricter_overwrite(&site, &own, &mut notes);
         let file_names = own.file_names.or(site.file_names).unwrap_or_default();
         let filters = [
             (Scope::Site, site.series_filter),
@@ -125,6 +129,7 @@ impl Closure {
                 .collect(),
             leak_check,
             file_names,
+            overwrite,
             notes,
             files,
         })
@@ -144,17 +149,29 @@ fn parse_policy(file: String, text: Option<&[u8]>) -> Result<Policy, RuleSetErro
 
 /// A project can't loosen the site's leak check. Not an error: the site may become stricter at any
 /// time, and that must not keep a project on its old, looser rules.
-fn stricter_leak_check(site: &Policy, own: &Policy) -> (LeakCheck, Vec<String>) {
+fn stricter_leak_check(site: &Policy, own: &Policy, notes: &mut Vec<String>) -> LeakCheck {
     let held = site.leak_check.unwrap_or_default();
     let wished = own.leak_check.unwrap_or(held);
-    let mut notes = Vec::new();
     if wished < held {
         notes.push(format!(
             "{}: /leak_check: {wished:?} is looser than the site's {held:?}, which holds",
             own.file
         ));
     }
-    (wished.max(held), notes)
+    wished.max(held)
+}
+
+/// Nor can it have more overwritten than the site allows.
+fn stricter_overwrite(site: &Policy, own: &Policy, notes: &mut Vec<String>) -> Overwrite {
+    let held = site.overwrite.unwrap_or_default();
+    let wished = own.overwrite.unwrap_or(held);
+    if wished > held {
+        notes.push(format!(
+            "{}: /overwrite: {wished:?} is looser than the site's {held:?}, which holds",
+            own.file
+        ));
+    }
+    wished.min(held)
 }
 
 /// The modules that policies name, each read once.
@@ -201,6 +218,7 @@ impl Modules<'_> {
         let step = StepPolicy {
             module: name.to_owned(),
             settings: settings.as_object().cloned().unwrap_or_default(),
+            at: At::Import,
         };
         let defaults = Policy {
             file: "built-in policy".to_owned(),
@@ -251,6 +269,7 @@ impl Modules<'_> {
             pointer,
             settings: step.settings.clone(),
             source,
+            at: step.at,
         })
     }
 

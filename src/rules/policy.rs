@@ -22,6 +22,7 @@ pub struct Policy {
     pub series_filter: Option<Filter>,
     pub leak_check: Option<LeakCheck>,
     pub file_names: Option<FileNames>,
+    pub overwrite: Option<Overwrite>,
 }
 
 /// One module in its place.
@@ -32,6 +33,45 @@ pub struct StepPolicy {
     /// Checked against the module's own schema when the rule set is made.
     #[serde(default)]
     pub settings: Map<String, Value>,
+    /// Of an anonymize step alone.
+    #[serde(default)]
+    pub at: At,
+}
+
+/// When an anonymize step runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum At {
+    /// Before anything is stored.
+    #[default]
+    Import,
+    /// On the way to the archive, as XNAT runs a project's script: the prearchive holds what it would remove.
+    Archive,
+}
+
+/// What an import may do to what is stored of the session already. Later allows more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Overwrite {
+    /// Nothing: what is there stands in the way.
+    None,
+    /// New instances join; a stored one is never replaced.
+    Append,
+    /// And stored instances of other content are replaced, and kept in the history.
+    #[default]
+    Delete,
+}
+
+impl Overwrite {
+    /// As callers write it: XNAT says `override` too.
+    pub fn from_text(text: &str) -> Option<Self> {
+        match text {
+            "none" => Some(Self::None),
+            "append" => Some(Self::Append),
+            "delete" | "override" => Some(Self::Delete),
+            _ => None,
+        }
+    }
 }
 
 /// What to do where an identifying value still stands after all rules. Later is stricter.
@@ -62,6 +102,9 @@ struct RawPolicy {
     series_filters: Option<Value>,
     leak_check: Option<LeakCheck>,
     file_names: Option<FileNames>,
+    overwrite: Option<Overwrite>,
+    #[serde(default)]
+    identified_prearchive: bool,
 }
 
 impl Policy {
@@ -72,6 +115,7 @@ impl Policy {
         SCHEMA.check(file, "", &value)?;
         let raw: RawPolicy = serde_json::from_value(value)
             .map_err(|error| DocumentError::content(file, "", error.to_string()))?;
+        check_timing(file, &raw)?;
         let series_filter = match &raw.series_filters {
             Some(value) => Some(Filter::from_json(file, "/series_filters", value)?),
             None => None,
@@ -84,6 +128,7 @@ impl Policy {
             series_filter,
             leak_check: raw.leak_check,
             file_names: raw.file_names,
+            overwrite: raw.overwrite,
         })
     }
 
@@ -95,6 +140,24 @@ impl Policy {
         label
             .chain(chain.map(|(index, step)| (format!("/anonymize/{index}"), step)))
             .chain(route)
+    }
+}
+
+/// A step at archiving leaves the prearchive identified: whoever writes the policy must have said so.
+fn check_timing(file: &str, raw: &RawPolicy) -> Result<(), DocumentError> {
+    let late = raw
+        .anonymize
+        .iter()
+        .flatten()
+        .position(|step| step.at == At::Archive);
+    match late {
+        Some(index) if !raw.identified_prearchive => Err(DocumentError::content(
+            file,
+            &format!("/anonymize/{index}/at"),
+            "\"archive\" leaves what this step removes in the prearchive: add \
+             \"identified_prearchive\": true to this policy, or run the step at \"import\"",
+        )),
+        _ => Ok(()),
     }
 }
 
@@ -203,6 +266,38 @@ mod tests {
             error.starts_with("rules/projects/DEMO/policy.json: line 2, column 13: "),
             "{error}"
         );
+    }
+
+    #[test]
+    fn a_step_at_archiving_needs_the_policys_word_for_an_identified_prearchive() {
+        let late = r#"{ "anonymize": [{ "module": "a" }, { "module": "b", "at": "archive" }] }"#;
+        let error = parse(late).unwrap_err();
+        assert!(
+            error.starts_with(
+                "rules/projects/DEMO/policy.json: /anonymize/1/at: \"archive\" leaves"
+            ) && error.contains("\"identified_prearchive\": true"),
+            "{error}"
+        );
+        let said = late.replacen('{', r#"{ "identified_prearchive": true, "#, 1);
+        let chain = parse(&said).unwrap().anonymize.unwrap();
+        assert_eq!((chain[0].at, chain[1].at), (At::Import, At::Archive));
+        let not = late.replacen('{', r#"{ "identified_prearchive": false, "#, 1);
+        assert!(parse(&not).is_err());
+        let elsewhere =
+            r#"{ "identified_prearchive": true, "route": { "module": "r", "at": "archive" } }"#;
+        assert!(
+            parse(elsewhere)
+                .unwrap_err()
+                .contains("/route/at: unknown key")
+        );
+    }
+
+    #[test]
+    fn overwriting_is_ordered_by_what_it_allows() {
+        assert!(Overwrite::None < Overwrite::Append && Overwrite::Append < Overwrite::Delete);
+        let policy = parse(r#"{ "overwrite": "append" }"#).unwrap();
+        assert_eq!(policy.overwrite, Some(Overwrite::Append));
+        assert!(parse(r#"{ "overwrite": "sometimes" }"#).is_err());
     }
 
     #[test]

@@ -9,7 +9,7 @@ use super::filter::Filter;
 use super::host::{Access, Context, Host};
 use super::labels;
 use super::module::{Module, ModuleSource};
-use super::policy::{FileNames, LeakCheck};
+use super::policy::{At, FileNames, LeakCheck, Overwrite};
 use super::pseudonym::Pseudonyms;
 use crate::dicom::Instance;
 use serde::Serialize;
@@ -53,6 +53,7 @@ pub struct Step {
     scope: Scope,
     module: Arc<Module>,
     settings: Arc<str>,
+    at: At,
 }
 
 /// A step, for reports.
@@ -64,6 +65,14 @@ pub struct StepInfo {
     pub module: String,
     pub version: String,
     pub hash: String,
+    /// Named only where it is not at import.
+    #[serde(skip_serializing_if = "is_import")]
+    pub at: At,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it")]
+fn is_import(at: &At) -> bool {
+    *at == At::Import
 }
 
 pub struct RuleSet {
@@ -77,6 +86,7 @@ pub struct RuleSet {
     filter_access: Arc<Access>,
     leak_check: LeakCheck,
     file_names: FileNames,
+    overwrite: Overwrite,
     notes: Vec<String>,
 }
 
@@ -107,6 +117,7 @@ impl RuleSet {
             site_hash: closure.site_hash,
             leak_check: closure.leak_check,
             file_names: closure.file_names,
+            overwrite: closure.overwrite,
             notes: closure.notes,
         })
     }
@@ -127,6 +138,16 @@ impl RuleSet {
 
     pub fn file_names(&self) -> FileNames {
         self.file_names
+    }
+
+    /// The most that may happen to what is stored already.
+    pub fn overwrite(&self) -> Overwrite {
+        self.overwrite
+    }
+
+    /// Whether some anonymize steps wait for the archive, so that what goes to the prearchive is identified.
+    pub fn defers(&self) -> bool {
+        self.chain.iter().any(|step| step.at == At::Archive)
     }
 
     /// What a policy asks for and does not get, and why.
@@ -185,12 +206,27 @@ impl RuleSet {
         (instance, checked)
     }
 
-    /// Runs the site's chain, then the project's. A reject and a failure stop it; a quarantine is
-    /// remembered, so that what is held for review is as anonymous as the rest.
+    /// Runs the site's chain, then the project's, without the steps that wait for the archive. A reject
+    /// and a failure stop it; a quarantine is remembered, so that what is held for review is as anonymous
+    /// as the rest.
     pub fn anonymize(&self, instance: Instance, run: &Run, labels: &Labels) -> Anonymized {
+        self.run_chain(At::Import, instance, run, labels)
+    }
+
+    /// The same for the steps that [`RuleSet::anonymize`] left out.
+    pub fn anonymize_for_archive(
+        &self,
+        instance: Instance,
+        run: &Run,
+        labels: &Labels,
+    ) -> Anonymized {
+        self.run_chain(At::Archive, instance, run, labels)
+    }
+
+    fn run_chain(&self, at: At, instance: Instance, run: &Run, labels: &Labels) -> Anonymized {
         let mut instance = instance;
         let mut reasons: Vec<String> = Vec::new();
-        for step in &self.chain {
+        for step in self.chain.iter().filter(|step| step.at == at) {
             let answer;
             (instance, answer) = step.run(instance, run, Some(labels), |engine, host| {
                 engine.anonymize(host)
@@ -239,6 +275,7 @@ impl Step {
             scope: planned.scope,
             module,
             settings: settings.to_string().into(),
+            at: planned.at,
         })
     }
 
@@ -250,6 +287,7 @@ impl Step {
             module: manifest.name.clone(),
             version: manifest.version.clone(),
             hash: self.module.hash.clone(),
+            at: self.at,
         }
     }
 

@@ -1,5 +1,8 @@
 //! POST /data/services/archive: a session goes from the prearchive to the archive.
 //!
+//! Where the session's rules have steps at archiving, they run now. A call that takes longer than the server
+//! waits is still carried to its end.
+//!
 //! Differs from XNAT: a conflict is 409 (there 500), and the answer is never a redirect unless
 //! `redirect=true` asks for one (there also for sessions marked auto-archive, which breaks clients).
 
@@ -15,7 +18,7 @@ use super::auth::Caller;
 use super::error::ApiError;
 use super::form::Parameters;
 use super::import::check_label;
-use super::prearchive::{find_source, unknown};
+use super::prearchive::{find_source, to_its_end, unknown};
 use super::state::AppState;
 
 pub fn routes() -> Router<AppState> {
@@ -37,10 +40,14 @@ async fn archive(
         ));
     };
     let session = find_source(&state, &caller, source).await?;
-    let archived = state
-        .archive
-        .archive(&session, options(&parameters)?, &caller.name)
-        .await?;
+    let options = options(&parameters)?;
+    let importer = state.importer.clone();
+    let archived = to_its_end(async move {
+        importer
+            .archive_session(&session, options, &caller.name)
+            .await
+    })
+    .await?;
     let uri = format!("/data{}", archived.uri());
     if parameters.flag("redirect")? == Some(true) {
         return Ok((StatusCode::SEE_OTHER, [(header::LOCATION, uri)]).into_response());
@@ -63,12 +70,12 @@ fn source_of_parts(parameters: &Parameters) -> Result<String, ApiError> {
     ))
 }
 
-/// XNAT: absent means no merge, `append` merges, `delete` and `override` also override conflicts, any
-/// other value merges.
+/// XNAT: `append` merges, `delete` and `override` also override conflicts, anything else does not merge.
+/// Differs from XNAT: `append` never replaces a stored file, and `delete` does so by itself.
 fn options(parameters: &Parameters) -> Result<ArchiveOptions, ApiError> {
     let overwrite = parameters.text("overwrite");
     Ok(ArchiveOptions {
-        merge: overwrite.is_some(),
+        merge: matches!(overwrite, Some("append" | "delete" | "override")),
         override_conflicts: matches!(overwrite, Some("delete" | "override")),
         overwrite_files: parameters.flag("overwrite_files")?.unwrap_or(false),
         subject: label(parameters, "subject")?,

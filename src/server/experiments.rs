@@ -188,6 +188,11 @@ async fn show(
             ("modality", session.modality),
             ("date", session.scan_date.unwrap_or_default()),
             ("time", session.scan_time.unwrap_or_default()),
+            ("rule_set", session.rule_set.unwrap_or_default()),
+            (
+                "archive_rule_set",
+                session.archive_rule_set.unwrap_or_default(),
+            ),
         ],
     )
     .into_response())

@@ -13,7 +13,8 @@ use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 
-use crate::store::{Inserted, NewRequest};
+use crate::rules::Overwrite;
+use crate::store::{Inserted, NewRequest, SessionFilter};
 
 use crate::inbox::Located;
 
@@ -79,8 +80,9 @@ pub async fn check(
     let project = destination(state, caller, &parameters).await?;
     check_content(&located)?;
     let cleanup = parameters.flag("cleanupAfterImport")?.unwrap_or(false);
+    let overwrite = overwrite(&parameters)?;
     check_label("SUBJECT_ID", parameters.text("SUBJECT_ID"))?;
-    settle_session_label(state, &project, &mut parameters).await?;
+    settle_session_label(state, &project, overwrite, &mut parameters).await?;
     Ok(NewRequest {
         username: caller.name.clone(),
         project,
@@ -164,10 +166,24 @@ fn check_content(located: &Located) -> Result<(), ApiError> {
     }
 }
 
+/// Not a parameter of XNAT's inbox handler, but of its others.
+fn overwrite(parameters: &Parameters) -> Result<Option<Overwrite>, ApiError> {
+    let Some(text) = parameters.text("overwrite") else {
+        return Ok(None);
+    };
+    let known = Overwrite::from_text(text).ok_or_else(|| {
+        ApiError::BadRequest("The parameter overwrite must be none, append or delete.".into())
+    })?;
+    Ok(Some(known))
+}
+
 /// XNAT's check 7: EXPT_LABEL wins over `session`, and either must be free. What is kept is EXPT_LABEL.
+/// A call that says how to overwrite may name an experiment, whose study is then compared; one that says
+/// `none` may not name a session that waits either.
 async fn settle_session_label(
     state: &AppState,
     project: &str,
+    overwrite: Option<Overwrite>,
     parameters: &mut Parameters,
 ) -> Result<(), ApiError> {
     let session = parameters
@@ -185,14 +201,37 @@ async fn settle_session_label(
         return Ok(());
     };
     check_label(name, Some(&label))?;
-    if state
-        .store
-        .sessions()
-        .find_experiment(Some(project), &label)
-        .await?
-        .is_some()
+    if overwrite.is_none_or(|overwrite| overwrite == Overwrite::None)
+        && let Some(stored) = state
+            .store
+            .sessions()
+            .find_experiment(Some(project), &label)
+            .await?
     {
-        return Err(ApiError::Conflict(taken.into()));
+        return Err(ApiError::Conflict(
+            format!(
+                "{taken} It is /data{}: choose another label, or say overwrite=append or overwrite=delete.",
+                stored.uri()
+            )
+            .into(),
+        ));
+    }
+    if overwrite == Some(Overwrite::None) {
+        let filter = SessionFilter {
+            project: Some(project),
+            ..SessionFilter::default()
+        };
+        let sessions = state.store.sessions().list(filter).await?;
+        if let Some(waiting) = sessions.iter().find(|s| s.label == label) {
+            return Err(ApiError::Conflict(
+                format!(
+                    "A session of that label waits in the prearchive: /data{}. Choose another label, or say \
+                     overwrite=append or overwrite=delete.",
+                    waiting.uri()
+                )
+                .into(),
+            ));
+        }
     }
     parameters.set("EXPT_LABEL", label);
     Ok(())

@@ -1,7 +1,8 @@
 //! /data/prearchive: sessions that wait, with those in quarantine.
 //!
 //! XNAT's rows, for who may edit the project. Differs from XNAT: sessions in quarantine are listed here
-//! as QUARANTINED; their bytes are for owners and administrators alone.
+//! as QUARANTINED; their bytes, and those of sessions not yet anonymized for the archive, are for owners and
+//! administrators alone. So is deleting what is in quarantine.
 
 use axum::Router;
 use axum::extract::{Path, Query, State};
@@ -12,7 +13,7 @@ use serde::Deserialize;
 
 use crate::store::{Area, Session, SessionFilter};
 
-use crate::archive::ActionError;
+use crate::archive::{ActionError, parse_uri};
 
 use super::auth::Caller;
 use super::content;
@@ -65,10 +66,10 @@ pub fn routes() -> Router<AppState> {
 
 /// The steps of a URI below `/data/prearchive/projects`.
 #[derive(Debug, Deserialize)]
-struct Place {
-    project: String,
-    timestamp: String,
-    folder: String,
+pub struct Place {
+    pub project: String,
+    pub timestamp: String,
+    pub folder: String,
     scan: Option<String>,
     resource: Option<String>,
     name: Option<String>,
@@ -136,7 +137,8 @@ async fn delete(
     Path(place): Path<Place>,
 ) -> Result<StatusCode, ApiError> {
     let session = find(&state, &caller, &place).await?;
-    state.archive.delete(&session, &caller.name).await?;
+    check_may_delete(&state, &caller, &session).await?;
+    delete_all(&state, &caller, vec![session]).await?;
     Ok(StatusCode::OK)
 }
 
@@ -148,15 +150,11 @@ async fn delete_many(
     parameters: Parameters,
 ) -> Result<Response, ApiError> {
     let mut sessions = Vec::new();
-    for source in parameters.all("src") {
-        sessions.push(find_source(&state, &caller, source).await?);
+    for session in find_sources(&state, &caller, &parameters).await? {
+        check_may_delete(&state, &caller, &session).await?;
+        sessions.push(session);
     }
-    if sessions.is_empty() {
-        return Err(unknown());
-    }
-    for session in &sessions {
-        state.archive.delete(session, &caller.name).await?;
-    }
+    let sessions = delete_all(&state, &caller, sessions).await?;
     rows(sessions).answer(&Format {
         format: parameters.get("format").map(str::to_string),
     })
@@ -224,9 +222,7 @@ async fn download(
     Path(place): Path<Place>,
 ) -> Result<Response, ApiError> {
     let session = find(&state, &caller, &place).await?;
-    if session.area() == Area::Quarantine {
-        state.owned_project(&caller, &session.project).await?;
-    }
+    check_may_see_bytes(&state, &caller, &session).await?;
     let name = place.name.as_deref().unwrap_or_default();
     content::download(
         &state,
@@ -248,7 +244,7 @@ async fn waiting(state: &AppState, project: Option<&str>) -> Result<Vec<Session>
     Ok(sessions)
 }
 
-async fn find(state: &AppState, caller: &Caller, place: &Place) -> Result<Session, ApiError> {
+pub async fn find(state: &AppState, caller: &Caller, place: &Place) -> Result<Session, ApiError> {
     state.editable_project(caller, &place.project).await?;
     state
         .store
@@ -270,10 +266,7 @@ pub async fn find_source(
             "The source is an archived session.".into(),
         ));
     }
-    let steps: Vec<&str> = below.trim_matches('/').split('/').collect();
-    let ["prearchive", "projects", project, timestamp, folder] = steps[..] else {
-        return Err(unknown());
-    };
+    let (project, timestamp, folder) = parse_uri(source).ok_or_else(unknown)?;
     let place = Place {
         project: project.into(),
         timestamp: timestamp.into(),
@@ -289,7 +282,81 @@ pub fn unknown() -> ApiError {
     ApiError::NotFound("Unknown prearchive session.".into())
 }
 
-fn rows(sessions: Vec<Session>) -> Table {
+/// An action on a session that is carried on when the caller has gone, or the server waits no longer: what
+/// is cut off in the middle would look busy until the next start.
+pub async fn to_its_end<T: Send + 'static>(
+    action: impl Future<Output = Result<T, ActionError>> + Send + 'static,
+) -> Result<T, ApiError> {
+    let ended = tokio::spawn(action).await;
+    Ok(ended.map_err(|_| ApiError::Internal("an action on a session broke off"))??)
+}
+
+/// Deletes sessions one after the other, and returns what they were.
+pub async fn delete_all(
+    state: &AppState,
+    caller: &Caller,
+    sessions: Vec<Session>,
+) -> Result<Vec<Session>, ApiError> {
+    let (archive, by) = (state.archive.clone(), caller.name.clone());
+    to_its_end(async move {
+        for session in &sessions {
+            archive.delete(session, &by).await?;
+        }
+        Ok(sessions)
+    })
+    .await
+}
+
+/// What is in quarantine is there to be looked at by an owner, and not to vanish before.
+async fn check_may_delete(
+    state: &AppState,
+    caller: &Caller,
+    session: &Session,
+) -> Result<(), ApiError> {
+    if session.area() == Area::Quarantine {
+        state.owned_project(caller, &session.project).await?;
+    }
+    Ok(())
+}
+
+async fn check_may_see_bytes(
+    state: &AppState,
+    caller: &Caller,
+    session: &Session,
+) -> Result<(), ApiError> {
+    let why = match (session.area(), session.identified) {
+        (Area::Quarantine, _) => "The session is in quarantine",
+        (_, true) => {
+            "The session will be anonymized when it is archived, and identifies patients until then"
+        }
+        _ => return Ok(()),
+    };
+    match state.may_view_identified(caller, &session.project).await? {
+        true => Ok(()),
+        false => Err(ApiError::Forbidden(
+            format!("{why}: only an owner of the project or an administrator may see its files.")
+                .into(),
+        )),
+    }
+}
+
+/// The sessions that all `src` parameters name; at least one.
+pub async fn find_sources(
+    state: &AppState,
+    caller: &Caller,
+    parameters: &Parameters,
+) -> Result<Vec<Session>, ApiError> {
+    let mut sessions = Vec::new();
+    for source in parameters.all("src") {
+        sessions.push(find_source(state, caller, source).await?);
+    }
+    match sessions.is_empty() {
+        true => Err(unknown()),
+        false => Ok(sessions),
+    }
+}
+
+pub fn rows(sessions: Vec<Session>) -> Table {
     Table::of(&COLUMNS, sessions, |session| {
         [
             session.project.clone(),
@@ -324,7 +391,10 @@ impl From<ActionError> for ApiError {
         match error {
             // XNAT: 403 for a row that is busy.
             ActionError::Busy => ApiError::Forbidden(error.to_string().into()),
-            ActionError::Conflict(why) => ApiError::Conflict(why.into()),
+            ActionError::Conflict(why) | ActionError::Refused(why) => {
+                ApiError::Conflict(why.into())
+            }
+            ActionError::NotAllowed(why) => ApiError::Forbidden(why.into()),
             ActionError::Empty => ApiError::BadRequest(error.to_string().into()),
             ActionError::Files(source) => ApiError::Io {
                 what: "a session's files",

@@ -7,6 +7,7 @@ use tokio::sync::watch;
 
 use crate::archive::Archive;
 use crate::config::Config;
+use crate::import::Importer;
 use crate::inbox::Inbox;
 use crate::project::Policies;
 use crate::rulebook::Rulebook;
@@ -25,6 +26,8 @@ pub struct Shared {
     pub rulebook: Rulebook,
     pub inbox: Inbox,
     pub archive: Archive,
+    /// For what goes to the archive by a call: rules may have to run on the way.
+    pub importer: Importer,
     pub credentials: CredentialCache,
     pub started: Instant,
     /// Turns true when the server goes down: answers that wait must end.
@@ -40,21 +43,16 @@ impl std::ops::Deref for AppState {
 }
 
 impl AppState {
-    pub fn new(
-        config: Config,
-        store: Store,
-        inbox: Inbox,
-        archive: Archive,
-        rulebook: Rulebook,
-    ) -> Result<AppState, ApiError> {
+    pub fn new(config: Config, importer: Importer) -> Result<AppState, ApiError> {
         Ok(AppState(Arc::new(Shared {
             policies: Policies::new(config.rules()),
-            rulebook,
             credentials: CredentialCache::new()?,
             config,
-            store,
-            inbox,
-            archive,
+            store: importer.store.clone(),
+            inbox: importer.inbox.clone(),
+            archive: importer.archive.clone(),
+            rulebook: importer.rulebook.clone(),
+            importer,
             started: Instant::now(),
             stopping: watch::Sender::new(false),
         })))
@@ -102,6 +100,16 @@ impl AppState {
                 "You may not change this project.".into(),
             )),
         }
+    }
+
+    /// Whether the caller may see what identifies patients: bytes and headers of sessions that have not been
+    /// anonymized for the archive, and of those in quarantine.
+    pub async fn may_view_identified(
+        &self,
+        caller: &Caller,
+        project: &str,
+    ) -> Result<bool, ApiError> {
+        self.owns(caller, project).await
     }
 
     pub async fn owns(&self, caller: &Caller, project: &str) -> Result<bool, ApiError> {

@@ -13,6 +13,7 @@ use tower::Service as _;
 
 use crate::archive::Archive;
 use crate::config::{Config, StateArgs};
+use crate::import::Importer;
 use crate::inbox::Inbox;
 use crate::password;
 use crate::rulebook::Rulebook;
@@ -89,14 +90,15 @@ impl Site {
             .grant("DEMO", "bob", Role::Collaborator, "root")
             .await
             .unwrap();
-        let state = AppState::new(
-            config.clone(),
-            store.clone(),
-            Inbox::new(config.inbox.clone()).unwrap(),
-            Archive::new(store.clone(), config.data.clone()),
-            Rulebook::new(store.clone(), Registry::open(config.rules())),
-        )
-        .unwrap();
+        let importer = Importer {
+            archive: Archive::new(store.clone(), config.data.clone()),
+            rulebook: Rulebook::new(store.clone(), Registry::open(config.rules())),
+            store: store.clone(),
+            inbox: Inbox::new(config.inbox.clone()).unwrap(),
+            data: config.data.clone(),
+            runtime: tokio::runtime::Handle::current(),
+        };
+        let state = AppState::new(config, importer).unwrap();
         Site {
             folder,
             store,
@@ -173,6 +175,8 @@ impl Site {
             modality: "MR".into(),
             xsi_type: "xnat:mrSessionData".into(),
             rule_set: None,
+            archive_rule_set: None,
+            identified: false,
             reason: None,
             auto_archive: false,
         };
@@ -185,6 +189,7 @@ impl Site {
             instance_number: None,
             size: 5,
             digest: None,
+            findings: Default::default(),
         };
         let home = self
             .folder
@@ -210,6 +215,7 @@ impl Site {
                 description: "T1, \"axial\"".into(),
             }],
             files: vec![file],
+            seen: Vec::new(),
             details: Value::Null,
         };
         let id = self.store.commits().begin(plan).await.unwrap();

@@ -17,7 +17,10 @@ use sqlx::any::AnyRow;
 
 pub use pending::Orphan;
 
-use checks::{check_absent, check_archive_free, check_free};
+use checks::{
+    check_absent, check_archive_free, check_folder_free, check_free, check_retiring,
+    check_unchanged,
+};
 
 use super::database::{storable, value_rows};
 use super::labels::{self, Taken};
@@ -71,12 +74,13 @@ pub struct CommitPlan {
     /// The import it belongs to, which must still be the caller's; none for a user's own call.
     pub request: Option<Claim>,
     pub username: String,
-    /// The session as it shall be. Committing into one that is there changes its subject, label, rule
-    /// set, reason and auto-archive mark, and nothing else of it.
+    /// The session as it shall be. Committing into one that is there changes its labels, folder, rule
+    /// sets, reason and marks, and nothing else of it.
     pub session: NewSession,
     /// The session to add to or to move on; none for a new one.
     pub into: Option<i64>,
-    /// A prearchive session whose files this commit takes into another session: gone when finished.
+    /// A waiting session whose files this commit takes into another: gone when finished. A new session
+    /// takes over when and by which request it came, and may take its folder's name.
     pub retires: Option<i64>,
     /// The session's state once finished.
     pub outcome: SessionState,
@@ -85,6 +89,9 @@ pub struct CommitPlan {
     pub scans: Vec<Scan>,
     /// What is added; one of the same scan, resource and name as a stored one takes its place.
     pub files: Vec<StoredFile>,
+    /// Sessions as the plan was made from them, with `Session::lastmod`: if one has changed since, the plan
+    /// is refused as [`CommitError::Busy`].
+    pub seen: Vec<(i64, i64)>,
     /// Whatever the caller needs to repeat its step on the file system.
     pub details: serde_json::Value,
 }
@@ -116,9 +123,11 @@ impl Commits<'_> {
         if let Some(claim) = plan.request {
             check_held(&mut tx, claim).await?;
         }
+        check_unchanged(&mut tx, &plan.seen).await?;
         let session = match plan.into {
             Some(id) => {
                 check_free(&mut tx, id, plan.outcome).await?;
+                check_folder_free(&mut tx, id, &plan.session).await?;
                 id
             }
             None => {
@@ -127,17 +136,24 @@ impl Commits<'_> {
             }
         };
         if let Some(retired) = plan.retires {
-            check_free(&mut tx, retired, plan.outcome).await?;
+            check_retiring(&mut tx, retired).await?;
         }
-        // A session in conflict bears a label that is not its study's.
-        if plan.outcome != SessionState::Conflict {
-            labels::reserve(
-                &mut tx,
-                &plan.session.project,
-                &plan.session.label,
-                &plan.session.study_key,
-            )
-            .await?;
+        let reserved = labels::reserve(
+            &mut tx,
+            &plan.session.project,
+            &plan.session.label,
+            &plan.session.study_key,
+        )
+        .await;
+        match reserved {
+            // What is in conflict may bear a label that is not its study's. So may what is in quarantine:
+            // who releases it is told.
+            Err(Taken::ByAnotherStudy)
+                if matches!(
+                    plan.outcome,
+                    SessionState::Conflict | SessionState::Quarantined
+                ) => {}
+            reserved => reserved?,
         }
         if plan.outcome == SessionState::Archived {
             check_archive_free(&mut tx, session, &plan.session).await?;
@@ -187,6 +203,9 @@ impl Commits<'_> {
                 .execute(tx.on())
                 .await?;
             if let Some(retired) = column::<Option<i64>>(&row, "retires")? {
+                if flag(&row, "created_session")? {
+                    inherit(&mut tx, session, retired).await?;
+                }
                 sqlx::query("UPDATE commits SET session = $2 WHERE session = $1")
                     .bind(retired)
                     .bind(session)
@@ -203,6 +222,15 @@ impl Commits<'_> {
             }
             let outcome = outcome_from(&row)?;
             let planned: NewSession = json(&row, "changes")?;
+            if is_released(&mut tx, session, outcome).await? {
+                audit::record(
+                    &mut tx,
+                    &username,
+                    "session.released",
+                    sessions::object(session),
+                )
+                .await?;
+            }
             update_session(&mut tx, session, outcome, &planned, now).await?;
             if outcome == SessionState::Archived {
                 enter_archive(&mut tx, session, &planned, &username, now).await?;
@@ -222,6 +250,34 @@ impl Commits<'_> {
         let session = sessions::from_row(&row)?;
         tx.commit().await?;
         Ok(session)
+    }
+
+    /// Says that the folder which a finished commit took its files from is gone.
+    pub async fn swept(&self, id: i64) -> Result<(), StoreError> {
+        let mut tx = self.0.begin().await?;
+        sqlx::query("UPDATE commits SET swept = 1 WHERE id = $1")
+            .bind(id)
+            .execute(tx.on())
+            .await?;
+        tx.commit().await
+    }
+
+    /// Finished commits whose source folder may still be there, each with that folder and its details.
+    pub async fn unswept(&self) -> Result<Vec<(i64, String, serde_json::Value)>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT id, staging, details FROM commits WHERE finished IS NOT NULL AND swept = 0 ORDER BY id",
+        )
+        .fetch_all(&self.0.pool)
+        .await?;
+        rows.iter()
+            .map(|row| {
+                Ok((
+                    column(row, "id")?,
+                    column(row, "staging")?,
+                    json(row, "details")?,
+                ))
+            })
+            .collect()
     }
 
     /// Drops a commit that was begun and whose files are nowhere but in staging.
@@ -292,16 +348,21 @@ fn outcome_from(row: &AnyRow) -> Result<SessionState, StoreError> {
 
 async fn insert_session(tx: &mut WriteTransaction, plan: &CommitPlan) -> Result<i64, CommitError> {
     let s = &plan.session;
+    // Two rows can't name one folder: until the retired session is gone, the new one has a name of its own.
+    let timestamp = match plan.retires {
+        Some(retired) => format!("{}~{retired}", s.timestamp),
+        None => s.timestamp.clone(),
+    };
     let row = sqlx::query(
         "INSERT INTO sessions (project, state, timestamp, folder, subject, label, study_uid, study_key,
                                scan_date, scan_time, modality, xsi_type, request, created, uploaded, lastmod,
-                               rule_set, reason, auto_archive)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $14, $14, $15, $16, $17)
+                               rule_set, reason, auto_archive, archive_rule_set, identified)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $14, $14, $15, $16, $17, $18, $19)
          RETURNING id",
     )
     .bind(&s.project)
     .bind(SessionState::Committing.as_str())
-    .bind(&s.timestamp)
+    .bind(&timestamp)
     .bind(&s.folder)
     .bind(&s.subject)
     .bind(&s.label)
@@ -316,6 +377,8 @@ async fn insert_session(tx: &mut WriteTransaction, plan: &CommitPlan) -> Result<
     .bind(s.rule_set.as_deref())
     .bind(s.reason.as_deref())
     .bind(i64::from(s.auto_archive))
+    .bind(s.archive_rule_set.as_deref())
+    .bind(i64::from(s.identified))
     .fetch_one(tx.on())
     .await
     .map_err(|e| match is_duplicate(&e) {
@@ -370,14 +433,23 @@ async fn insert_files(
         .await?;
         resource_to_row.insert(key, column(&row, "id")?);
     }
-    for rows in files.chunks(ROWS_PER_INSERT) {
+    let mut found = Vec::with_capacity(files.len());
+    for file in files {
+        found.push(match file.findings.is_empty() {
+            true => None,
+            false => Some(to_json(&file.findings, "findings")?),
+        });
+    }
+    let rows: Vec<_> = files.iter().zip(found).collect();
+    for rows in rows.chunks(ROWS_PER_INSERT) {
         let sql = format!(
-            "INSERT INTO files (resource, commit_id, name, sop_class, sop_uid, instance_number, size, digest)
+            "INSERT INTO files (resource, commit_id, name, sop_class, sop_uid, instance_number, size, digest,
+                                findings)
              VALUES {}",
-            value_rows(rows.len(), 8)
+            value_rows(rows.len(), 9)
         );
         let mut insert = sqlx::query(sqlx::AssertSqlSafe(sql));
-        for file in rows {
+        for (file, findings) in rows {
             let key = (file.scan_id.as_str(), file.resource.as_str());
             insert = insert
                 .bind(resource_to_row[&key])
@@ -387,7 +459,8 @@ async fn insert_files(
                 .bind(storable(&file.sop_uid))
                 .bind(file.instance_number.as_deref().map(storable))
                 .bind(file.size)
-                .bind(file.digest.as_deref());
+                .bind(file.digest.as_deref())
+                .bind(findings.as_deref());
         }
         insert.execute(tx.on()).await?;
     }
@@ -421,7 +494,10 @@ async fn update_session(
         .await?;
     sqlx::query(
         "UPDATE sessions SET state = $2, subject = $3, label = $4, rule_set = $5, reason = $6,
-                auto_archive = $7, lastmod = $8 WHERE id = $1",
+                auto_archive = $7,
+                lastmod = CASE WHEN lastmod < $8 THEN $8 ELSE lastmod + 1 END, timestamp = $9, folder = $10, archive_rule_set = $11,
+                identified = $12
+         WHERE id = $1",
     )
     .bind(session)
     .bind(outcome.as_str())
@@ -431,10 +507,42 @@ async fn update_session(
     .bind(planned.reason.as_deref())
     .bind(i64::from(planned.auto_archive))
     .bind(now)
+    .bind(&planned.timestamp)
+    .bind(&planned.folder)
+    .bind(planned.archive_rule_set.as_deref())
+    .bind(i64::from(planned.identified))
     .execute(tx.on())
     .await?;
     // The label it had, if it was another.
     labels::release_unused(tx, column(&before, "project")?, column(&before, "label")?).await
+}
+
+/// A session that was made anew, file by file, is still the one that came when the retired one did.
+async fn inherit(tx: &mut WriteTransaction, session: i64, retired: i64) -> Result<(), StoreError> {
+    sqlx::query(
+        "UPDATE sessions SET request = (SELECT request FROM sessions WHERE id = $2),
+                created = (SELECT created FROM sessions WHERE id = $2),
+                uploaded = (SELECT uploaded FROM sessions WHERE id = $2) WHERE id = $1",
+    )
+    .bind(session)
+    .bind(retired)
+    .execute(tx.on())
+    .await?;
+    Ok(())
+}
+
+/// Whether this commit is what takes the session out of quarantine.
+async fn is_released(
+    tx: &mut WriteTransaction,
+    session: i64,
+    outcome: SessionState,
+) -> Result<bool, StoreError> {
+    let row = sqlx::query("SELECT state FROM sessions WHERE id = $1")
+        .bind(session)
+        .fetch_one(tx.on())
+        .await?;
+    let held = column::<&str>(&row, "state")? == SessionState::Quarantined.as_str();
+    Ok(held && outcome != SessionState::Quarantined)
 }
 
 /// Gives the session its subject and, the first time, its number.

@@ -5,7 +5,7 @@
 //! machine) does no harm: each claim has a number of its own, and writing under an old one is refused.
 
 use super::requests::LEASE;
-use super::{Store, StoreError, now_ms};
+use super::{Store, StoreError, column, now_ms};
 
 pub struct Instances<'a>(pub(super) &'a Store);
 
@@ -25,6 +25,14 @@ impl Instances<'_> {
         .execute(tx.on())
         .await?;
         tx.commit().await
+    }
+
+    /// The processes that are not known to be gone.
+    pub async fn living(&self) -> Result<Vec<String>, StoreError> {
+        let rows = sqlx::query("SELECT id FROM instances")
+            .fetch_all(&self.0.pool)
+            .await?;
+        rows.iter().map(|row| column(row, "id")).collect()
     }
 
     /// Forgets a process that is known to be gone. What it held is free from now on.

@@ -12,6 +12,7 @@ const SCRIPTS: &[&str] = &[
     include_str!("migrations/0002_instances.sql"),
     include_str!("migrations/0003_follow.sql"),
     include_str!("migrations/0007_rules.sql"),
+    include_str!("migrations/0004_review.sql"),
 ];
 
 pub(super) async fn run(store: &Store) -> Result<(), StoreError> {

@@ -12,7 +12,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 use sqlx::any::AnyRow;
 
-pub use content::{ResourceSummary, Scan, ScanSummary, StoredFile};
+pub use content::{Findings, Leak, ResourceSummary, Scan, ScanSummary, StoredFile};
 pub(super) use content::{file_from_row, scan_from_row};
 
 use super::{Store, StoreError, audit, column, flag, labels, now_ms, text_enum};
@@ -79,13 +79,17 @@ pub struct Session {
     pub archived: Option<i64>,
     pub archived_by: Option<String>,
     pub rule_set: Option<String>,
+    /// Whose steps at archiving it went through, if it did.
+    pub archive_rule_set: Option<String>,
+    /// Steps at archiving have still to run over it.
+    pub identified: bool,
     /// Why it is where it is, as the route or a conflict put it.
     pub reason: Option<String>,
     pub auto_archive: bool,
 }
 
 /// What is said of a session when it is committed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NewSession {
     pub project: String,
     pub timestamp: String,
@@ -99,6 +103,11 @@ pub struct NewSession {
     pub modality: String,
     pub xsi_type: String,
     pub rule_set: Option<String>,
+    // A commit that an earlier version began does not say these two.
+    #[serde(default)]
+    pub archive_rule_set: Option<String>,
+    #[serde(default)]
+    pub identified: bool,
     pub reason: Option<String>,
     pub auto_archive: bool,
 }
@@ -158,6 +167,8 @@ impl Session {
             modality: self.modality.clone(),
             xsi_type: self.xsi_type.clone(),
             rule_set: self.rule_set.clone(),
+            archive_rule_set: self.archive_rule_set.clone(),
+            identified: self.identified,
             reason: self.reason.clone(),
             auto_archive: self.auto_archive,
         }
@@ -283,6 +294,21 @@ impl Sessions<'_> {
         rows.iter().map(from_row).collect()
     }
 
+    /// Sessions in a state that only a running process holds, without a commit that would end it, whose
+    /// process is gone: what a crash left.
+    pub async fn interrupted(&self) -> Result<Vec<Session>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT * FROM sessions s WHERE state IN ('ARCHIVING', 'DELETING')
+                 AND (instance IS NULL OR NOT EXISTS (SELECT 1 FROM instances i WHERE i.id = s.instance))
+                 AND NOT EXISTS (
+                 SELECT 1 FROM commits c WHERE c.finished IS NULL AND (c.session = s.id OR c.retires = s.id))
+             ORDER BY id",
+        )
+        .fetch_all(&self.0.pool)
+        .await?;
+        rows.iter().map(from_row).collect()
+    }
+
     /// Moves a session from one of the states `from` to `to`; false when it is in none of them, so
     /// that of two callers one wins.
     pub async fn set_state(
@@ -303,7 +329,8 @@ impl Sessions<'_> {
             return Ok(false);
         }
         sqlx::query(
-            "UPDATE sessions SET state = $2, reason = COALESCE($3, reason), lastmod = $4 WHERE id = $1",
+            "UPDATE sessions SET state = $2, reason = COALESCE($3, reason),
+                    lastmod = CASE WHEN lastmod < $4 THEN $4 ELSE lastmod + 1 END WHERE id = $1",
         )
         .bind(id)
         .bind(to.as_str())
@@ -390,6 +417,8 @@ pub(super) fn from_row(row: &AnyRow) -> Result<Session, StoreError> {
         archived: column(row, "archived")?,
         archived_by: column(row, "archived_by")?,
         rule_set: column(row, "rule_set")?,
+        archive_rule_set: column(row, "archive_rule_set")?,
+        identified: flag(row, "identified")?,
         reason: column(row, "reason")?,
         auto_archive: flag(row, "auto_archive")?,
     })

@@ -296,3 +296,73 @@ fn both_series_filters_must_accept() {
         "project's series filter: no line of the whitelist holds"
     );
 }
+
+#[test]
+fn a_project_can_forbid_more_overwriting_and_not_allow_more() {
+    use sluice::rules::Overwrite::{Append, Delete, None};
+    for (site, project, holds, noted) in [
+        ("{}", "{}", Delete, false),
+        (r#"{ "overwrite": "append" }"#, "{}", Append, false),
+        ("{}", r#"{ "overwrite": "none" }"#, None, false),
+        (
+            r#"{ "overwrite": "append" }"#,
+            r#"{ "overwrite": "none" }"#,
+            None,
+            false,
+        ),
+        (
+            r#"{ "overwrite": "append" }"#,
+            r#"{ "overwrite": "delete" }"#,
+            Append,
+            true,
+        ),
+    ] {
+        let rules = Rules::new();
+        rules.site(site);
+        rules.project(project);
+        let set = rules.pinned();
+        assert_eq!(set.overwrite(), holds, "{site} {project}");
+        assert_eq!(!set.notes().is_empty(), noted, "{:?}", set.notes());
+    }
+}
+
+#[test]
+fn steps_at_archiving_are_left_out_at_import_and_run_alone_later() {
+    let rules = Rules::new();
+    for name in ["site-step", "early", "late"] {
+        let code = format!(
+            r#"fn anonymize(ds, ctx) {{ ds.set("ImageComments", `${{ds.get("ImageComments") ?? ""}}{name};`); keep() }}"#
+        );
+        rules.rhai(
+            name,
+            "anonymize",
+            &["ImageComments"],
+            &["ImageComments"],
+            &code,
+        );
+    }
+    rules.site(r#"{ "anonymize": [{ "module": "site-step" }] }"#);
+    rules.project(
+        r#"{ "identified_prearchive": true,
+             "anonymize": [{ "module": "late", "at": "archive" }, { "module": "early", "at": "import" }] }"#,
+    );
+    let set = rules.pinned();
+    assert!(set.defers());
+    let labels = sluice::rules::Labels {
+        subject: "S".into(),
+        session: "E".into(),
+        ..Default::default()
+    };
+    let comments = dicom_core::Tag(0x0020, 0x4000);
+    let first = set.anonymize(instance(&[]), &run(), &labels).instance;
+    // A project puts off its own steps, never the site's.
+    assert_eq!(first.text(comments).as_deref(), Some("site-step;early;"));
+    let second = set.anonymize_for_archive(first, &run(), &labels).instance;
+    assert_eq!(
+        second.text(comments).as_deref(),
+        Some("site-step;early;late;")
+    );
+    let at: Vec<_> = set.modules().iter().map(|step| step.at).collect();
+    use sluice::rules::At::{Archive, Import};
+    assert_eq!(at, [Import, Import, Archive, Import, Import]);
+}

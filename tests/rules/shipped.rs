@@ -150,16 +150,20 @@ fn route(code: u8, parameters: &[(&str, &str)], change: (&str, serde_json::Value
     let policy = format!(
         r#"{{ "route": {{ "module": "xnat-routing", "settings": {{ "prearchive_code": {code} }} }} }}"#
     );
-    let mut summary = serde_json::json!({
-        "project": "DEMO", "subject": "S1", "session": "E1", "failed": 0, "study": {}, "series": [],
-        "counts": { "stored": 3, "duplicate": 0, "filtered": 0, "rejected": 0, "failed": 0, "quarantined": 0,
-                    "conflict": 0, "not_dicom": 0, "cut_short": 0, "changed": 0 },
-        "leaks": [], "conflicts": [], "labels": { "auto_archive": null }, "parameters": {}
-    });
+    let mut summary = summary();
     *summary.pointer_mut(change.0).unwrap() = change.1;
     let set = rules.project(&policy).pinned();
     set.route(&summary.to_string(), &run_with(parameters), &labels())
         .unwrap()
+}
+
+fn summary() -> serde_json::Value {
+    serde_json::json!({
+        "project": "DEMO", "subject": "S1", "session": "E1", "failed": 0, "study": {}, "series": [],
+        "counts": { "stored": 3, "duplicate": 0, "filtered": 0, "rejected": 0, "failed": 0, "quarantined": 0,
+                    "conflict": 0, "not_dicom": 0, "cut_short": 0, "changed": 0 },
+        "differing": 0, "leaks": [], "conflicts": [], "labels": { "auto_archive": null }, "parameters": {}
+    })
 }
 
 #[test]
@@ -223,4 +227,40 @@ fn the_wish_to_archive_follows_xnats_precedence() {
         route(0, &[("AA", "true"), ("overwrite_files", "true")], none()),
         Decision::ArchiveOverwrite("the request's AA".into())
     );
+}
+
+#[test]
+fn instances_that_differ_from_stored_ones_are_archived_only_to_replace_them() {
+    let differing = |conflict: u8| {
+        let mut summary = summary();
+        summary["counts"]["conflict"] = conflict.into();
+        summary["differing"] = 2.into();
+        summary["conflicts"] = serde_json::json!([{ "code": "instance", "detail": "" }]);
+        ("", summary)
+    };
+    let overwrite = Decision::ArchiveOverwrite("prearchive code 5".into());
+    assert_eq!(route(5, &[], differing(2)), overwrite);
+    let met_twice = "3 files in conflict with one already met";
+    assert_eq!(
+        route(5, &[], differing(3)),
+        Decision::Prearchive(met_twice.into())
+    );
+    for parameters in [&[("overwrite", "append")][..], &[("overwrite", "none")]] {
+        let decision = route(5, parameters, differing(2));
+        assert!(matches!(decision, Decision::Prearchive(_)), "{decision:?}");
+    }
+    for parameters in [
+        &[("overwrite", "delete")][..],
+        &[("overwrite", "override")],
+        &[("overwrite_files", "true")],
+    ] {
+        assert_eq!(
+            route(4, parameters, differing(2)),
+            Decision::ArchiveOverwrite("prearchive code 4".into())
+        );
+    }
+    assert!(matches!(
+        route(4, &[], differing(2)),
+        Decision::Prearchive(_)
+    ));
 }

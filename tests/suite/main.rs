@@ -4,10 +4,12 @@
 //! that an import leaves: the answers over REST, the report, the folders, the sources.
 
 mod answer;
+mod at_archive;
 mod call;
 mod cancel;
 mod cleanup;
 mod cluster;
+mod conflicts;
 mod damaged;
 mod database;
 mod dicom;
@@ -19,8 +21,10 @@ mod lists;
 mod log;
 mod metrics;
 mod outcomes;
+mod overwrite;
 mod policies;
 mod prearchive;
+mod quarantine;
 mod refusals;
 mod retry;
 mod routes;

@@ -1,7 +1,7 @@
 //! What must hold before a commit is written down. Each looks inside the commit's own transaction, so
 //! that of two which exclude each other one is refused.
 
-use super::super::{NewSession, SessionState, WriteTransaction, column, json};
+use super::super::{NewSession, SessionState, StoreError, WriteTransaction, column, json};
 use super::{CommitError, CommitPlan};
 
 /// A session that a commit may change: there, visible, and in no one else's hands.
@@ -10,6 +10,69 @@ pub(super) async fn check_free(
     session: i64,
     outcome: SessionState,
 ) -> Result<(), CommitError> {
+    match state_if_idle(tx, session).await? {
+        SessionState::Committing | SessionState::Deleting => Err(CommitError::Busy),
+        // Archiving ends by the commit into the archive, or back in the state it came from, by hand.
+        SessionState::Archiving if outcome != SessionState::Archived => Err(CommitError::Busy),
+        _ => Ok(()),
+    }
+}
+
+/// A session that goes into another: who archives it may also end in quarantine.
+pub(super) async fn check_retiring(
+    tx: &mut WriteTransaction,
+    session: i64,
+) -> Result<(), CommitError> {
+    match state_if_idle(tx, session).await? {
+        SessionState::Committing | SessionState::Deleting => Err(CommitError::Busy),
+        _ => Ok(()),
+    }
+}
+
+/// A plan is made from what sessions held; what they hold now must be the same.
+pub(super) async fn check_unchanged(
+    tx: &mut WriteTransaction,
+    seen: &[(i64, i64)],
+) -> Result<(), CommitError> {
+    for (session, lastmod) in seen {
+        let row = sqlx::query("SELECT lastmod FROM sessions WHERE id = $1")
+            .bind(*session)
+            .fetch_optional(tx.on())
+            .await?
+            .ok_or(CommitError::Gone)?;
+        if column::<i64>(&row, "lastmod")? != *lastmod {
+            return Err(CommitError::Busy);
+        }
+    }
+    Ok(())
+}
+
+/// A session's folder may get another name, but no other session's.
+pub(super) async fn check_folder_free(
+    tx: &mut WriteTransaction,
+    session: i64,
+    planned: &NewSession,
+) -> Result<(), CommitError> {
+    let other = sqlx::query(
+        "SELECT id FROM sessions WHERE project = $1 AND timestamp = $2 AND folder = $3 AND id <> $4",
+    )
+    .bind(&planned.project)
+    .bind(&planned.timestamp)
+    .bind(&planned.folder)
+    .bind(session)
+    .fetch_optional(tx.on())
+    .await?;
+    match other {
+        Some(_) => Err(CommitError::FolderTaken),
+        None => Ok(()),
+    }
+}
+
+/// The session's state, if no commit is changing it.
+async fn state_if_idle(
+    tx: &mut WriteTransaction,
+    session: i64,
+) -> Result<SessionState, CommitError> {
     let row = sqlx::query(
         "SELECT state, (SELECT COUNT(*) FROM commits c WHERE c.finished IS NULL
                         AND (c.session = $1 OR c.retires = $1)) AS running
@@ -22,23 +85,18 @@ pub(super) async fn check_free(
     if column::<i64>(&row, "running")? > 0 {
         return Err(CommitError::Busy);
     }
-    match SessionState::from_text(column(&row, "state")?) {
-        Some(SessionState::Committing | SessionState::Deleting) => Err(CommitError::Busy),
-        // Archiving ends by the commit into the archive, or back in the state it came from, by hand.
-        Some(SessionState::Archiving) if outcome != SessionState::Archived => {
-            Err(CommitError::Busy)
-        }
-        _ => Ok(()),
-    }
+    let state = SessionState::from_text(column(&row, "state")?);
+    Ok(state.ok_or(StoreError::BadValue { column: "state" })?)
 }
 
-/// A new session must not double one of the same study and label in the same area.
+/// A new session must not double one of the same study and label in the same area. One in conflict may
+/// stand beside one that is not: what is in its way may be that one.
 pub(super) async fn check_absent(
     tx: &mut WriteTransaction,
     plan: &CommitPlan,
 ) -> Result<(), CommitError> {
     let rows = sqlx::query(
-        "SELECT s.id, s.state, c.outcome FROM sessions s
+        "SELECT s.id, s.state, s.subject, c.outcome FROM sessions s
          LEFT JOIN commits c ON c.session = s.id AND c.finished IS NULL
          WHERE s.project = $1 AND s.label = $2 AND s.study_key = $3",
     )
@@ -50,7 +108,15 @@ pub(super) async fn check_absent(
     for row in &rows {
         let outcome = column::<Option<&str>>(row, "outcome")?;
         let state = outcome.map_or_else(|| column::<&str>(row, "state"), Ok)?;
-        if SessionState::from_text(state).map(SessionState::area) != Some(plan.outcome.area()) {
+        let Some(state) = SessionState::from_text(state) else {
+            continue;
+        };
+        if state.area() != plan.outcome.area()
+            || plan.retires == Some(column(row, "id")?)
+            || plan.outcome == SessionState::Conflict
+                && (state != SessionState::Conflict
+                    || column::<&str>(row, "subject")? != plan.session.subject)
+        {
             continue;
         }
         return Err(match outcome {

@@ -22,6 +22,8 @@ fn plan(label: &str, study: &str, outcome: SessionState, files: usize) -> Commit
             modality: "MR".into(),
             xsi_type: "xnat:mrSessionData".into(),
             rule_set: None,
+            archive_rule_set: None,
+            identified: false,
             reason: None,
             auto_archive: false,
         },
@@ -38,6 +40,7 @@ fn plan(label: &str, study: &str, outcome: SessionState, files: usize) -> Commit
             description: "T1".into(),
         }],
         files: (0..files).map(|n| file(&format!("{n}.dcm"), 100)).collect(),
+        seen: Vec::new(),
         details: serde_json::json!({ "step": 1 }),
     }
 }
@@ -52,6 +55,7 @@ fn file(name: &str, size: i64) -> StoredFile {
         instance_number: Some("1".into()),
         size,
         digest: None,
+        findings: Default::default(),
     }
 }
 

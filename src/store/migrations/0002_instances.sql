@@ -11,6 +11,7 @@ CREATE TABLE instances (
 
 ALTER TABLE requests ADD COLUMN instance TEXT;
 ALTER TABLE commits ADD COLUMN instance TEXT;
+ALTER TABLE sessions ADD COLUMN instance TEXT;  -- who archives or deletes it at present
 
 -- Whose turn it is: the project that was served longest ago.
 CREATE INDEX requests_served ON requests (project, started);

@@ -1,8 +1,9 @@
 //! What a session holds: scans, their resources, and the files in them. Only what is committed shows.
 
+use serde::{Deserialize, Serialize};
 use sqlx::any::AnyRow;
 
-use super::super::{StoreError, column};
+use super::super::{StoreError, column, json};
 use super::Sessions;
 
 /// A series of a session.
@@ -46,6 +47,33 @@ pub struct StoredFile {
     pub size: i64,
     /// Of the stored bytes, where one was made.
     pub digest: Option<String>,
+    /// What the import found in it.
+    pub findings: Findings,
+}
+
+/// What a reviewer is told of a file: where something stands, never what.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Findings {
+    /// Why a rule wants it looked at.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub quarantine: Option<String>,
+    /// Where identifying values of the original still stand.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub leaks: Vec<Leak>,
+}
+
+/// An element that holds an identifying value, and what kind of value.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Leak {
+    pub kind: String,
+    pub tag: String,
+}
+
+impl Findings {
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 impl Sessions<'_> {
@@ -157,6 +185,10 @@ pub(in crate::store) fn file_from_row(row: &AnyRow) -> Result<StoredFile, StoreE
         instance_number: column(row, "instance_number")?,
         size: column(row, "size")?,
         digest: column(row, "digest")?,
+        findings: match column::<Option<&str>>(row, "findings")? {
+            Some(_) => json(row, "findings")?,
+            None => Findings::default(),
+        },
     })
 }
 

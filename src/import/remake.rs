@@ -1,0 +1,185 @@
+//! A waiting session made anew by the steps at archiving: all of it, or nothing.
+
+use super::Stop;
+use super::at_archive::{Input, Leaks, Pass, Remade, ScanWish};
+use super::commit::described;
+use super::outcome::{Outcome, Staged};
+use super::stage::Placing;
+use crate::archive::{ActionError, Content, Incoming, Names, below_session, sync_file_system};
+use crate::dicom::Instance;
+use crate::rules::{Labels, LeakCheck, RuleSet, Run};
+use crate::store::{NewSession, Scan, StoredFile};
+use std::collections::HashMap;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+
+/// What the steps made of a session.
+pub(super) struct Remake {
+    pub content: Content,
+    /// Why it is to be looked at, if it is.
+    pub review: Vec<String>,
+    pub rejected: Vec<Rejected>,
+}
+
+/// A file that a rule left out, by its place in the session that waited, and why.
+pub(super) type Rejected = (PathBuf, String);
+
+/// Runs the steps over a session's files. `there` is the experiment that they will join.
+pub(super) fn remake(
+    data: &Path,
+    staging: &Path,
+    content: Content,
+    there: &Incoming,
+    rules: &RuleSet,
+    run: &Run,
+) -> Result<Remake, ActionError> {
+    let mut names = Names::default();
+    for scan in &there.scans {
+        names.scan(&scan.scan_id, &scan.series_uid, &scan.modality);
+    }
+    let mut sop_to_name = HashMap::new();
+    for file in &there.files {
+        names.file(&file.scan_id, &file.resource, &file.name, &file.sop_uid);
+        sop_to_name.insert(file.sop_uid.as_str(), file.name.as_str());
+    }
+    let labels = Labels {
+        subject: content.session.subject.clone(),
+        session: content.session.label.clone(),
+        ..Labels::default()
+    };
+    let home = data.join(&content.folder);
+    let inputs: Vec<Input> = content
+        .incoming
+        .files
+        .iter()
+        .map(|file| Input {
+            from: home.join(below_session(file)),
+            file: below_session(file).to_string_lossy().into_owned(),
+            source_name: file.name.clone(),
+            scan: ScanWish::Stored(file.scan_id.clone()),
+        })
+        .collect();
+    let target = data.join(staging);
+    let stored = |sop_uid: &str| sop_to_name.get(sop_uid).map(|name| (*name).to_owned());
+    let pass = Pass {
+        rules,
+        run,
+        labels: &labels,
+        placing: Placing {
+            names: &Mutex::new(names),
+            file_names: rules.file_names(),
+            stored: &stored,
+        },
+        leaks: match rules.leak_check() {
+            LeakCheck::Off => Leaks::Off,
+            LeakCheck::Report | LeakCheck::Quarantine => Leaks::Own,
+        },
+        target: &target,
+        stopped: &|| false,
+    };
+    let remade = pass.over(&inputs).map_err(|stop| match stop {
+        Stop::Store(error) => ActionError::Store(error),
+        other => ActionError::Files(std::io::Error::other(other.to_string())),
+    });
+    let made = remade.and_then(|remade| gather(remade, rules, data, staging, content));
+    if made.is_err() {
+        drop_folder(&target);
+    }
+    made
+}
+
+/// The session that has been made, if all of it could be.
+fn gather(
+    remade: Vec<Remade>,
+    rules: &RuleSet,
+    data: &Path,
+    staging: &Path,
+    content: Content,
+) -> Result<Remake, ActionError> {
+    let target = data.join(staging);
+    let all = remade.len();
+    let mut staged: Vec<Staged> = Vec::with_capacity(all);
+    let mut review: Vec<String> = Vec::new();
+    let mut failed: Vec<String> = Vec::new();
+    let mut rejected: Vec<Rejected> = Vec::new();
+    let mut leaked = false;
+    for (remade, before) in remade.into_iter().zip(&content.incoming.files) {
+        match remade {
+            Remade::Staged(file, leaks) => {
+                leaked |= !leaks.is_empty();
+                if let Some(reason) = &file.file.findings.quarantine
+                    && !review.contains(reason)
+                {
+                    review.push(reason.clone());
+                }
+                staged.push(*file);
+            }
+            Remade::Dropped(Outcome::Rejected, reason) => {
+                rejected.push((below_session(before), reason));
+            }
+            Remade::Dropped(_, reason) => failed.push(reason),
+        }
+    }
+    if let Some(reason) = failed.first() {
+        return Err(ActionError::Refused(format!(
+            "Not archived: rules failed on {} of {all} files: {reason}. Mend the rules and archive it again.",
+            failed.len()
+        )));
+    }
+    let Some(first) = staged.first() else {
+        let reason = rejected.first().map_or("", |(_, why)| why);
+        return Err(ActionError::Refused(format!(
+            "Not archived: rules rejected all of its files: {reason}"
+        )));
+    };
+    if leaked && rules.leak_check() == LeakCheck::Quarantine {
+        review.push("identifying values still stand in the result".into());
+    }
+    sync_file_system(&target)?;
+    let instance = File::open(target.join(below_session(&first.file)))?;
+    let instance = Instance::read(instance).map_err(std::io::Error::other)?;
+    let mut scans: Vec<Scan> = Vec::new();
+    for file in &staged {
+        if !scans.iter().any(|s| s.scan_id == file.scan.scan_id) {
+            scans.push(file.scan.clone());
+        }
+    }
+    let told = described(&instance, &scans);
+    let reason = rejected.first().map(|(_, why)| {
+        format!(
+            "{} of {all} files were rejected at archiving: {why}",
+            rejected.len()
+        )
+    });
+    let session = NewSession {
+        study_uid: told.study_uid,
+        scan_date: told.scan_date,
+        scan_time: told.scan_time,
+        modality: told.modality,
+        xsi_type: told.xsi_type,
+        archive_rule_set: Some(rules.hash().to_owned()),
+        identified: false,
+        reason,
+        ..content.session
+    };
+    let files: Vec<StoredFile> = staged.into_iter().map(|s| s.file).collect();
+    Ok(Remake {
+        content: Content {
+            session,
+            folder: staging.to_owned(),
+            incoming: Incoming { files, scans },
+        },
+        review,
+        rejected,
+    })
+}
+
+/// What can't be removed now goes at the next start.
+pub(super) fn drop_folder(folder: &Path) {
+    if let Err(error) = std::fs::remove_dir_all(folder)
+        && error.kind() != std::io::ErrorKind::NotFound
+    {
+        tracing::warn!(%error, "what was staged for the archive can't be removed");
+    }
+}

@@ -1,0 +1,225 @@
+//! Looking at a waiting session that needs a decision, and deciding: what stands in its way, what rules and
+//! the leak check found, another label, release from quarantine, purge. None of it is XNAT's.
+
+use std::collections::BTreeMap;
+
+use axum::extract::{Path, State};
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post, put};
+use axum::{Json, Router};
+use serde::Serialize;
+
+use crate::archive::{ArchiveOptions, Conflict, Release, below_session};
+use crate::rules::Overwrite;
+use crate::store::{Area, Findings, Leak, Session};
+
+use super::auth::Caller;
+use super::error::ApiError;
+use super::form::Parameters;
+use super::import::check_label;
+use super::prearchive::{Place, delete_all, find, find_sources, rows, to_its_end};
+use super::state::AppState;
+use super::table::Format;
+
+/// A reason is kept with the session and shown in lists.
+const LONGEST_REASON: usize = 500;
+
+pub fn routes() -> Router<AppState> {
+    let session = "/prearchive/projects/{project}/{timestamp}/{folder}";
+    Router::new()
+        .route(session, put(relabel))
+        .route(&format!("{session}/conflicts"), get(conflicts))
+        .route(&format!("{session}/review"), get(review))
+        .route("/services/prearchive/release", post(release))
+        .route("/services/prearchive/purge", post(purge))
+}
+
+/// What a plain call to archive the session would be answered with, and the sessions that stand in the way.
+async fn conflicts(
+    State(state): State<AppState>,
+    caller: Caller,
+    Path(place): Path<Place>,
+) -> Result<Json<Vec<Conflict>>, ApiError> {
+    let session = find(&state, &caller, &place).await?;
+    Ok(Json(state.archive.conflicts(&session).await?))
+}
+
+/// What a reviewer needs: why the session is where it is, and which files hold what. No values.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Review {
+    uri: String,
+    status: &'static str,
+    project: String,
+    subject: String,
+    label: String,
+    reason: Option<String>,
+    identified: bool,
+    rule_set: Option<String>,
+    archive_rule_set: Option<String>,
+    /// The import's report, which names every file that was found.
+    report: Option<String>,
+    leaks: Vec<LeakCount>,
+    /// Those of which there is something to say.
+    files: Vec<FileReview>,
+}
+
+#[derive(Serialize)]
+struct LeakCount {
+    #[serde(flatten)]
+    leak: Leak,
+    files: u64,
+}
+
+#[derive(Serialize)]
+struct FileReview {
+    file: String,
+    #[serde(flatten)]
+    findings: Findings,
+}
+
+async fn review(
+    State(state): State<AppState>,
+    caller: Caller,
+    Path(place): Path<Place>,
+) -> Result<Json<Review>, ApiError> {
+    let session = find(&state, &caller, &place).await?;
+    let files = state.store.sessions().files(session.id, None).await?;
+    let mut leaks: BTreeMap<Leak, u64> = BTreeMap::new();
+    for leak in files.iter().flat_map(|file| &file.findings.leaks) {
+        *leaks.entry(leak.clone()).or_default() += 1;
+    }
+    let found = files.into_iter().filter(|f| !f.findings.is_empty());
+    Ok(Json(Review {
+        uri: format!("/data{}", session.uri()),
+        status: session.state.as_str(),
+        project: session.project,
+        subject: session.subject,
+        label: session.label,
+        reason: session.reason,
+        identified: session.identified,
+        rule_set: session.rule_set,
+        archive_rule_set: session.archive_rule_set,
+        report: session.request.map(|id| format!("/xapi/dicom/{id}/report")),
+        leaks: leaks
+            .into_iter()
+            .map(|(leak, files)| LeakCount { leak, files })
+            .collect(),
+        files: found
+            .map(|file| FileReview {
+                file: below_session(&file).to_string_lossy().into_owned(),
+                findings: file.findings,
+            })
+            .collect(),
+    }))
+}
+
+/// Another label or subject for a waiting session. Rows and folder change; what rules have stamped into the
+/// files at the import stays.
+async fn relabel(
+    State(state): State<AppState>,
+    caller: Caller,
+    Path(place): Path<Place>,
+    parameters: Parameters,
+) -> Result<Response, ApiError> {
+    let session = find(&state, &caller, &place).await?;
+    check_owner_of_held(&state, &caller, &session).await?;
+    let (label, subject) = (parameters.text("label"), parameters.text("subject"));
+    check_label("label", label)?;
+    check_label("subject", subject)?;
+    if label.is_none() && subject.is_none() {
+        return Err(ApiError::BadRequest(
+            "Give the new label or subject as the parameter label or subject.".into(),
+        ));
+    }
+    let options = ArchiveOptions {
+        label: label.map(str::to_owned),
+        subject: subject.map(str::to_owned),
+        ..ArchiveOptions::default()
+    };
+    let archive = state.archive.clone();
+    let moved =
+        to_its_end(async move { archive.relabel(&session, &options, &caller.name).await }).await?;
+    Ok((
+        [(header::CONTENT_TYPE, "text/uri-list")],
+        format!("/data{}\r\n", moved.uri()),
+    )
+        .into_response())
+}
+
+/// Lets sessions out of quarantine into the prearchive, and no further. All are looked up before the first
+/// is touched.
+async fn release(
+    State(state): State<AppState>,
+    caller: Caller,
+    parameters: Parameters,
+) -> Result<Response, ApiError> {
+    let sessions = find_sources(&state, &caller, &parameters).await?;
+    for session in &sessions {
+        state.owned_project(&caller, &session.project).await?;
+        if session.area() != Area::Quarantine {
+            return Err(ApiError::Conflict(
+                format!("/data{} is not in quarantine.", session.uri()).into(),
+            ));
+        }
+    }
+    let reason = parameters.text("reason").unwrap_or_default();
+    if reason.chars().count() > LONGEST_REASON {
+        return Err(ApiError::BadRequest(
+            format!("The parameter reason may hold up to {LONGEST_REASON} characters.").into(),
+        ));
+    }
+    let overwrite = match parameters.text("overwrite") {
+        None => Overwrite::None,
+        Some(text) => Overwrite::from_text(text).ok_or_else(|| {
+            ApiError::BadRequest("The parameter overwrite must be none, append or delete.".into())
+        })?,
+    };
+    let release = Release {
+        reason: reason.to_owned(),
+        merge: overwrite >= Overwrite::Append,
+        overwrite_files: overwrite == Overwrite::Delete,
+    };
+    let importer = state.importer.clone();
+    let released = to_its_end(async move {
+        let mut released = Vec::new();
+        for session in &sessions {
+            let ended = importer.release_session(session, release.clone(), &caller.name);
+            released.push(ended.await?);
+        }
+        Ok(released)
+    })
+    .await?;
+    rows(released).answer(&Format {
+        format: parameters.get("format").map(str::to_string),
+    })
+}
+
+/// Removes sessions for good. Like XNAT's delete, but for owners alone.
+async fn purge(
+    State(state): State<AppState>,
+    caller: Caller,
+    parameters: Parameters,
+) -> Result<Response, ApiError> {
+    let sessions = find_sources(&state, &caller, &parameters).await?;
+    for session in &sessions {
+        state.owned_project(&caller, &session.project).await?;
+    }
+    let purged = delete_all(&state, &caller, sessions).await?;
+    rows(purged).answer(&Format {
+        format: parameters.get("format").map(str::to_string),
+    })
+}
+
+/// A session in quarantine is an owner's to change.
+async fn check_owner_of_held(
+    state: &AppState,
+    caller: &Caller,
+    session: &Session,
+) -> Result<(), ApiError> {
+    if session.area() == Area::Quarantine {
+        state.owned_project(caller, &session.project).await?;
+    }
+    Ok(())
+}
