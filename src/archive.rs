@@ -122,6 +122,16 @@ impl Archive {
         for commit in pending {
             self.complete(commit).await?;
         }
+        Ok(count)
+    }
+
+    /// What a crash left beside commits: folders of finished ones, files staged for the archive, sessions in
+    /// a state that nobody will end. To be called once, at start, after [`Archive::recover`]: an archiving
+    /// that is under way in another process is cut off by it, and leaves its session where it was.
+    ///
+    /// # Errors
+    /// If the disk or the store refuses.
+    pub async fn tidy(&self) -> Result<(), ActionError> {
         self.sweep_all().await?;
         self.drop_abandoned()?;
         for session in self.store.sessions().interrupted().await? {
@@ -130,7 +140,7 @@ impl Archive {
                 _ => self.interrupted_archiving(&session).await?,
             }
         }
-        Ok(count)
+        Ok(())
     }
 
     /// Removes a session of the prearchive or in quarantine: rows last, so that a crash leaves what tells

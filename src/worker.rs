@@ -28,6 +28,7 @@ pub async fn run(
     mut shutdown: watch::Receiver<bool>,
 ) -> Result<(), crate::archive::ActionError> {
     let recovered = importer.archive.recover().await?;
+    importer.archive.tidy().await?;
     if recovered > 0 {
         tracing::info!(
             commits = recovered,
