@@ -123,16 +123,7 @@ impl Archive {
     /// The first commit that can't be finished stops it: nothing may run over it.
     pub async fn recover(&self) -> Result<usize, ActionError> {
         let orphans = self.store.commits().orphans().await?;
-        let finished = self.finish_all(orphans).await?;
-        self.sweep_all().await?;
-        self.drop_abandoned().await?;
-        for session in self.store.sessions().interrupted().await? {
-            match session.state {
-                SessionState::Deleting => self.remove(&session, crate::store::SYSTEM).await?,
-                _ => self.interrupted_archiving(&session).await?,
-            }
-        }
-        Ok(finished)
+        self.finish_all(orphans).await
     }
 
     /// The same for what earlier workers at a request began. For who holds the request now.
@@ -142,6 +133,23 @@ impl Archive {
     pub async fn recover_request(&self, request: i64) -> Result<usize, ActionError> {
         let orphans = self.store.commits().orphans_of(request).await?;
         self.finish_all(orphans).await
+    }
+
+    /// What processes that are gone left beside commits: folders of finished ones, files staged for the
+    /// archive, sessions in a state that nobody will end.
+    ///
+    /// # Errors
+    /// If the disk or the store refuses.
+    pub async fn tidy(&self) -> Result<(), ActionError> {
+        self.sweep_all().await?;
+        self.drop_abandoned().await?;
+        for session in self.store.sessions().interrupted().await? {
+            match session.state {
+                SessionState::Deleting => self.remove(&session, crate::store::SYSTEM).await?,
+                _ => self.interrupted_archiving(&session).await?,
+            }
+        }
+        Ok(())
     }
 
     async fn finish_all(&self, orphans: Vec<Orphan>) -> Result<usize, ActionError> {

@@ -94,6 +94,7 @@ async fn tidy(importer: Importer, mut shutdown: watch::Receiver<bool>) {
 async fn take_over(importer: &Importer) -> Result<(), ActionError> {
     presence::forget_the_dead(&importer.store, &importer.data).await?;
     let commits = importer.archive.recover().await?;
+    importer.archive.tidy().await?;
     metrics().commits_recovered.inc_by(commits as u64);
     if commits > 0 {
         tracing::info!(commits, "finished the commits that a crash had left");

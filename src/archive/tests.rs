@@ -327,6 +327,13 @@ impl Site {
         self.archive.commit(plan).await.unwrap()
     }
 
+    /// As at a start.
+    async fn recover(&self) -> Result<usize, ActionError> {
+        let recovered = self.archive.recover().await?;
+        self.archive.tidy().await?;
+        Ok(recovered)
+    }
+
     async fn get(&self, id: i64) -> Option<Session> {
         self.store.sessions().get(id).await.unwrap()
     }

@@ -33,7 +33,7 @@ async fn what_a_crash_left_between_two_states_is_put_right() {
             .unwrap()
     );
 
-    site.archive.recover().await.unwrap();
+    site.recover().await.unwrap();
     let now = site.get(archiving.id).await.unwrap();
     assert_eq!(now.state, SessionState::Ready);
     assert!(now.reason.unwrap().contains("interrupted"));
@@ -206,7 +206,7 @@ async fn a_session_that_rules_made_anew_takes_the_old_ones_place_wherever_it_was
         if step == 3 {
             site.store.commits().finish(id).await.unwrap();
         }
-        site.archive.recover().await.unwrap();
+        site.recover().await.unwrap();
         let all = SessionFilter::default();
         let sessions = site.store.sessions().list(all).await.unwrap();
         assert_eq!(sessions.len(), 1, "step {step}");

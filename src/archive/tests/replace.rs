@@ -24,8 +24,8 @@ async fn a_replacement_that_was_cut_off_anywhere_ends_the_same() {
             fs::remove_dir_all(site.path("staging")).unwrap();
         }
         // Twice: the second time after what the first has left, as if it had been cut off before the end.
-        assert_eq!(site.archive.recover().await.unwrap(), 1, "step {step}");
-        assert_eq!(site.archive.recover().await.unwrap(), 0);
+        assert_eq!(site.recover().await.unwrap(), 1, "step {step}");
+        assert_eq!(site.recover().await.unwrap(), 0);
         let now = site.get(first.id).await.unwrap();
         assert_eq!(site.stored(&now), both("one", "2nd"), "step {step}");
         assert_eq!(site.history(&now, "two.dcm"), ["two"], "step {step}");
@@ -75,7 +75,7 @@ async fn a_replacing_merge_that_was_cut_off_anywhere_ends_the_same() {
             }
             _ => 1,
         };
-        assert_eq!(site.archive.recover().await.unwrap(), left, "step {step}");
+        assert_eq!(site.recover().await.unwrap(), left, "step {step}");
         let now = site.get(archived.id).await.unwrap();
         assert_eq!(site.stored(&now), both("one", "2nd"), "step {step}");
         assert_eq!(site.history(&now, "two.dcm"), ["two"], "step {step}");
@@ -84,7 +84,7 @@ async fn a_replacing_merge_that_was_cut_off_anywhere_ends_the_same() {
             !site.path("prearchive/P").exists(),
             "step {step}: what was merged is gone"
         );
-        assert_eq!(site.archive.recover().await.unwrap(), 0);
+        assert_eq!(site.recover().await.unwrap(), 0);
     }
 }
 
