@@ -7,7 +7,7 @@ use tokio::task::JoinHandle;
 
 use crate::archive::{ActionError, Archive};
 use crate::config::{Config, RawConfig, StateArgs};
-use crate::import::Importer;
+use crate::import::{Disk, Importer};
 use crate::inbox::Inbox;
 use crate::presence::Presence;
 use crate::rules::Registry;
@@ -55,6 +55,13 @@ impl Workers {
             registry: Arc::new(Registry::open(config.rules())),
             inbox,
             data: config.data.clone(),
+            disk: Arc::new(Disk::new(
+                config.data.clone(),
+                config.reserve_bytes,
+                config.disk_wait,
+            )),
+            settle: config.settle,
+            limits: config.archives,
             runtime: tokio::runtime::Handle::current(),
             store: store.clone(),
         };

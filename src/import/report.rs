@@ -5,6 +5,7 @@ use super::Job;
 use super::leak::Finding;
 use super::outcome::{FileState, Outcome};
 use super::session::Settled;
+use super::source::{Archive, Source};
 use crate::rules::StepInfo;
 use crate::store::Counts;
 use serde::Serialize;
@@ -19,11 +20,23 @@ pub struct Report<'a> {
     request: i64,
     project: &'a str,
     session_path: &'a str,
+    /// Absent for a folder.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    archive: Option<ArchiveEntry<'a>>,
     rule_set: &'a str,
     modules: Vec<StepInfo>,
     counts: Counts,
     sessions: Vec<SessionEntry<'a>>,
     files: Vec<FileEntry<'a>>,
+}
+
+/// The fields of a [`FileEntry`] that an archive's members don't have.
+#[derive(Debug, Serialize)]
+struct ArchiveEntry<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cleaned: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    left: Option<&'a str>,
 }
 
 #[derive(Debug, Serialize)]
@@ -68,6 +81,7 @@ struct FileEntry<'a> {
 impl<'a> Report<'a> {
     pub(super) fn new(
         job: &'a Job<'_>,
+        source: &'a Source,
         files: &'a [FileState],
         sessions: &'a [Settled],
         counts: &Counts,
@@ -76,6 +90,7 @@ impl<'a> Report<'a> {
             request: job.request.id,
             project: &job.request.project,
             session_path: &job.request.session_path,
+            archive: source.archive().map(archive_entry),
             rule_set: job.rules.hash(),
             modules: job.rules.modules(),
             counts: *counts,
@@ -98,6 +113,29 @@ impl<'a> Report<'a> {
         out.get_ref().sync_data()?;
         fs::rename(temporary, path)
     }
+}
+
+/// What a request's report counts; nothing if there is none.
+pub fn counts(folder: &Path, request: i64) -> Counts {
+    #[derive(Default, serde::Deserialize)]
+    struct OfReport {
+        counts: Counts,
+    }
+    let file = File::open(folder.join(format!("{request}.json"))).map(io::BufReader::new);
+    let report: Option<OfReport> = file.ok().and_then(|f| serde_json::from_reader(f).ok());
+    report.unwrap_or_default().counts
+}
+
+fn archive_entry(archive: &Archive) -> ArchiveEntry<'_> {
+    ArchiveEntry {
+        cleaned: archive.cleaned.as_ref().map(Result::is_ok),
+        left: left(archive.cleaned.as_ref()),
+    }
+}
+
+/// Why a source is still there that was to be removed.
+fn left(cleaned: Option<&Result<(), String>>) -> Option<&str> {
+    cleaned.and_then(|c| c.as_ref().err()).map(String::as_str)
 }
 
 fn session_entry(settled: &Settled) -> SessionEntry<'_> {
@@ -134,10 +172,6 @@ fn file_entry<'a>(file: &'a FileState, sessions: &'a [Settled]) -> FileEntry<'a>
             .and_then(|study| sessions.iter().find(|s| s.study == study))
             .map(|s| s.label.as_str()),
         cleaned: file.cleaned.as_ref().map(Result::is_ok),
-        left: file
-            .cleaned
-            .as_ref()
-            .and_then(|c| c.as_ref().err())
-            .map(String::as_str),
+        left: left(file.cleaned.as_ref()),
     }
 }

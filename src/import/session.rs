@@ -5,7 +5,7 @@ use super::leak::Finding;
 use super::outcome::{FileState, Outcome};
 use super::study::Study;
 use super::summary::{Conflict, of_study, scans_of};
-use super::{Job, Stop, stage};
+use super::{Job, Stop, disk, stage};
 use crate::archive::{
     ActionError, ArchiveOptions, session_modality, session_type, sync_file_system,
 };
@@ -40,7 +40,8 @@ impl Job<'_> {
     ) -> Result<Option<String>, Stop> {
         if let Err(error) = sync_file_system(&self.staging) {
             return Ok(Some(format!(
-                "The staged files can't be made durable: {error}"
+                "The staged files can't be made durable: {}",
+                disk::told(&error)
             )));
         }
         for study in studies {
@@ -368,10 +369,20 @@ impl Job<'_> {
     }
 }
 
+/// A commit stands in the store with what is staged for it; [`crate::archive::Archive::recover`] goes on with it.
+pub fn not_in_place(error: &std::io::Error) -> String {
+    format!(
+        "The session's files can't be put into place: {}. They are kept, and put there as soon as the disk \
+         allows; the sources stay.",
+        disk::told(error)
+    )
+}
+
 fn stop_of(error: ActionError) -> Stop {
     match error {
         ActionError::Store(error) => Stop::Store(error),
         ActionError::Busy | ActionError::Conflict(_) => Stop::Overtaken,
+        ActionError::Files(error) => Stop::Failed(not_in_place(&error)),
         other => Stop::Failed(format!("The session can't be committed: {other}")),
     }
 }

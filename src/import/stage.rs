@@ -1,9 +1,9 @@
 //! The second gate gives an instance its place in the session; then it is written there, in staging.
 
-use super::Job;
 use super::gate::lock;
 use super::outcome::{Outcome, Staged};
 use super::study::Study;
+use super::{Job, Stop, disk};
 use crate::archive::{resource_of, series_folder, template};
 use crate::dicom::{Instance, tags};
 use crate::inbox::Identity;
@@ -13,13 +13,16 @@ use std::fs::{self, File};
 use std::io;
 use std::path::PathBuf;
 
+/// What a file may need of the disk beside its content.
+const FOLDERS: u64 = 16 * 1024;
+
 const SAME_INSTANCE: &str = "the rules gave this instance the SOP Instance UID of an earlier one";
 
 pub enum Trouble {
     /// This file is not imported.
     File(Outcome, String),
-    /// Nothing can be: the disk is full, or not writable.
-    Request(String),
+    /// Nothing can be: the disk is full, or not writable, or the import is to stop.
+    Request(Stop),
 }
 
 /// The place of an instance in its session. To be called at the second gate.
@@ -87,8 +90,15 @@ pub fn write(
     as_read: &Identity,
 ) -> Result<(), Trouble> {
     let path = path(job, study, &staged.file);
-    let request =
-        |e: io::Error| Trouble::Request(format!("The staging folder can't be written to: {e}"));
+    let request = |e: io::Error| {
+        let why = disk::told(&e);
+        Trouble::Request(Stop::Failed(format!(
+            "The staging folder can't be written to: {why}"
+        )))
+    };
+    let _room = job
+        .room(as_read.size() + FOLDERS)
+        .map_err(Trouble::Request)?;
     let mut file = create(&path).map_err(request)?;
     let written = instance.write(&mut file);
     let unchanged = instance
