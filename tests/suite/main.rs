@@ -4,12 +4,14 @@
 //! that an import leaves: the answers over REST, the report, the folders, the sources.
 
 mod answer;
+mod archives;
 mod call;
 mod cleanup;
 mod cluster;
 mod damaged;
 mod database;
 mod dicom;
+mod disk;
 mod done;
 mod engines;
 mod log;
@@ -20,6 +22,7 @@ mod refusals;
 mod routes;
 mod server;
 mod sessions;
+mod settling;
 mod site;
 mod startup;
 mod status;

@@ -12,7 +12,7 @@ use crate::server::wait_for;
 use crate::site::Site;
 
 /// A rule that takes a while over each file.
-const SLOW: &str = "fn anonymize(ds, ctx) { let n = 0; while n < 300000 { n += 1; } keep() }";
+pub const SLOW: &str = "fn anonymize(ds, ctx) { let n = 0; while n < 300000 { n += 1; } keep() }";
 
 #[test]
 fn twelve_requests_at_once_end_exactly_once_each() {
@@ -133,7 +133,7 @@ fn a_request_whose_server_was_killed_after_the_clean_up_completes() {
 }
 
 /// Puts a request's row back to what it was while a worker, dead by now, had it.
-fn unfinish(site: &Site, id: i64) {
+pub fn unfinish(site: &Site, id: i64) {
     let sql = format!(
         "UPDATE requests SET status = 'Processed', finished = NULL, resolution = NULL, worker = 'dead',
                 instance = 'dead', lease_until = 0 WHERE id = {id}"
