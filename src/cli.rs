@@ -9,6 +9,7 @@ mod request;
 mod sample;
 mod serve;
 mod user;
+mod webhook;
 mod worker;
 
 use std::collections::BTreeSet;
@@ -17,6 +18,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory as _, Parser, Subcommand};
 
 use crate::config::{self, Config, StateArgs};
+use crate::inbox::Inbox;
 use crate::store::Store;
 
 /// What a command fails with: shown in one line, causes after colons.
@@ -62,6 +64,9 @@ enum Command {
     /// Import requests of a server
     #[command(subcommand)]
     Request(request::Command),
+    /// Whom a server tells of the ends of requests
+    #[command(subcommand)]
+    Webhook(webhook::Command),
 }
 
 /// Runs the command that the process was started with.
@@ -86,6 +91,7 @@ fn dispatch(command: Command) -> Result<(), CliError> {
         Command::User(command) => runtime.block_on(user::run(command)),
         Command::Project(command) => runtime.block_on(project::run(command)),
         Command::Request(command) => runtime.block_on(request::run(command)),
+        Command::Webhook(command) => runtime.block_on(webhook::run(command)),
     }
 }
 
@@ -115,6 +121,15 @@ async fn open(state: &StateArgs) -> Result<(Config, Store), CliError> {
     }
     let store = Store::open(&config.database).await?;
     Ok((config, store))
+}
+
+/// The inbox as the settings have it.
+fn inbox(config: &Config) -> Result<Inbox, CliError> {
+    let inbox = Inbox::new(config.inbox.clone())?;
+    Ok(inbox.with(
+        config.project_to_inbox_root.clone(),
+        config.client_prefix_to_path.clone(),
+    ))
 }
 
 fn one_line(error: &dyn std::error::Error) -> String {
@@ -149,6 +164,7 @@ mod tests {
             "SLUICE_LISTEN",
             "SLUICE_WORKERS",
             "SLUICE_LOG",
+            "SLUICE_METRICS",
         ] {
             assert!(known.contains(name), "{name}");
         }

@@ -9,6 +9,7 @@ mod disk;
 mod gate;
 mod leak;
 mod outcome;
+mod progress;
 mod report;
 mod resolution;
 mod session;
@@ -22,19 +23,20 @@ use crate::archive::{ActionError, Archive};
 use crate::inbox::{Inbox, Limits, Located};
 use crate::rules::pseudonym::Pseudonyms;
 use crate::rules::{Registry, RuleSet, Run};
-use crate::store::{Counts, ImportRequest, Session, Status, Store, StoreError};
+use crate::store::{Counts, ImportRequest, Session, Status, Store, StoreError, cancelled_text};
 use chrono::DateTime;
 use outcome::FileState;
 use session::Settled;
 use source::Source;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
 
 pub use disk::Disk;
 pub use outcome::Outcome;
+pub use progress::Progress;
 
 /// How often an import starts afresh when another one of the same study got ahead of its commit.
 const TRIES: usize = 5;
@@ -65,16 +67,6 @@ pub struct Ended {
     pub bytes: i64,
 }
 
-/// What a running import can be asked, and told, from outside.
-#[derive(Debug, Default)]
-pub struct Progress {
-    pub found: AtomicU64,
-    pub staged: AtomicU64,
-    pub bytes: AtomicU64,
-    /// Set to have the import drop everything and answer [`Stop::Interrupted`].
-    pub stop: AtomicBool,
-}
-
 /// Why an import did not come to an end of its own.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Stop {
@@ -82,6 +74,9 @@ pub(crate) enum Stop {
     /// goes back to the queue if it is still this worker's.
     #[error("interrupted")]
     Interrupted,
+    /// The request was cancelled: staging is dropped, what is committed stays, the request ends.
+    #[error("cancelled")]
+    Cancelled,
     /// Another import changed the session in the meantime: start afresh.
     #[error("another import of the study was committed in the meantime")]
     Overtaken,
@@ -133,13 +128,19 @@ impl Importer {
         {
             return Ok(Some(failed(why)));
         }
+        // Marked before a crash: it never starts again.
+        if request.cancel_asked.is_some() {
+            progress.cancel.store(true, Ordering::Relaxed);
+        }
         for _ in 0..TRIES {
+            progress.set(Counts::default());
             let outcome = self.attempt(request, progress);
             self.drop_staging(request, &self.staging_of(request));
             match outcome {
                 Ok(ended) => return Ok(Some(ended)),
                 Err(Stop::Overtaken) => continue,
                 Err(Stop::Interrupted) => return Ok(None),
+                Err(Stop::Cancelled) => return self.cancelled_before(request).map(Some),
                 Err(Stop::Store(error)) => return Err(error),
                 Err(Stop::Failed(why)) => return Ok(Some(failed(why))),
             }
@@ -171,6 +172,9 @@ impl Importer {
     }
 
     fn attempt(&self, request: &ImportRequest, progress: &Progress) -> Result<Ended, Stop> {
+        if progress.cancel.load(Ordering::Relaxed) {
+            return Err(Stop::Cancelled);
+        }
         let Some(located) = self.recheck(request)? else {
             return self.without_source(request);
         };
@@ -224,8 +228,11 @@ impl Importer {
             staged.for_each(|f| f.settle(Outcome::Failed, Some(why.clone())));
             return job.end(&source, &trawled.files, &sessions, Some(why));
         }
-        let requests = self.store.requests();
-        self.block_on(requests.set_status(request.claim(), Status::Processed))?;
+        if !self.block_on(self.store.requests().set_processed(request.claim()))? {
+            // All is committed by now, and stays; the sources stay too.
+            let why = self.cancelled(request.id)?;
+            return job.end(&source, &trawled.files, &sessions, Some(why));
+        }
         if request.cleanup {
             job.clean_up(&mut source, &mut trawled.files);
         }
@@ -254,7 +261,7 @@ impl Importer {
                 status: Status::Completed,
                 resolution: told,
                 // The earlier attempt's report stands.
-                counts: report::counts(&self.data.join("reports"), request.id),
+                counts: report::counts(&self.data.join("reports"), request.id).unwrap_or_default(),
                 bytes: request.bytes,
             }),
             None => Err(Stop::Failed(format!(
@@ -276,6 +283,28 @@ impl Importer {
             received: received.format("%Y%m%d%H%M%S").to_string(),
             pseudonyms: Arc::new(Pseudonyms::new(project.pseudonym_key.as_bytes())),
         })
+    }
+
+    /// How a cancelled request ends. To be asked once nothing more of it is committed.
+    fn cancelled(&self, request: i64) -> Result<String, StoreError> {
+        let kept = self.block_on(self.store.requests().sessions(request))?;
+        Ok(cancelled_text(&kept))
+    }
+
+    /// The end of a request that was cancelled before this attempt found anything. An earlier one may have
+    /// come so far as to write its report, which then stands.
+    fn cancelled_before(&self, request: &ImportRequest) -> Result<Ended, StoreError> {
+        let why = self.cancelled(request.id)?;
+        Ok(
+            match report::counts(&self.data.join("reports"), request.id) {
+                Some(counts) => Ended {
+                    counts,
+                    bytes: request.bytes,
+                    ..failed(why)
+                },
+                None => failed(why),
+            },
+        )
     }
 
     /// One folder for each attempt: a worker that was taken for dead may still write to its own.
@@ -329,10 +358,17 @@ impl Job<'_> {
     }
 
     fn check_stop(&self) -> Result<(), Stop> {
+        if self.progress.cancel.load(Ordering::Relaxed) {
+            return Err(Stop::Cancelled);
+        }
         match self.progress.stop.load(Ordering::Relaxed) {
             true => Err(Stop::Interrupted),
             false => Ok(()),
         }
+    }
+
+    fn cancelled(&self) -> Result<String, StoreError> {
+        self.importer.cancelled(self.request.id)
     }
 
     /// Writes the report and says how the request ended.

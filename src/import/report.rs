@@ -115,15 +115,15 @@ impl<'a> Report<'a> {
     }
 }
 
-/// What a request's report counts; nothing if there is none.
-pub fn counts(folder: &Path, request: i64) -> Counts {
-    #[derive(Default, serde::Deserialize)]
-    struct OfReport {
+/// The counts in a report that was written, if one was.
+pub fn counts(folder: &Path, request: i64) -> Option<Counts> {
+    #[derive(serde::Deserialize)]
+    struct Written {
         counts: Counts,
     }
-    let file = File::open(folder.join(format!("{request}.json"))).map(io::BufReader::new);
-    let report: Option<OfReport> = file.ok().and_then(|f| serde_json::from_reader(f).ok());
-    report.unwrap_or_default().counts
+    let text = fs::read(folder.join(format!("{request}.json"))).ok()?;
+    let written: Written = serde_json::from_slice(&text).ok()?;
+    Some(written.counts)
 }
 
 fn archive_entry(archive: &Archive) -> ArchiveEntry<'_> {

@@ -1,14 +1,13 @@
 //! Where an import reads from: a folder as it lies, or an archive, which is unpacked into staging first. And
 //! whether it is still what was read when all of it has been.
 
-use super::outcome::{FileState, Outcome};
+use super::outcome::{self, FileState, Outcome};
 use super::trawl::Trawled;
 use super::{Job, Stop, disk};
 use crate::inbox::{Format, Found, Identity, Opened, UnpackError, Walk, unpack};
 use std::collections::HashSet;
 use std::fs::File;
 use std::path::Path;
-use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime};
 
 /// How often a wait looks whether the import is to stop.
@@ -115,6 +114,19 @@ impl Job<'_> {
     /// Looks at every staged source again, after a while if one was written just before it was read. What
     /// is not as it was read, is not stored; what has come since is named.
     pub(super) fn look_again(&self, source: &Source, trawled: &mut Trawled) -> Result<(), Stop> {
+        if trawled.fatal.is_some() {
+            return Ok(());
+        }
+        match self.look_at_source(source, trawled) {
+            // What was found is reported all the same.
+            Err(Stop::Cancelled) => trawled.fatal = Some(self.cancelled()?),
+            Err(stop) => return Err(stop),
+            Ok(()) => self.progress.set(outcome::so_far(&trawled.files)),
+        }
+        Ok(())
+    }
+
+    fn look_at_source(&self, source: &Source, trawled: &mut Trawled) -> Result<(), Stop> {
         match source {
             Source::Folder(folder) => self.look_at_files(folder, &mut trawled.files),
             Source::Archive(archive) => {
@@ -141,7 +153,6 @@ impl Job<'_> {
             file.settle(Outcome::Changed, Some(why.into()));
         }
         for found in appeared(folder, files)? {
-            self.progress.found.fetch_add(1, Ordering::Relaxed);
             let why = "it appeared while the folder was imported, and was not read: import the folder again";
             files.push(FileState::new(found).done(Outcome::Changed, why));
         }

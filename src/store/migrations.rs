@@ -10,6 +10,7 @@ use super::{Store, StoreError, column};
 const SCRIPTS: &[&str] = &[
     include_str!("migrations/0001_start.sql"),
     include_str!("migrations/0002_instances.sql"),
+    include_str!("migrations/0003_follow.sql"),
     include_str!("migrations/0005_waiting.sql"),
 ];
 

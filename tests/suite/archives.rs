@@ -502,7 +502,7 @@ fn an_archive_that_was_cleaned_up_before_a_crash_completes() {
     let first = site.ended(&address);
     assert_eq!(site.files("inbox/P"), NOTHING);
     site.kill();
-    unfinish(&site, first.id());
+    unfinish(&site, first.id(), "Processed");
     site.serve(&[]);
     let again = site.ended(&address);
     assert_eq!(again.state(), "Completed", "{}", again.resolution());
