@@ -206,6 +206,8 @@ impl Server {
             .args(["serve".as_ref(), "--data".as_ref(), data.as_os_str()])
             .args(["--listen", &listen])
             .env("SLUICE_ADMIN_PASSWORD", PASSWORD)
+            // The corpus may just have been written, and nobody writes to it any more.
+            .env("SLUICE_SETTLE_SECONDS", "0")
             .stdout(Stdio::null())
             .stderr(fs::File::create(data.join("server.log"))?)
             .spawn()?;

@@ -15,12 +15,13 @@ mod worker;
 
 use std::collections::BTreeSet;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
 
 use crate::archive::Archive;
 use crate::config::{self, Config, StateArgs};
-use crate::import::Importer;
+use crate::import::{Disk, Importer};
 use crate::inbox::Inbox;
 use crate::rulebook::Rulebook;
 use crate::rules::Registry;
@@ -133,7 +134,7 @@ async fn open(state: &StateArgs) -> Result<(Config, Store), CliError> {
 }
 
 /// What acts on requests and sessions: the same in a server, a worker and a command beside them.
-fn importer(config: &Config, store: &Store) -> Result<Importer, CliError> {
+pub(crate) fn importer(config: &Config, store: &Store) -> Result<Importer, CliError> {
     let inbox = Inbox::new(config.inbox.clone())?.with(
         config.project_to_inbox_root.clone(),
         config.client_prefix_to_path.clone(),
@@ -144,6 +145,13 @@ fn importer(config: &Config, store: &Store) -> Result<Importer, CliError> {
         store: store.clone(),
         inbox,
         data: config.data.clone(),
+        disk: Arc::new(Disk::new(
+            config.data.clone(),
+            config.reserve_bytes,
+            config.disk_wait,
+        )),
+        settle: config.settle,
+        limits: config.archives,
         runtime: tokio::runtime::Handle::current(),
     })
 }

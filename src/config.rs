@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use crate::inbox::Limits;
 use crate::store::sqlite_url;
 
 /// Read from the data folder when no other file is named.
@@ -22,6 +23,15 @@ const DEFAULT_LOGIN_MINUTES: u32 = 15;
 /// More imports at once would share the same disk and the same cores. One is always left for another project.
 const DEFAULT_WORKERS: usize = 3;
 const MAX_WORKERS: usize = 64;
+
+/// In seconds: longer than a writer pauses, shorter than anyone minds.
+const DEFAULT_SETTLE: u32 = 2;
+
+/// Enough for the database and the logs to go on while somebody makes room.
+const DEFAULT_RESERVE_MB: u32 = 1024;
+
+/// In seconds.
+const DEFAULT_DISK_WAIT: u32 = 600;
 
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
@@ -85,6 +95,27 @@ pub struct RawConfig {
     /// Minutes that a login lasts without being used [default: 15]
     #[arg(long, env = "SLUICE_LOGIN_MINUTES", value_name = "N")]
     pub login_minutes: Option<u32>,
+    /// Seconds for which a source counts as just written, and is looked at once more; 0 for never [default: 2]
+    #[arg(long, env = "SLUICE_SETTLE_SECONDS", value_name = "N")]
+    pub settle_seconds: Option<u32>,
+    /// MB that imports leave free on the data folder's disk [default: 1024]
+    #[arg(long, env = "SLUICE_RESERVE_MB", value_name = "N")]
+    pub reserve_mb: Option<u32>,
+    /// Seconds that an import waits for space on the disk before it fails [default: 600]
+    #[arg(long, env = "SLUICE_DISK_WAIT_SECONDS", value_name = "N")]
+    pub disk_wait_seconds: Option<u32>,
+    /// MB that an archive may unpack to [default: 102400]
+    #[arg(long, env = "SLUICE_ARCHIVE_MAX_MB", value_name = "N")]
+    pub archive_max_mb: Option<u32>,
+    /// MB that one member of an archive may unpack to [default: 32768]
+    #[arg(long, env = "SLUICE_ARCHIVE_MAX_MEMBER_MB", value_name = "N")]
+    pub archive_max_member_mb: Option<u32>,
+    /// Members and folders that an archive may have [default: 1000000]
+    #[arg(long, env = "SLUICE_ARCHIVE_MAX_ENTRIES", value_name = "N")]
+    pub archive_max_entries: Option<u32>,
+    /// Unpacked bytes for each byte of an archive, once they are more than 64 MB [default: 200]
+    #[arg(long, env = "SLUICE_ARCHIVE_MAX_RATIO", value_name = "N")]
+    pub archive_max_ratio: Option<u32>,
     /// What to log, such as info or sluice=debug [default: info]
     #[arg(long, env = "SLUICE_LOG", value_name = "FILTER")]
     pub log: Option<String>,
@@ -135,6 +166,14 @@ pub struct Config {
     pub project_to_inbox_root: BTreeMap<String, PathBuf>,
     pub client_prefix_to_path: BTreeMap<String, PathBuf>,
     pub login_lifetime: Duration,
+    /// For how long a source counts as just written.
+    pub settle: Duration,
+    /// What imports leave free on the data folder's disk.
+    pub reserve_bytes: u64,
+    /// How long an import waits for more.
+    pub disk_wait: Duration,
+    /// What an archive may unpack to.
+    pub archives: Limits,
     pub log: String,
     /// None: text on a terminal, else JSON.
     pub log_format: Option<LogFormat>,
@@ -179,6 +218,21 @@ impl Config {
         if minutes == 0 {
             return Err(value("login_minutes", "must be at least 1".into()));
         }
+        let archives = Limits {
+            bytes: bytes(flags.archive_max_mb.or(file.archive_max_mb), 100 * 1024),
+            member_bytes: bytes(
+                flags.archive_max_member_mb.or(file.archive_max_member_mb),
+                32 * 1024,
+            ),
+            entries: flags
+                .archive_max_entries
+                .or(file.archive_max_entries)
+                .map_or(1_000_000, u64::from),
+            ratio: flags
+                .archive_max_ratio
+                .or(file.archive_max_ratio)
+                .map_or(200, u64::from),
+        };
         for root in file.inbox_roots.values() {
             if !root.is_absolute() {
                 return Err(value(
@@ -210,6 +264,13 @@ impl Config {
             project_to_inbox_root: file.inbox_roots,
             client_prefix_to_path: file.inbox_prefixes,
             login_lifetime: Duration::from_secs(u64::from(minutes) * 60),
+            settle: seconds(flags.settle_seconds.or(file.settle_seconds), DEFAULT_SETTLE),
+            reserve_bytes: bytes(flags.reserve_mb.or(file.reserve_mb), DEFAULT_RESERVE_MB),
+            disk_wait: seconds(
+                flags.disk_wait_seconds.or(file.disk_wait_seconds),
+                DEFAULT_DISK_WAIT,
+            ),
+            archives,
             log: flags.log.or(file.log).unwrap_or_else(|| "info".into()),
             log_format: flags.log_format.or(file.log_format),
             metrics: flags.metrics.or(file.metrics).unwrap_or_default(),
@@ -317,6 +378,14 @@ fn read_file(path: &Path) -> Result<RawConfig, ConfigError> {
 
 fn absolute(key: &'static str, path: &Path) -> Result<PathBuf, ConfigError> {
     std::path::absolute(path).map_err(|e| value(key, e.to_string()))
+}
+
+fn seconds(given: Option<u32>, default: u32) -> Duration {
+    Duration::from_secs(u64::from(given.unwrap_or(default)))
+}
+
+fn bytes(given_mb: Option<u32>, default_mb: u32) -> u64 {
+    u64::from(given_mb.unwrap_or(default_mb)) * 1024 * 1024
 }
 
 fn value(key: &'static str, reason: String) -> ConfigError {

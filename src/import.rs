@@ -1,4 +1,4 @@
-//! One import, from a folder of the inbox to committed sessions: trawl, admit, anonymize, stage, settle,
+//! One import, from a folder or an archive of the inbox to committed sessions: unpack, trawl, admit, anonymize, stage, settle,
 //! clean up, report. Nothing is visible before its commit; nothing flows back up.
 //!
 //! Runs on threads of its own and blocks; [`crate::worker`] claims requests and keeps their leases.
@@ -7,6 +7,7 @@ mod admit;
 mod at_archive;
 mod clean;
 mod commit;
+mod disk;
 mod gate;
 mod later;
 mod leak;
@@ -17,13 +18,14 @@ mod remake;
 mod report;
 mod resolution;
 mod session;
+mod source;
 mod stage;
 mod study;
 mod summary;
 mod trawl;
 
 use crate::archive::{ActionError, Archive};
-use crate::inbox::Inbox;
+use crate::inbox::{Inbox, Limits, Located};
 use crate::rulebook::{Rulebook, RulebookError};
 use crate::rules::pseudonym::Pseudonyms;
 use crate::rules::{RuleSet, Run};
@@ -31,11 +33,14 @@ use crate::store::{Counts, ImportRequest, Session, Status, Store, StoreError, ca
 use chrono::DateTime;
 use outcome::FileState;
 use session::Settled;
-use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use source::Source;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
 
+pub use disk::Disk;
 pub use outcome::Outcome;
 pub use progress::Progress;
 
@@ -50,6 +55,12 @@ pub struct Importer {
     pub rulebook: Rulebook,
     pub inbox: Inbox,
     pub data: PathBuf,
+    /// The disk that the data folder is on.
+    pub disk: Arc<Disk>,
+    /// For how long a source counts as just written.
+    pub settle: Duration,
+    /// What an archive may unpack to.
+    pub limits: Limits,
     pub runtime: Handle,
 }
 
@@ -102,6 +113,10 @@ struct Job<'a> {
     run: Run,
     /// `staging/<request>-<attempt>`, on the file system of the prearchive and the archive.
     staging: PathBuf,
+    /// Since when there has been no space on the disk.
+    waiting_since: Mutex<Option<Instant>>,
+    /// Whether the log tells of it.
+    told_waiting: AtomicBool,
 }
 
 impl Importer {
@@ -114,8 +129,10 @@ impl Importer {
         request: &ImportRequest,
         progress: &Progress,
     ) -> Result<Option<Ended>, StoreError> {
-        if request.attempt > 1 {
-            self.finish_earlier_attempts(request)?;
+        if request.attempt > 1
+            && let Some(why) = self.finish_earlier_attempts(request)?
+        {
+            return Ok(Some(failed(why)));
         }
         // Marked before a crash: it never starts again.
         if request.cancel_asked.is_some() {
@@ -124,7 +141,7 @@ impl Importer {
         for _ in 0..TRIES {
             progress.set(Counts::default());
             let outcome = self.attempt(request, progress);
-            self.drop_staging(request);
+            self.drop_staging(request, &self.staging_of(request));
             match outcome {
                 Ok(ended) => return Ok(Some(ended)),
                 Err(Stop::Overtaken) => continue,
@@ -140,27 +157,33 @@ impl Importer {
     }
 
     /// What an earlier worker at the request had begun to commit is finished first; what it only staged goes.
-    fn finish_earlier_attempts(&self, request: &ImportRequest) -> Result<(), StoreError> {
+    /// Answers why the request can't go on, if so.
+    fn finish_earlier_attempts(
+        &self,
+        request: &ImportRequest,
+    ) -> Result<Option<String>, StoreError> {
         match self.block_on(self.archive.recover_request(request.id)) {
             Ok(_) => {}
             Err(ActionError::Store(error)) => return Err(error),
-            // Tried again with the request, or at the next start.
+            Err(ActionError::Files(error)) => return Ok(Some(session::not_in_place(&error))),
             Err(error) => {
                 tracing::error!(request = request.id, %error, "an earlier commit can't be finished");
             }
         }
         let staging = self.data.join("staging");
         for attempt in 1..request.attempt {
-            _ = std::fs::remove_dir_all(staging.join(format!("{}-{attempt}", request.id)));
+            self.drop_staging(request, &staging.join(format!("{}-{attempt}", request.id)));
         }
-        Ok(())
+        Ok(None)
     }
 
     fn attempt(&self, request: &ImportRequest, progress: &Progress) -> Result<Ended, Stop> {
         if progress.cancel.load(Ordering::Relaxed) {
             return Err(Stop::Cancelled);
         }
-        let located = self.recheck(request)?;
+        let Some(located) = self.recheck(request)? else {
+            return self.without_source(request);
+        };
         let pinned = self.block_on(self.rulebook.pin(&request.project));
         let rules = pinned.map_err(|error| match error {
             RulebookError::Store(error) => error.into(),
@@ -175,7 +198,7 @@ impl Importer {
                 .requests()
                 .set_status(request.claim(), Status::Trawling),
         )?;
-        let folder = self
+        let opened = self
             .inbox
             .open(&located)
             .map_err(|e| Stop::Failed(e.to_string()))?;
@@ -187,15 +210,22 @@ impl Importer {
             run: self.run_context(request)?,
             rules,
             staging,
+            waiting_since: Mutex::default(),
+            told_waiting: AtomicBool::default(),
         };
-        job.fresh_staging()
-            .map_err(|e| Stop::Failed(format!("The staging folder can't be made: {e}")))?;
+        drop(job.room(0)?);
+        job.fresh_staging().map_err(|e| {
+            let why = disk::told(&e);
+            Stop::Failed(format!("The staging folder can't be made: {why}"))
+        })?;
+        let mut source = job.prepare(opened)?;
         self.block_on(
             self.store
                 .requests()
                 .set_status(request.claim(), Status::Importing),
         )?;
-        let mut trawled = job.trawl(folder)?;
+        let mut trawled = job.trawl(source.entries()?)?;
+        job.look_again(&source, &mut trawled)?;
         let mut sessions = Vec::new();
         let fatal = match trawled.fatal {
             Some(why) => Some(why),
@@ -204,28 +234,24 @@ impl Importer {
         if let Some(why) = fatal {
             let staged = trawled.files.iter_mut().filter(|f| f.is_staged());
             staged.for_each(|f| f.settle(Outcome::Failed, Some(why.clone())));
-            return job.end(&trawled.files, &sessions, Some(why));
+            return job.end(&source, &trawled.files, &sessions, Some(why));
         }
         if !self.block_on(self.store.requests().set_processed(request.claim()))? {
             // All is committed by now, and stays; the sources stay too.
             let why = self.cancelled(request.id)?;
-            return job.end(&trawled.files, &sessions, Some(why));
+            return job.end(&source, &trawled.files, &sessions, Some(why));
         }
         if request.cleanup {
-            job.clean_up(&mut trawled.files);
+            job.clean_up(&mut source, &mut trawled.files);
         }
-        job.end(&trawled.files, &sessions, None)
+        job.end(&source, &trawled.files, &sessions, None)
     }
 
-    /// Rights and the folder, again: both may have changed while the request waited.
-    fn recheck(&self, request: &ImportRequest) -> Result<crate::inbox::Located, Stop> {
-        let located = self.inbox.locate(&request.session_path);
-        let located = located.map_err(|_| {
-            Stop::Failed(format!(
-                "No session folder was found at the specified location :{}",
-                request.session_path
-            ))
-        })?;
+    /// Rights and the source, again: both may have changed while the request waited. None if it is gone.
+    fn recheck(&self, request: &ImportRequest) -> Result<Option<Located>, Stop> {
+        let Ok(located) = self.inbox.locate(&request.session_path) else {
+            return Ok(None);
+        };
         for project in [&request.project, &located.project] {
             if !self.block_on(self.store.projects().may_edit(project, &request.username))? {
                 return Err(Stop::Failed(
@@ -233,7 +259,24 @@ impl Importer {
                 ));
             }
         }
-        Ok(located)
+        Ok(Some(located))
+    }
+
+    /// An archive that was imported and cleaned up before a crash is no failure.
+    fn without_source(&self, request: &ImportRequest) -> Result<Ended, Stop> {
+        match self.stored_before_a_crash(request)? {
+            Some(told) => Ok(Ended {
+                status: Status::Completed,
+                resolution: told,
+                // The earlier attempt's report stands.
+                counts: report::counts(&self.data.join("reports"), request.id).unwrap_or_default(),
+                bytes: request.bytes,
+            }),
+            None => Err(Stop::Failed(format!(
+                "No session folder was found at the specified location :{}",
+                request.session_path
+            ))),
+        }
     }
 
     fn run_context(&self, request: &ImportRequest) -> Result<Run, Stop> {
@@ -278,13 +321,34 @@ impl Importer {
         self.data.join("staging").join(attempt)
     }
 
-    fn drop_staging(&self, request: &ImportRequest) {
-        let folder = self.staging_of(request);
-        if let Err(error) = std::fs::remove_dir_all(&folder)
+    /// Removes an attempt's staging, but for what a commit still needs that the disk has stopped.
+    fn drop_staging(&self, request: &ImportRequest, folder: &Path) {
+        let commits = self.store.commits();
+        let needed = match self.block_on(commits.staging_of(request.id)) {
+            Ok(needed) => needed,
+            Err(error) => {
+                tracing::warn!(request = request.id, %error, "staging is left, perhaps a commit needs it");
+                return;
+            }
+        };
+        let needed: Vec<PathBuf> = needed.iter().map(|path| self.data.join(path)).collect();
+        if let Err(error) = remove_all_but(folder, &needed)
             && error.kind() != std::io::ErrorKind::NotFound
         {
             tracing::warn!(request = request.id, %error, "staging can't be removed");
         }
+    }
+
+    /// What an earlier attempt at the request has committed: its clean-up may have left no source to find.
+    fn stored_before_a_crash(&self, request: &ImportRequest) -> Result<Option<String>, Stop> {
+        let requests = self.store.requests();
+        let sessions = self.block_on(requests.sessions(request.id))?;
+        let uris: Vec<String> = sessions.iter().map(Session::uri).collect();
+        let told = format!(
+            "Stored before the server was interrupted: {}",
+            uris.join(" ")
+        );
+        Ok((!uris.is_empty()).then_some(told))
     }
 
     fn block_on<T>(&self, future: impl Future<Output = T>) -> T {
@@ -315,41 +379,33 @@ impl Job<'_> {
         self.importer.cancelled(self.request.id)
     }
 
-    /// What an earlier attempt at the request has committed: its clean-up may have left no source to find.
-    fn stored_before_a_crash(&self) -> Result<Option<String>, Stop> {
-        let requests = self.importer.store.requests();
-        let sessions = self.importer.block_on(requests.sessions(self.request.id))?;
-        let uris: Vec<String> = sessions.iter().map(Session::uri).collect();
-        let told = format!(
-            "Stored before the server was interrupted: {}",
-            uris.join(" ")
-        );
-        Ok((!uris.is_empty()).then_some(told))
-    }
-
     /// Writes the report and says how the request ended.
     fn end(
         &self,
+        source: &Source,
         files: &[FileState],
         sessions: &[Settled],
         fatal: Option<String>,
     ) -> Result<Ended, Stop> {
         let counts = outcome::count(files);
         let stored_bytes: u64 = files.iter().map(FileState::stored_bytes).sum();
-        let report = report::Report::new(self, files, sessions, &counts);
+        let report = report::Report::new(self, source, files, sessions, &counts);
         let path = self.importer.data.join("reports");
-        report
-            .write(&path)
-            .map_err(|e| Stop::Failed(format!("The report can't be written: {e}")))?;
+        report.write(&path).map_err(|e| {
+            let why = disk::told(&e);
+            Stop::Failed(format!("The report can't be written: {why}"))
+        })?;
         let (status, resolution) = match fatal {
             Some(why) => (Status::Failed, why),
             None => {
                 let path = &self.request.session_path;
                 match resolution::of(path, &counts, files, sessions) {
-                    (Status::Failed, why) => match self.stored_before_a_crash()? {
-                        Some(told) => (Status::Completed, told),
-                        None => (Status::Failed, why),
-                    },
+                    (Status::Failed, why) => {
+                        match self.importer.stored_before_a_crash(self.request)? {
+                            Some(told) => (Status::Completed, told),
+                            None => (Status::Failed, why),
+                        }
+                    }
                     completed => completed,
                 }
             }
@@ -361,6 +417,20 @@ impl Job<'_> {
             bytes: i64::try_from(stored_bytes).unwrap_or(i64::MAX),
         })
     }
+}
+
+/// Removes a folder, or all that is in it beside what is to be kept.
+fn remove_all_but(folder: &Path, kept: &[PathBuf]) -> std::io::Result<()> {
+    if !kept.iter().any(|path| path.starts_with(folder)) {
+        return std::fs::remove_dir_all(folder);
+    }
+    for entry in std::fs::read_dir(folder)? {
+        let path = entry?.path();
+        if !kept.contains(&path) {
+            std::fs::remove_dir_all(path)?;
+        }
+    }
+    Ok(())
 }
 
 fn failed(resolution: String) -> Ended {

@@ -1,9 +1,11 @@
 //! The inbox: the folder whose subfolders, named after projects, hold what may be imported.
 //!
 //! It is a wall. A path is resolved beneath its project's folder and nowhere else: not by `..`, not by a
-//! symbolic link, not by a sibling whose name starts like the inbox's. Rights are not known here.
+//! symbolic link, not by a sibling whose name starts like the inbox's. An archive in it is unpacked, within
+//! limits, to where the caller says. Rights are not known here.
 
 mod clean;
+mod unpack;
 mod walk;
 
 use cap_std::ambient_authority;
@@ -12,14 +14,17 @@ use std::collections::BTreeMap;
 use std::fs::{File, Metadata};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 pub use clean::{Leftover, remove_source};
+pub use unpack::{BadName, Format, Limit, Limits, UnpackError, unpack};
 pub use walk::{Found, NotRegular, Walk};
 
 /// The path is missing, is not below the inbox, or is reached over what is no folder of the project.
 /// Which of these it is isn't told: it would tell what lies in foreign folders.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("there is no such folder in the inbox")]
+#[error("there is no such folder or archive in the inbox")]
 pub struct NotThere;
 
 /// A path that was found in the inbox.
@@ -30,9 +35,25 @@ pub struct Located {
     /// Below the project's folder; empty for that folder itself.
     pub relative: PathBuf,
     pub absolute: PathBuf,
-    pub is_dir: bool,
+    pub kind: Kind,
     /// A folder without any file at any depth, or a file without a byte.
     pub empty: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    Folder,
+    Archive(Format),
+    /// Named like no archive.
+    OtherFile,
+}
+
+/// What a located path leads to, opened as far as it has to be beneath the inbox.
+pub enum Opened {
+    /// For [`Walk`].
+    Folder(File),
+    /// Itself not opened yet.
+    Archive(Found, Format),
 }
 
 /// Where inboxes are, and how clients name them.
@@ -98,8 +119,11 @@ impl Inbox {
             relative
         };
         let metadata = folder.metadata(below).map_err(|_| NotThere)?;
-        let is_dir = metadata.is_dir();
-        let empty = match is_dir {
+        let kind = match metadata.is_dir() {
+            true => Kind::Folder,
+            false => file_kind(&folder, below)?,
+        };
+        let empty = match kind == Kind::Folder {
             true => {
                 let dir = folder.open_dir(below).map_err(|_| NotThere)?;
                 Walk::new(dir.into_std_file())
@@ -113,7 +137,7 @@ impl Inbox {
             project,
             relative: relative.to_owned(),
             absolute: asked.to_owned(),
-            is_dir,
+            kind,
             empty,
         })
     }
@@ -141,22 +165,31 @@ impl Inbox {
         (!self.project_to_folder.contains_key(&project)).then_some((project, parts.as_path()))
     }
 
-    /// Opens a located folder for [`Walk`] and [`remove_source`].
+    /// Opens a located folder, or the folder in which a located archive lies.
     ///
     /// # Errors
-    /// [`NotThere`] if it has gone since.
-    pub fn open(&self, located: &Located) -> Result<File, NotThere> {
-        let folder = self.project_folder(&located.project)?;
-        let relative = &located.relative;
-        let below = if relative.as_os_str().is_empty() {
-            Path::new(".")
-        } else {
-            relative
+    /// [`NotThere`] if it has gone since, or is no archive.
+    pub fn open(&self, located: &Located) -> Result<Opened, NotThere> {
+        let project = self.project_folder(&located.project)?;
+        let open = |relative: &Path| {
+            let below = match relative.as_os_str().is_empty() {
+                true => Path::new("."),
+                false => relative,
+            };
+            let folder = project.open_dir(below).map_err(|_| NotThere)?;
+            Ok(folder.into_std_file())
         };
-        Ok(folder
-            .open_dir(below)
-            .map_err(|_| NotThere)?
-            .into_std_file())
+        let relative = &located.relative;
+        match located.kind {
+            Kind::Folder => Ok(Opened::Folder(open(relative)?)),
+            Kind::Archive(format) => {
+                let name = relative.file_name().ok_or(NotThere)?.to_owned();
+                let folder = Arc::new(open(relative.parent().ok_or(NotThere)?)?);
+                let found = Found::new(folder, name.clone(), name.into(), None);
+                Ok(Opened::Archive(found, format))
+            }
+            Kind::OtherFile => Err(NotThere),
+        }
     }
 
     /// The project's folder must be a real one: a link could lead into another project's.
@@ -170,6 +203,16 @@ impl Inbox {
         }
         Dir::open_ambient_dir(path, ambient_authority()).map_err(|_| NotThere)
     }
+}
+
+/// A file is read where it lies: not over a link in its place, and nothing that could hold up a reader.
+fn file_kind(folder: &Dir, below: &Path) -> Result<Kind, NotThere> {
+    let metadata = folder.symlink_metadata(below).map_err(|_| NotThere)?;
+    if !metadata.is_file() {
+        return Err(NotThere);
+    }
+    let format = below.file_name().and_then(Format::of);
+    Ok(format.map_or(Kind::OtherFile, Kind::Archive))
 }
 
 /// What tells whether a file is still the one, and as it was, when it was read.
@@ -193,8 +236,31 @@ impl Identity {
         }
     }
 
+    fn of_stat(stat: &rustix::fs::Stat) -> Self {
+        Self {
+            device: stat.st_dev,
+            inode: stat.st_ino,
+            size: stat.st_size.unsigned_abs(),
+            modified: (stat.st_mtime, stat.st_mtime_nsec.cast_signed()),
+            changed: (stat.st_ctime, stat.st_ctime_nsec.cast_signed()),
+        }
+    }
+
     pub fn size(&self) -> u64 {
         self.size
+    }
+
+    /// Until when a file counts as just written, if it was modified less than `window` ago. A time of
+    /// modification that is yet to come, by another machine's clock, counts as now.
+    pub fn fresh_until(&self, window: Duration) -> Option<SystemTime> {
+        let now = SystemTime::now();
+        let (seconds, nanoseconds) = self.modified;
+        let since = Duration::new(
+            u64::try_from(seconds).ok()?,
+            u32::try_from(nanoseconds).ok()?,
+        );
+        let until = UNIX_EPOCH.checked_add(since)?.min(now) + window;
+        (until > now).then_some(until)
     }
 
     /// The same but for the time of the last change to the inode, which a rename moves.
@@ -228,15 +294,25 @@ mod tests {
         symlink(temp.path().join("outside"), root.join("P/out")).expect("link");
         symlink("../OTHER/secret", root.join("P/other")).expect("link");
         symlink("OTHER", root.join("Q")).expect("link");
+        fs::write(root.join("P/study.TAR.gz"), b"x").expect("file");
+        fs::write(root.join("P/empty.zip"), b"").expect("file");
+        symlink("study.TAR.gz", root.join("P/link.tgz")).expect("link");
         let inbox = Inbox::new(root.clone()).expect("inbox");
         let there = |path: &str| inbox.locate(&format!("{}{path}", temp.path().display()));
         let study = there("/inbox/P/study").expect("there");
         assert_eq!(
-            (study.project.as_str(), study.is_dir, study.empty),
-            ("P", true, false)
+            (study.project.as_str(), study.kind, study.empty),
+            ("P", Kind::Folder, false)
         );
         assert!(there("/inbox/P").is_ok());
+        let kind = |path: &str| there(path).map(|l| (l.kind, l.empty));
+        let tar = Kind::Archive(Format::Tar);
+        assert_eq!(kind("/inbox/P/study.TAR.gz"), Ok((tar, false)));
+        let zip = Kind::Archive(Format::Zip);
+        assert_eq!(kind("/inbox/P/empty.zip"), Ok((zip, true)));
+        assert_eq!(kind("/inbox/P/study/file"), Ok((Kind::OtherFile, false)));
         for path in [
+            "/inbox/P/link.tgz",
             "/inbox",
             "/inbox/",
             "/inbox2/P/study",

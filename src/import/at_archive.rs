@@ -171,7 +171,7 @@ impl Pass<'_> {
         match stage::write(&path, &instance, &mut staged, None) {
             Ok(()) => Ok(Remade::Staged(Box::new(staged), leaks)),
             Err(Trouble::File(outcome, reason)) => Ok(Remade::Dropped(outcome, reason)),
-            Err(Trouble::Request(why)) => Err(Stop::Failed(why)),
+            Err(Trouble::Request(stop)) => Err(stop),
         }
     }
 }

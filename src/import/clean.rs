@@ -2,11 +2,39 @@
 
 use super::Job;
 use super::outcome::{FileState, Outcome};
+use super::source::{Archive, Source};
 use crate::inbox::remove_source;
 
 impl Job<'_> {
-    /// Removes the sources of what was stored, and of what is proved to be stored already. All others stay.
-    pub(super) fn clean_up(&self, files: &mut [FileState]) {
+    /// Removes the sources of what was stored, and of what is proved to be stored already. All others stay;
+    /// an archive does if one of its members would.
+    pub(super) fn clean_up(&self, source: &mut Source, files: &mut [FileState]) {
+        match source {
+            Source::Folder(_) => self.clean_files(files),
+            Source::Archive(archive) => {
+                archive.cleaned = Some(self.clean_archive(archive, files));
+            }
+        }
+    }
+
+    fn clean_archive(&self, archive: &Archive, files: &[FileState]) -> Result<(), String> {
+        let mut kept = (0..files.len()).filter(|index| !is_safe(files, *index));
+        if let Some(first) = kept.next() {
+            return Err(format!(
+                "{} of its {} members are not stored, first `{}`",
+                1 + kept.count(),
+                files.len(),
+                files[first].found.display()
+            ));
+        }
+        if files.is_empty() {
+            return Err("it has no members".into());
+        }
+        remove_source(&archive.found, &archive.identity, self.request.id)
+            .map_err(|why| why.to_string())
+    }
+
+    fn clean_files(&self, files: &mut [FileState]) {
         for index in 0..files.len() {
             if !is_safe(files, index) {
                 continue;

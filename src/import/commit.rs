@@ -3,7 +3,7 @@
 use super::later::Arrived;
 use super::outcome::FileState;
 use super::overwrite::Settlement;
-use super::session::staged;
+use super::session::{not_in_place, staged};
 use super::study::{StoredSession, Study};
 use super::summary::scans_of;
 use super::{Job, Stop};
@@ -220,6 +220,7 @@ fn stop_of(error: ActionError) -> Stop {
     match error {
         ActionError::Store(error) => Stop::Store(error),
         ActionError::Busy | ActionError::Conflict(_) => Stop::Overtaken,
+        ActionError::Files(error) => Stop::Failed(not_in_place(&error)),
         other => Stop::Failed(format!("The session can't be committed: {other}")),
     }
 }

@@ -3,6 +3,7 @@
 use crate::inbox::{Found, Identity};
 use crate::store::{Counts, Scan, StoredFile};
 use serde::Serialize;
+use std::time::SystemTime;
 
 /// A file's outcome. Every file that was found has exactly one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -24,7 +25,7 @@ pub enum Outcome {
     NotDicom,
     Unreadable,
     CutShort,
-    /// Changed while it was read.
+    /// Changed, vanished or appeared while the import ran.
     Changed,
 }
 
@@ -47,6 +48,8 @@ pub enum Fate {
 pub struct FileState {
     pub found: Found,
     pub identity: Option<Identity>,
+    /// Set if it was written just before it was read.
+    pub fresh_until: Option<SystemTime>,
     pub fate: Fate,
     /// The study it belongs to, by its place in the list of studies.
     pub study: Option<usize>,
@@ -68,6 +71,7 @@ impl FileState {
         Self {
             found,
             identity: None,
+            fresh_until: None,
             fate,
             study: None,
             staged: None,

@@ -5,6 +5,7 @@ use super::Job;
 use super::leak::Finding;
 use super::outcome::{FileState, Outcome};
 use super::session::Settled;
+use super::source::{Archive, Source};
 use crate::rules::StepInfo;
 use crate::store::{Counts, Leak};
 use serde::Serialize;
@@ -19,11 +20,23 @@ pub struct Report<'a> {
     request: i64,
     project: &'a str,
     session_path: &'a str,
+    /// Absent for a folder.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    archive: Option<ArchiveEntry<'a>>,
     rule_set: &'a str,
     modules: Vec<StepInfo>,
     counts: Counts,
     sessions: Vec<SessionEntry<'a>>,
     files: Vec<FileEntry<'a>>,
+}
+
+/// The fields of a [`FileEntry`] that an archive's members don't have.
+#[derive(Debug, Serialize)]
+struct ArchiveEntry<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cleaned: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    left: Option<&'a str>,
 }
 
 #[derive(Debug, Serialize)]
@@ -74,6 +87,7 @@ struct FileEntry<'a> {
 impl<'a> Report<'a> {
     pub(super) fn new(
         job: &'a Job<'_>,
+        source: &'a Source,
         files: &'a [FileState],
         sessions: &'a [Settled],
         counts: &Counts,
@@ -82,6 +96,7 @@ impl<'a> Report<'a> {
             request: job.request.id,
             project: &job.request.project,
             session_path: &job.request.session_path,
+            archive: source.archive().map(archive_entry),
             rule_set: job.rules.hash(),
             modules: job.rules.modules(),
             counts: *counts,
@@ -115,6 +130,18 @@ pub fn counts(folder: &Path, request: i64) -> Option<Counts> {
     let text = fs::read(folder.join(format!("{request}.json"))).ok()?;
     let written: Written = serde_json::from_slice(&text).ok()?;
     Some(written.counts)
+}
+
+fn archive_entry(archive: &Archive) -> ArchiveEntry<'_> {
+    ArchiveEntry {
+        cleaned: archive.cleaned.as_ref().map(Result::is_ok),
+        left: left(archive.cleaned.as_ref()),
+    }
+}
+
+/// Why a source is still there that was to be removed.
+fn left(cleaned: Option<&Result<(), String>>) -> Option<&str> {
+    cleaned.and_then(|c| c.as_ref().err()).map(String::as_str)
 }
 
 fn session_entry(settled: &Settled) -> SessionEntry<'_> {
@@ -156,10 +183,6 @@ fn file_entry<'a>(file: &'a FileState, sessions: &'a [Settled]) -> FileEntry<'a>
             .as_ref()
             .map_or(&[], |staged| &staged.file.findings.leaks),
         cleaned: file.cleaned.as_ref().map(Result::is_ok),
-        left: file
-            .cleaned
-            .as_ref()
-            .and_then(|c| c.as_ref().err())
-            .map(String::as_str),
+        left: left(file.cleaned.as_ref()),
     }
 }

@@ -10,7 +10,7 @@ use super::leak::Finding;
 use super::outcome::{self, FileState, Outcome};
 use super::study::Study;
 use super::summary::{Conflict, scans_of};
-use super::{Job, Stop, stage};
+use super::{Job, Stop, disk, stage};
 use crate::archive::{below_session, sync_file_system};
 use crate::dicom::Instance;
 use crate::metrics::metrics;
@@ -43,7 +43,8 @@ impl Job<'_> {
     ) -> Result<Option<String>, Stop> {
         if let Err(error) = sync_file_system(&self.staging) {
             return Ok(Some(format!(
-                "The staged files can't be made durable: {error}"
+                "The staged files can't be made durable: {}",
+                disk::told(&error)
             )));
         }
         for study in studies {
@@ -254,6 +255,15 @@ impl Job<'_> {
         }
         Ok(conflicts)
     }
+}
+
+/// A commit stands in the store with what is staged for it; [`crate::archive::Archive::recover`] goes on with it.
+pub fn not_in_place(error: &std::io::Error) -> String {
+    format!(
+        "The session's files can't be put into place: {}. They are kept, and put there as soon as the disk \
+         allows; the sources stay.",
+        disk::told(error)
+    )
 }
 
 /// What is staged of a study, as the route rule is told of it.

@@ -1,9 +1,9 @@
 //! The second gate gives an instance its place in the session; then it is written there, in staging.
 
-use super::Job;
 use super::gate::lock;
 use super::outcome::{Outcome, Staged};
 use super::study::Study;
+use super::{Job, Stop, disk};
 use crate::archive::{Names, below_session, resource_of, series_folder, template};
 use crate::dicom::{Instance, tags};
 use crate::inbox::Identity;
@@ -14,13 +14,16 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
+/// What a file may need of the disk beside its content.
+pub const FOLDERS: u64 = 16 * 1024;
+
 const SAME_INSTANCE: &str = "the rules gave this instance the SOP Instance UID of an earlier one";
 
 pub enum Trouble {
     /// This file is not imported.
     File(Outcome, String),
-    /// Nothing can be: the disk is full, or not writable.
-    Request(String),
+    /// Nothing can be: the disk is full, or not writable, or the import is to stop.
+    Request(Stop),
 }
 
 /// What is known of a session's names while its files get their places.
@@ -92,8 +95,12 @@ pub fn write(
     staged: &mut Staged,
     as_read: Option<&Identity>,
 ) -> Result<(), Trouble> {
-    let request =
-        |e: io::Error| Trouble::Request(format!("The staging folder can't be written to: {e}"));
+    let request = |e: io::Error| {
+        let why = disk::told(&e);
+        Trouble::Request(Stop::Failed(format!(
+            "The staging folder can't be written to: {why}"
+        )))
+    };
     let mut file = create(path).map_err(request)?;
     let written = instance.write(&mut file);
     let unchanged = as_read.is_none_or(|as_read| {

@@ -1,4 +1,4 @@
-//! The walk over the folder, on all cores: each file goes through reading, the first gate (study, labels,
+//! The way of all files of a source, on all cores: each file goes through reading, the first gate (study, labels,
 //! duplicates), the rules, the second gate (names) and staging.
 
 use super::admit::{Admission, Plan};
@@ -8,11 +8,10 @@ use super::outcome::{Fate, FileState, Outcome};
 use super::study::Study;
 use super::{Job, Stop, stage};
 use crate::dicom::{Instance, ReadError, tags};
-use crate::inbox::{Found, Identity, Walk};
+use crate::inbox::{Found, Identity, NotRegular};
 use crate::metrics::metrics;
 use crate::rules::{LeakCheck, Run, Verdict};
 use crate::store::Findings;
-use std::fs::File;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Beside one thread for each core: enough to keep the disk busy while rules run.
@@ -30,10 +29,11 @@ pub(super) struct Trawled {
 }
 
 impl Job<'_> {
-    pub(super) fn trawl(&self, folder: File) -> Result<Trawled, Stop> {
-        let walk = Walk::new(folder)
-            .map_err(|e| Stop::Failed(format!("The session folder can't be listed: {e}")))?;
-        let walk = Mutex::new(walk.zip(0u64..));
+    pub(super) fn trawl(
+        &self,
+        entries: impl Iterator<Item = Found> + Send,
+    ) -> Result<Trawled, Stop> {
+        let walk = Mutex::new(entries.zip(0u64..));
         let gates = [Gate::default(), Gate::default()];
         let plan = Mutex::new(Plan::default());
         let done = Mutex::new(Vec::new());
@@ -88,13 +88,17 @@ impl Job<'_> {
         let mut state = FileState::new(found);
         let file = match state.found.open() {
             Ok(file) => file,
-            Err(trouble) => return Ok(state.done(Outcome::Unreadable, trouble.to_string())),
+            Err(trouble) => {
+                let (outcome, reason) = unopened(&trouble);
+                return Ok(state.done(outcome, reason));
+            }
         };
         let identity = match file.metadata() {
             Ok(metadata) => Identity::of(&metadata),
             Err(e) => return Ok(state.done(Outcome::Unreadable, e.to_string())),
         };
         state.identity = Some(identity);
+        state.fresh_until = identity.fresh_until(self.importer.settle);
         let instance = match Instance::read(file) {
             Ok(instance) => instance,
             Err(error) => {
@@ -184,15 +188,26 @@ impl Job<'_> {
         }
         staged.file.findings = findings;
         let path = stage::path(self, &study, &staged.file);
+        let _room = self.room(identity.size() + stage::FOLDERS)?;
         match stage::write(&path, &instance, &mut staged, Some(&identity)) {
             Ok(()) => {
                 state.fate = Fate::Staged;
             }
             Err(stage::Trouble::File(outcome, reason)) => state.settle(outcome, Some(reason)),
-            Err(stage::Trouble::Request(why)) => return Err(Stop::Failed(why)),
+            Err(stage::Trouble::Request(stop)) => return Err(stop),
         }
         state.staged = Some(staged);
         Ok(state)
+    }
+}
+
+fn unopened(trouble: &NotRegular) -> (Outcome, String) {
+    match trouble.is_gone() {
+        true => (
+            Outcome::Changed,
+            "the file was removed or renamed before it was read".into(),
+        ),
+        false => (Outcome::Unreadable, trouble.to_string()),
     }
 }
 

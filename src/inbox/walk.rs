@@ -1,5 +1,7 @@
 //! Walking a folder of the inbox: every entry at any depth, once, in the order of names, following nothing.
 
+use super::Identity;
+use super::unpack::BadName;
 use std::ffi::OsString;
 use std::fs::File;
 use std::io;
@@ -8,17 +10,18 @@ use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rustix::fs::{Dir, FileType, Mode, OFlags, openat};
+use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, openat, statat};
 
 /// Deeper folders are reported, not entered.
-const MAX_DEPTH: usize = 100;
+pub(super) const MAX_DEPTH: usize = 100;
 
 /// An entry that is no folder. Not opened yet: that is done where it is read.
 #[derive(Debug, Clone)]
 pub struct Found {
     folder: Arc<File>,
+    /// In that folder. A member of an archive has another name there than it has in the archive.
     name: OsString,
-    /// Below the folder that is walked.
+    /// Below the folder that is walked, or in the archive.
     pub relative: PathBuf,
     /// Set for what can't be entered or read as a folder.
     trouble: Option<NotRegular>,
@@ -35,9 +38,55 @@ pub enum NotRegular {
     TooDeep,
     #[error("can't be opened: {0}")]
     Unreadable(io::ErrorKind),
+    #[error("a hard link to another member: not followed")]
+    HardLink,
+    #[error("its name {0}")]
+    Name(BadName),
+    #[error("a member of this name came before it")]
+    Twice,
+    #[error("it is encrypted")]
+    Encrypted,
+    #[error("it is packed by a method that is not supported: {0}")]
+    Method(String),
+    #[error("it is damaged: {0}")]
+    Damaged(String),
+}
+
+impl NotRegular {
+    /// Whether it was there when its folder was listed, and is not any more.
+    pub fn is_gone(&self) -> bool {
+        *self == Self::Unreadable(io::ErrorKind::NotFound)
+    }
 }
 
 impl Found {
+    pub(super) fn new(
+        folder: Arc<File>,
+        name: OsString,
+        relative: PathBuf,
+        trouble: Option<NotRegular>,
+    ) -> Self {
+        Self {
+            folder,
+            name,
+            relative,
+            trouble,
+        }
+    }
+
+    /// What stands under its name now.
+    ///
+    /// # Errors
+    /// If nothing does.
+    pub fn identity_now(&self) -> io::Result<Identity> {
+        let flags = AtFlags::SYMLINK_NOFOLLOW;
+        Ok(Identity::of_stat(&statat(
+            &*self.folder,
+            &self.name,
+            flags,
+        )?))
+    }
+
     /// Opens the file, if it is a regular one.
     ///
     /// # Errors
@@ -67,7 +116,8 @@ impl Found {
 
     /// The name alone; bytes that are not UTF-8 are replaced.
     pub fn file_name(&self) -> String {
-        self.name.to_string_lossy().into_owned()
+        let name = self.relative.file_name().unwrap_or(&self.name);
+        name.to_string_lossy().into_owned()
     }
 
     pub(super) fn folder(&self) -> &File {
@@ -176,10 +226,6 @@ fn known_type(folder: &File, name: &OsString, told: FileType) -> FileType {
     if told != FileType::Unknown {
         return told;
     }
-    let stat = rustix::fs::statat(
-        folder,
-        Path::new(name),
-        rustix::fs::AtFlags::SYMLINK_NOFOLLOW,
-    );
+    let stat = statat(folder, Path::new(name), AtFlags::SYMLINK_NOFOLLOW);
     stat.map_or(FileType::Unknown, |s| FileType::from_raw_mode(s.st_mode))
 }

@@ -16,7 +16,7 @@ use axum::routing::post;
 use crate::rules::Overwrite;
 use crate::store::{Inserted, NewRequest, SessionFilter};
 
-use crate::inbox::Located;
+use crate::inbox::{Kind, Located};
 
 use super::auth::Caller;
 use super::error::ApiError;
@@ -151,19 +151,17 @@ async fn destination(
     }
 }
 
-/// XNAT's check 6, of which archives are not taken here: the path must be a folder.
+/// XNAT's check 6. Differs from XNAT: an archive is not unpacked here, but by the worker.
 fn check_content(located: &Located) -> Result<(), ApiError> {
-    if !located.is_dir {
-        return Err(ApiError::BadRequest(
-            "The specified path is a file. Archives are not unpacked here: put a folder into the inbox.".into(),
-        ));
-    }
-    match located.empty {
-        true => Err(ApiError::BadRequest(
-            "Specified directory does not contain any files.".into(),
-        )),
-        false => Ok(()),
-    }
+    let why = match (located.kind, located.empty) {
+        (Kind::OtherFile, _) => {
+            "The specified file does not have an archive extension (.zip, .tar, .tgz or .tar.gz)."
+        }
+        (Kind::Folder, true) => "Specified directory does not contain any files.",
+        (Kind::Archive(_), true) => "The specified archive is empty.",
+        (Kind::Folder | Kind::Archive(_), false) => return Ok(()),
+    };
+    Err(ApiError::BadRequest(why.into()))
 }
 
 /// Not a parameter of XNAT's inbox handler, but of its others.

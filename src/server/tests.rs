@@ -11,13 +11,8 @@ use axum::http::{Request, Response, StatusCode, header};
 use serde_json::Value;
 use tower::Service as _;
 
-use crate::archive::Archive;
 use crate::config::{Config, StateArgs};
-use crate::import::Importer;
-use crate::inbox::Inbox;
 use crate::password;
-use crate::rulebook::Rulebook;
-use crate::rules::Registry;
 use crate::store::{
     CommitPlan, NewProject, NewSession, NewUser, Role, Scan, SessionState, Store, StoredFile,
 };
@@ -90,14 +85,7 @@ impl Site {
             .grant("DEMO", "bob", Role::Collaborator, "root")
             .await
             .unwrap();
-        let importer = Importer {
-            archive: Archive::new(store.clone(), config.data.clone()),
-            rulebook: Rulebook::new(store.clone(), Registry::open(config.rules())),
-            store: store.clone(),
-            inbox: Inbox::new(config.inbox.clone()).unwrap(),
-            data: config.data.clone(),
-            runtime: tokio::runtime::Handle::current(),
-        };
+        let importer = crate::cli::importer(&config, &store).unwrap();
         let state = AppState::new(config, importer).unwrap();
         Site {
             folder,

@@ -13,6 +13,7 @@ const SCRIPTS: &[&str] = &[
     include_str!("migrations/0003_follow.sql"),
     include_str!("migrations/0007_rules.sql"),
     include_str!("migrations/0004_review.sql"),
+    include_str!("migrations/0005_waiting.sql"),
 ];
 
 pub(super) async fn run(store: &Store) -> Result<(), StoreError> {

@@ -64,6 +64,8 @@ pub struct ImportRequest {
     pub rule_set: Option<String>,
     pub counts: Counts,
     pub bytes: i64,
+    /// What the import is held up by; none while it runs.
+    pub waiting: Option<String>,
     /// How often it has been claimed: more than once after a crash.
     pub attempt: i64,
     /// When its cancelling was asked for.
@@ -177,6 +179,7 @@ fn from_row(row: &AnyRow) -> Result<ImportRequest, StoreError> {
         rule_set: column(row, "rule_set")?,
         counts: json(row, "counts")?,
         bytes: column(row, "bytes")?,
+        waiting: column(row, "waiting")?,
         attempt: column(row, "attempt")?,
         cancel_asked: column(row, "cancel_asked")?,
         retry_of: column(row, "retry_of")?,

@@ -4,6 +4,7 @@
 //! that an import leaves: the answers over REST, the report, the folders, the sources.
 
 mod answer;
+mod archives;
 mod at_archive;
 mod call;
 mod cancel;
@@ -13,6 +14,7 @@ mod conflicts;
 mod damaged;
 mod database;
 mod dicom;
+mod disk;
 mod done;
 mod engines;
 mod following;
@@ -31,6 +33,7 @@ mod routes;
 mod rules_live;
 mod server;
 mod sessions;
+mod settling;
 mod site;
 mod startup;
 mod status;

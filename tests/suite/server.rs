@@ -104,6 +104,8 @@ impl Server {
 
     fn spawn(mut command: Command, out: Stdio, environment: &[(&str, &str)]) -> Server {
         let mut child = command
+            // Sources are written just before they are imported: no test waits for that unless it says so.
+            .env("SLUICE_SETTLE_SECONDS", "0")
             .envs(environment.iter().copied())
             .stdin(Stdio::null())
             .stdout(out)

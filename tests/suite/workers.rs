@@ -12,7 +12,7 @@ use crate::server::wait_for;
 use crate::site::Site;
 
 /// A rule that takes a while over each file.
-const SLOW: &str = "fn anonymize(ds, ctx) { let n = 0; while n < 300000 { n += 1; } keep() }";
+pub const SLOW: &str = "fn anonymize(ds, ctx) { let n = 0; while n < 300000 { n += 1; } keep() }";
 
 #[test]
 fn twelve_requests_at_once_end_exactly_once_each() {

@@ -105,12 +105,13 @@ struct Told {
     bytes: i64,
     resolution: Option<String>,
     cancel_asked: Option<i64>,
+    waiting: Option<String>,
     /// At the end.
     #[serde(skip_serializing_if = "Option::is_none")]
     sessions: Option<Vec<SessionView>>,
 }
 
-/// `status` at once, at each change of it and when its cancelling is asked for, `progress` when counts move, `end` last. An event's id is
+/// `status` at once, at each change of it, when its cancelling is asked for and when it waits or goes on, `progress` when counts move, `end` last. An event's id is
 /// the time of the change, so that a client which comes back after the end is told to stay away (204).
 pub async fn events(
     State(state): State<AppState>,
@@ -158,6 +159,7 @@ struct Follower {
 struct Seen {
     status: Status,
     cancel_asked: Option<i64>,
+    waits: bool,
     counts: Counts,
     bytes: i64,
 }
@@ -167,6 +169,7 @@ impl Seen {
         Seen {
             status: request.status,
             cancel_asked: request.cancel_asked,
+            waits: request.waiting.is_some(),
             counts: request.counts,
             bytes: request.bytes,
         }
@@ -209,7 +212,7 @@ impl Follower {
 
     async fn tell(&mut self, request: ImportRequest) -> Result<Event, ApiError> {
         let now = Seen::of(&request);
-        let steps = |seen: Seen| (seen.status, seen.cancel_asked);
+        let steps = |seen: Seen| (seen.status, seen.cancel_asked, seen.waits);
         let before = self.last.replace(now).map(steps);
         self.ended = request.status.is_final();
         let name = match before {
@@ -231,6 +234,7 @@ impl Follower {
             bytes: request.bytes,
             resolution: request.resolution,
             cancel_asked: request.cancel_asked,
+            waiting: request.waiting,
             sessions,
         };
         let event = Event::default()

@@ -27,6 +27,8 @@ pub struct View {
     project: String,
     counts: Counts,
     bytes: i64,
+    /// `disk` while the import waits for space on the server's disk.
+    waiting: Option<String>,
     started: Option<i64>,
     finished: Option<i64>,
     rule_set: Option<String>,
@@ -64,6 +66,7 @@ impl View {
             project: request.project,
             counts: request.counts,
             bytes: request.bytes,
+            waiting: request.waiting,
             started: request.started,
             finished: request.finished,
             rule_set: request.rule_set,

@@ -51,6 +51,16 @@ impl Commits<'_> {
         rows.iter().map(orphan).collect()
     }
 
+    /// What the commits of a request that are not finished still need of staging, below the data folder.
+    pub async fn staging_of(&self, request: i64) -> Result<Vec<String>, StoreError> {
+        let rows =
+            sqlx::query("SELECT staging FROM commits WHERE finished IS NULL AND request = $1")
+                .bind(request)
+                .fetch_all(&self.0.pool)
+                .await?;
+        rows.iter().map(|row| column(row, "staging")).collect()
+    }
+
     /// Takes a commit over, to finish it. None if somebody else did, or it is finished.
     pub async fn adopt(&self, orphan: &Orphan) -> Result<Option<PendingCommit>, StoreError> {
         let mut tx = self.0.begin_rows().await?;

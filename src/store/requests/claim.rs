@@ -142,6 +142,21 @@ impl Requests<'_> {
         tx.commit().await
     }
 
+    /// Says what a request waits for, or that it goes on.
+    pub async fn set_waiting(&self, claim: Claim, on: Option<&str>) -> Result<(), StoreError> {
+        let mut tx = self.0.begin_rows().await?;
+        let changed = sqlx::query(held!("UPDATE requests SET waiting = $3, timestamp = $4"))
+            .bind(claim.request)
+            .bind(claim.attempt)
+            .bind(on)
+            .bind(now_ms())
+            .execute(tx.on())
+            .await?;
+        still_held(changed.rows_affected())?;
+        tx.say(Word::RequestChanged(claim.request));
+        tx.commit().await
+    }
+
     /// Moves a request to Processed, from where it can't be cancelled. False if it has been by now.
     pub async fn set_processed(&self, claim: Claim) -> Result<bool, StoreError> {
         let mut tx = self.0.begin_rows().await?;
@@ -199,7 +214,7 @@ impl Requests<'_> {
         let ended = sqlx::query(concat!(
             held!(
                 "UPDATE requests SET status = $3, resolution = $4, counts = $5, bytes = $6, timestamp = $7,
-                        finished = $7, worker = NULL, instance = NULL, lease_until = NULL"
+                        finished = $7, worker = NULL, instance = NULL, lease_until = NULL, waiting = NULL"
             ),
             " RETURNING *"
         ))
@@ -225,7 +240,7 @@ impl Requests<'_> {
         let rows = sqlx::query(concat!(
             held!(
                 "UPDATE requests SET status = $3, worker = NULL, instance = NULL, lease_until = NULL,
-                        timestamp = $4"
+                        waiting = NULL, timestamp = $4"
             ),
             " RETURNING id"
         ))
@@ -255,7 +270,7 @@ impl Requests<'_> {
         let mut tx = self.0.begin_queue().await?;
         let requeue = format!(
             "UPDATE requests SET status = 'Queued', worker = NULL, instance = NULL, lease_until = NULL,
-                    timestamp = $1 WHERE {ABANDONED} RETURNING id"
+                    waiting = NULL, timestamp = $1 WHERE {ABANDONED} RETURNING id"
         );
         let rows = sqlx::query(sqlx::AssertSqlSafe(requeue))
             .bind(now)

@@ -1,0 +1,3 @@
+-- What a running import is held up by, such as `disk`.
+
+ALTER TABLE requests ADD COLUMN waiting TEXT;
