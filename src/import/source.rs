@@ -20,7 +20,7 @@ const CHANGED: &str = "The archive changed while it was read. Import it again wh
 
 pub(super) enum Source {
     Folder(File),
-    Archive(Archive),
+    Archive(Box<Archive>),
 }
 
 /// An archive whose members lie unpacked in staging.
@@ -63,7 +63,9 @@ impl Job<'_> {
     pub(super) fn prepare(&self, opened: Opened) -> Result<Source, Stop> {
         match opened {
             Opened::Folder(folder) => Ok(Source::Folder(folder)),
-            Opened::Archive(found, format) => Ok(Source::Archive(self.unpack(found, format)?)),
+            Opened::Archive(found, format) => {
+                Ok(Source::Archive(Box::new(self.unpack(found, format)?)))
+            }
         }
     }
 

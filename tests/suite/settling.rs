@@ -13,11 +13,13 @@ fn what_was_just_written_is_looked_at_again_before_anything_is_stored() {
     let mut site = Site::prepared();
     let folder = site.inbox("P/s");
     dicom::study(&folder, 1, 1, 4);
-    site.serve(&[("SLUICE_SETTLE_SECONDS", "6")]);
+    // Time enough to see that all are staged and to change some.
+    site.serve(&[("SLUICE_SETTLE_SECONDS", "12")]);
     let address = site.queue("P", "P/s", &[("cleanupAfterImport", "true")]);
     // All are read and staged: from here on only the second look can notice.
     wait_for("four staged files", || {
-        (site.instances("staging").len() == 4).then_some(())
+        let counts = site.get("ada", &address).json()["counts"].clone();
+        (counts["staged"] == 4).then_some(())
     });
     let writer = File::options().write(true).open(folder.join("1-1.dcm"));
     writer.unwrap().set_modified(SystemTime::now()).unwrap();

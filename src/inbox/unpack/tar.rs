@@ -35,16 +35,15 @@ fn read<R: Read>(input: R, sink: &mut Sink<'_>) -> Result<R, UnpackError> {
         meter: &meter,
     });
     let mut entries = archive.entries().map_err(damaged)?;
-    loop {
+    let mut next = || {
         meter.allowed.set(Some(MAX_HEADERS));
         let next = entries.next();
         meter.allowed.set(None);
-        match next {
-            Some(entry) => member(entry.map_err(damaged)?, sink)?,
-            None => break,
-        }
+        next
+    };
+    while let Some(entry) = next() {
+        member(entry.map_err(damaged)?, sink)?;
     }
-    drop(entries);
     match meter.ended.get() {
         // Cut between two members, it would look whole (POSIX pax: two zero blocks end an archive).
         true => Err(UnpackError::Damaged("its end mark is missing".into())),

@@ -46,7 +46,7 @@ impl Outcome {
     }
 
     fn why(&self) -> String {
-        self.members.as_ref().err().expect("refused").to_string()
+        self.members.as_ref().expect_err("refused").to_string()
     }
 }
 
