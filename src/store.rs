@@ -9,11 +9,14 @@
 
 mod audit;
 mod commits;
+mod dump;
+mod keys;
 mod labels;
 mod logins;
 mod migrations;
 mod projects;
 mod requests;
+mod retention;
 mod sessions;
 mod subjects;
 mod users;
@@ -28,10 +31,12 @@ use tokio::sync::{Mutex, Notify, OwnedMutexGuard};
 
 pub use audit::{AuditEntry, SYSTEM};
 pub use commits::{CommitError, CommitPlan, Commits, PendingCommit};
+pub use dump::{Restoring, Snapshot, SnapshotSession};
 pub use labels::{Labels, Taken};
 pub use logins::{Login, Logins, Token};
 pub use projects::{NewProject, Project, Projects, PseudonymKey, Role, RoleEntry};
 pub use requests::{Counts, ImportRequest, NewRequest, RequestFilter, Requests, Status};
+pub use retention::{ReplacedFiles, Retention, Turn};
 pub use sessions::{
     Area, NewSession, ResourceSummary, Scan, ScanSummary, Session, SessionFilter, SessionState,
     Sessions, StoredFile,
@@ -59,6 +64,14 @@ pub enum StoreError {
     Refused(&'static str),
     #[error("no random bytes from the operating system")]
     Random,
+    #[error("the database file can't be copied before its migration")]
+    Copy(#[source] std::io::Error),
+    #[error("the database is not empty")]
+    NotEmpty,
+    #[error("the copy of the database can't be read or written: {0}")]
+    Dump(#[from] std::io::Error),
+    #[error("the copy of the database is damaged: {0}")]
+    BadDump(&'static str),
 }
 
 /// A handle on the database; clones share the connections.
@@ -93,6 +106,13 @@ pub fn sqlite_url(path: &Path) -> String {
 impl Store {
     /// Opens the database at `url` (`sqlite://…`) and brings its schema up to date.
     pub async fn open(url: &str) -> Result<Store, StoreError> {
+        let store = Store::connect(url).await?;
+        migrations::run(&store).await?;
+        Ok(store)
+    }
+
+    /// Opens the database at `url` as it is.
+    async fn connect(url: &str) -> Result<Store, StoreError> {
         sqlx::any::install_default_drivers();
         if !url.starts_with("sqlite:") {
             return Err(StoreError::UnknownDriver);
@@ -112,16 +132,14 @@ impl Store {
             })
             .connect(url)
             .await?;
-        let store = Store {
+        Ok(Store {
             pool,
             shared: Arc::new(Shared {
                 sqlite: true,
                 writer: Arc::new(Mutex::new(())),
                 request_added: Notify::new(),
             }),
-        };
-        migrations::run(&store).await?;
-        Ok(store)
+        })
     }
 
     pub fn users(&self) -> Users<'_> {
@@ -150,6 +168,10 @@ impl Store {
 
     pub fn commits(&self) -> Commits<'_> {
         Commits(self)
+    }
+
+    pub fn retention(&self) -> Retention<'_> {
+        Retention(self)
     }
 
     pub fn labels(&self) -> Labels<'_> {

@@ -10,9 +10,10 @@ use tokio::sync::watch;
 use tracing_subscriber::EnvFilter;
 
 use crate::archive::Archive;
-use crate::config::{Config, LogFormat, RawConfig, StateArgs};
+use crate::config::{Config, KeepFlags, LogFormat, RawConfig, StateArgs};
 use crate::import::Importer;
 use crate::inbox::Inbox;
+use crate::maintenance::Maintenance;
 use crate::password;
 use crate::rules::Registry;
 use crate::server::{self, AppState};
@@ -30,10 +31,12 @@ pub struct Args {
     state: StateArgs,
     #[command(flatten)]
     flags: RawConfig,
+    #[command(flatten)]
+    keep: KeepFlags,
 }
 
 pub async fn run(args: Args) -> Result<(), CliError> {
-    let config = Config::load(&args.state, args.flags)?;
+    let config = Config::load(&args.state, args.flags.with_keep(args.keep))?;
     start_logging(&config)?;
     config.make_folders()?;
     let store = Store::open(&config.database).await?;
@@ -70,6 +73,12 @@ pub async fn run_server(
         runtime: tokio::runtime::Handle::current(),
     };
     let (down, shutdown) = watch::channel(false);
+    let maintenance = Maintenance {
+        store: store.clone(),
+        data: config.data.clone(),
+        keep: config.keep,
+    };
+    let maintaining = tokio::spawn(maintenance.run(shutdown.clone()));
     let workers = tokio::spawn(worker::run(importer, config.workers, shutdown));
     let state = AppState::new(config.clone(), store.clone(), inbox, archive)?;
     tracing::info!(%address, data = %config.data.display(), workers = config.workers, "serving");
@@ -77,6 +86,7 @@ pub async fn run_server(
     // The receivers are gone only if the workers have ended already.
     _ = down.send(true);
     workers.await??;
+    maintaining.await?;
     store.close().await;
     tracing::info!("stopped");
     Ok(served?)

@@ -77,7 +77,8 @@ impl Job<'_> {
             return Ok(settled);
         };
         let first = self.read_staged(study, &files[*first])?;
-        let conflicts = self.conflicts(study, labels, files)?;
+        let study_uid = first.text(tags::STUDY_INSTANCE_UID).unwrap_or_default();
+        let conflicts = self.conflicts(study, labels, &study_uid, files)?;
         let scans = scans_of(files, &staged);
         let summary = self.summary(study, labels, files, &scans, &conflicts, &first);
         let decision = match self.rules.route(&summary.to_string(), &self.run, labels) {
@@ -170,16 +171,26 @@ impl Job<'_> {
         &self,
         study: &Study,
         labels: &Labels,
+        study_uid: &str,
         files: &[FileState],
     ) -> Result<Vec<Conflict>, Stop> {
         let mut conflicts = Vec::new();
         let store = &self.importer.store;
-        match self.importer.block_on(store.labels().reserve(
+        match self.importer.block_on(store.labels().reserve_known(
             &self.request.project,
             &labels.session,
-            &study.key,
+            study.key_in_store(study_uid),
+            &study.keys.earlier,
         )) {
             Ok(()) => {}
+            Err(Taken::UnderAnEarlierKey) => {
+                conflicts.push(Conflict {
+                    code: "key",
+                    detail: "the study is stored under that label with the UIDs of an earlier pseudonym key of \
+                             the project: give it another label, or delete the session stored before"
+                        .into(),
+                });
+            }
             Err(Taken::ByAnotherStudy) => {
                 conflicts.push(Conflict {
                     code: "label",
@@ -189,7 +200,7 @@ impl Job<'_> {
             Err(Taken::Store(error)) => return Err(error.into()),
         }
         if study
-            .session_in(|_| true)
+            .session_in(study_uid, |_| true)
             .is_some_and(|s| s.subject != labels.subject)
         {
             conflicts.push(Conflict {
@@ -268,6 +279,7 @@ impl Job<'_> {
         state: SessionState,
     ) -> NewSession {
         let modality = session_modality(scans.iter().map(|s| s.modality.as_str()));
+        let study_uid = first.text(tags::STUDY_INSTANCE_UID).unwrap_or_default();
         NewSession {
             project: self.request.project.clone(),
             // XNAT's names for prearchive folders: local time, to the millisecond.
@@ -275,8 +287,8 @@ impl Job<'_> {
             folder: labels.session.clone(),
             subject: labels.subject.clone(),
             label: labels.session.clone(),
-            study_uid: first.text(tags::STUDY_INSTANCE_UID).unwrap_or_default(),
-            study_key: study.key.clone(),
+            study_key: study.key_in_store(&study_uid).to_owned(),
+            study_uid,
             scan_date: first.text(tags::STUDY_DATE).and_then(|d| iso_date(&d)),
             scan_time: first.text(tags::STUDY_TIME).and_then(|t| iso_time(&t)),
             xsi_type: session_type(&modality),
@@ -302,11 +314,12 @@ impl Job<'_> {
         staged: &[usize],
         files: &[FileState],
     ) -> Result<Session, Stop> {
-        let waiting = study.session_in(|s| s.area() == Area::Prearchive);
+        let study_uid = session.study_uid.clone();
+        let waiting = study.session_in(&study_uid, |s| s.area() == Area::Prearchive);
         let waits = state == SessionState::Archived && waiting.is_some();
         // What is in the prearchive is archived whole: the new files join it there first.
         let outcome = if waits { SessionState::Ready } else { state };
-        let into = study.session_in(|s| s.area() == outcome.area());
+        let into = study.session_in(&study_uid, |s| s.area() == outcome.area());
         if let Some(into) = into {
             session = NewSession {
                 reason: session.reason,

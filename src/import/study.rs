@@ -11,13 +11,28 @@ use std::sync::Mutex;
 /// A session that was stored before, with its files by SOP instance.
 pub type StoredSession = (Session, HashMap<String, StoredFile>);
 
+/// Keyed fingerprints of the original Study Instance UID: under the project's present pseudonym key, and
+/// under those that it had before, the latest first.
+#[derive(Debug)]
+pub struct StudyKeys {
+    pub present: String,
+    pub earlier: Vec<String>,
+}
+
+impl StudyKeys {
+    pub fn all(&self) -> impl Iterator<Item = &str> {
+        std::iter::once(&self.present)
+            .chain(&self.earlier)
+            .map(String::as_str)
+    }
+}
+
 /// A study of the folder, on its way to a session.
 #[derive(Debug)]
 pub struct Study {
     /// Its place in the list of studies, and the name of its staging folder.
     pub index: usize,
-    /// Keyed fingerprint of the original Study Instance UID.
-    pub key: String,
+    pub keys: StudyKeys,
     pub labels: Result<Labels, RuleFailure>,
     /// The folder in which it was met first, for messages.
     pub folder: String,
@@ -32,7 +47,7 @@ pub struct Study {
 impl Study {
     pub fn new(
         index: usize,
-        key: String,
+        keys: StudyKeys,
         labels: Result<Labels, RuleFailure>,
         folder: String,
         stored: Vec<StoredSession>,
@@ -40,7 +55,7 @@ impl Study {
     ) -> Self {
         Self {
             index,
-            key,
+            keys,
             labels,
             folder,
             stored,
@@ -80,11 +95,26 @@ impl Study {
             .find_map(|(session, files)| Some((session, files.get(sop_uid)?)))
     }
 
-    /// The stored session that new files of the study are added to, in an area that `fits`.
-    pub fn session_in(&self, fits: impl Fn(SessionState) -> bool) -> Option<&Session> {
+    /// The stored session that new files of the study are added to, in an area that `fits`. `study_uid` is
+    /// that of the new files as they will be stored. A session stored under an earlier key of the project is
+    /// added to only where it bears the same one: else the rules gave its files other UIDs than they give the
+    /// new ones, and the session would hold each instance twice.
+    pub fn session_in(
+        &self,
+        study_uid: &str,
+        fits: impl Fn(SessionState) -> bool,
+    ) -> Option<&Session> {
         self.of_label()
             .map(|(session, _)| session)
+            .filter(|s| s.study_key == self.keys.present || s.study_uid == study_uid)
             .find(|s| fits(s.state))
+    }
+
+    /// The fingerprint by which the label's sessions know the study: an earlier key's, where it goes on in a
+    /// session stored under that.
+    pub fn key_in_store(&self, study_uid: &str) -> &str {
+        self.session_in(study_uid, |_| true)
+            .map_or(&self.keys.present, |session| &session.study_key)
     }
 
     fn of_label(&self) -> impl Iterator<Item = &StoredSession> {
