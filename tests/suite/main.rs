@@ -4,17 +4,20 @@
 //! that an import leaves: the answers over REST, the report, the folders, the sources.
 
 mod answer;
+mod backup;
 mod call;
 mod cleanup;
 mod damaged;
 mod dicom;
 mod done;
 mod engines;
+mod keys;
 mod log;
 mod outcomes;
 mod policies;
 mod prearchive;
 mod refusals;
+mod retention;
 mod routes;
 mod server;
 mod sessions;

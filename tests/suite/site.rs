@@ -185,6 +185,22 @@ impl Site {
         }
     }
 
+    /// Changes rows behind the program's back, for what would take days or a crash to come about.
+    pub fn sql(&self, script: &str) {
+        use sqlx::ConnectOptions as _;
+        let url = sluice::store::sqlite_url(&self.path("sluice.db"));
+        let options: sqlx::sqlite::SqliteConnectOptions = url.parse().unwrap();
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        runtime.block_on(async {
+            let mut connection = options.connect().await.unwrap();
+            let script = sqlx::AssertSqlSafe(script.to_owned());
+            sqlx::raw_sql(script)
+                .execute(&mut connection)
+                .await
+                .unwrap();
+        });
+    }
+
     /// A call without a body. Nobody calls if `user` is empty.
     pub fn call(&self, user: &str, method: &str, path: &str, query: &[(&str, &str)]) -> Answer {
         let url = format!("{}{path}", self.server().base);
