@@ -9,12 +9,14 @@ run:
 	$(CARGO) build --locked --release
 	target/release/sluice demo
 
-# All tests, with what they need: real DICOM files, and pydicom as an independent reader.
+# All tests, with what they need: real DICOM files, pydicom as an independent reader, and PostgreSQL, on
+# which all that touches a database runs a second time.
 test:
 	tests/venv.sh
 	target/venv/bin/python tests/real_files.py
 	target/venv/bin/python tests/check_untouched_test.py
 	$(CARGO) test --locked --release --no-fail-fast
+	tests/with_postgres.sh $(CARGO) test --locked --release --no-fail-fast --lib --test suite
 	target/venv/bin/python tests/identity/main.py
 
 # Import throughput as a ratio to cp and sync of the same tree.

@@ -10,11 +10,12 @@ mod kinds;
 mod place;
 
 use crate::store::{
-    Area, CommitError, CommitPlan, PendingCommit, Session, SessionState, Store, StoreError,
+    Area, CommitError, CommitPlan, Orphan, PendingCommit, Session, SessionState, Store, StoreError,
     StoredFile,
 };
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 pub use file_name::{Names, clean, series_folder, template};
 pub use kinds::{resource_of, scan_type, session_modality, session_type};
@@ -71,11 +72,17 @@ impl From<CommitError> for ActionError {
 pub struct Archive {
     store: Store,
     data: PathBuf,
+    /// Commits whose step runs in this process.
+    running: Arc<Mutex<HashSet<i64>>>,
 }
 
 impl Archive {
     pub fn new(store: Store, data: PathBuf) -> Self {
-        Self { store, data }
+        Self {
+            store,
+            data,
+            running: Arc::default(),
+        }
     }
 
     pub fn data(&self) -> &Path {
@@ -89,25 +96,45 @@ impl Archive {
     /// the commit to [`Archive::recover`].
     pub async fn commit(&self, plan: CommitPlan) -> Result<Session, ActionError> {
         let id = self.store.commits().begin(plan).await?;
-        let pending = self.store.commits().pending().await?;
-        let pending = pending
-            .into_iter()
-            .find(|p| p.id == id)
-            .ok_or(ActionError::Busy)?;
-        self.complete(pending).await
+        let pending = self.store.commits().pending(id).await?;
+        self.complete(pending.ok_or(ActionError::Busy)?).await
     }
 
-    /// Repeats what was begun and not finished. To be called at start, before anything else changes a session.
+    /// Repeats what was begun and not finished by processes that are gone, or by this one if a disk that
+    /// refused stopped it. To be called at start, before anything else changes a session, and now and then.
     ///
     /// # Errors
     /// The first commit that can't be finished stops it: nothing may run over it.
     pub async fn recover(&self) -> Result<usize, ActionError> {
-        let pending = self.store.commits().pending().await?;
-        let count = pending.len();
-        for commit in pending {
-            self.complete(commit).await?;
+        let orphans = self.store.commits().orphans().await?;
+        self.finish_all(orphans).await
+    }
+
+    /// The same for what earlier workers at a request began. For who holds the request now.
+    ///
+    /// # Errors
+    /// As [`Archive::recover`].
+    pub async fn recover_request(&self, request: i64) -> Result<usize, ActionError> {
+        let orphans = self.store.commits().orphans_of(request).await?;
+        self.finish_all(orphans).await
+    }
+
+    async fn finish_all(&self, orphans: Vec<Orphan>) -> Result<usize, ActionError> {
+        let mut finished = 0;
+        for orphan in orphans {
+            if self.lock_running().contains(&orphan.id) {
+                continue;
+            }
+            if let Some(pending) = self.store.commits().adopt(&orphan).await? {
+                self.complete(pending).await?;
+                finished += 1;
+            }
         }
-        Ok(count)
+        Ok(finished)
+    }
+
+    fn lock_running(&self) -> MutexGuard<'_, HashSet<i64>> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Moves a session of the prearchive into the archive, alone or into an experiment of its label.
@@ -239,6 +266,14 @@ impl Archive {
 
     /// The step on the file system, which may be repeated, and the end of the commit.
     async fn complete(&self, pending: PendingCommit) -> Result<Session, ActionError> {
+        let id = pending.id;
+        self.lock_running().insert(id);
+        let completed = self.run_step(pending).await;
+        self.lock_running().remove(&id);
+        completed
+    }
+
+    async fn run_step(&self, pending: PendingCommit) -> Result<Session, ActionError> {
         let sessions = self.store.sessions();
         let mut files = self.store.commits().files(pending.id).await?;
         let mut all = sessions.files(pending.session.id, None).await?;

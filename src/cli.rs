@@ -12,6 +12,8 @@ mod restore;
 mod sample;
 mod serve;
 mod user;
+mod webhook;
+mod worker;
 
 use std::collections::BTreeSet;
 use std::process::ExitCode;
@@ -19,6 +21,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory as _, Parser, Subcommand};
 
 use crate::config::{self, Config, StateArgs};
+use crate::inbox::Inbox;
 use crate::store::Store;
 
 /// What a command fails with: shown in one line, causes after colons.
@@ -54,6 +57,8 @@ enum Command {
     Restore(restore::RestoreArgs),
     /// Remove what has been kept long enough, as the server does every day
     Maintenance(maintenance::MaintenanceArgs),
+    /// Run workers only, beside servers on the same database and data folder
+    Worker(Box<worker::Args>),
     /// A data folder with sample data, imports of each kind, and the server left up
     Demo(demo::DemoArgs),
     /// Generate DICOM files for tests and benchmarks
@@ -68,6 +73,9 @@ enum Command {
     /// Import requests of a server
     #[command(subcommand)]
     Request(request::Command),
+    /// Whom a server tells of the ends of requests
+    #[command(subcommand)]
+    Webhook(webhook::Command),
 }
 
 /// Runs the command that the process was started with.
@@ -89,11 +97,13 @@ fn dispatch(command: Command) -> Result<(), CliError> {
         Command::Backup(args) => runtime.block_on(backup::run(args)),
         Command::Restore(args) => runtime.block_on(restore::run(args)),
         Command::Maintenance(args) => runtime.block_on(maintenance::run(args)),
+        Command::Worker(args) => runtime.block_on(worker::run(*args)),
         Command::Demo(args) => runtime.block_on(demo::run(args)).map_err(Into::into),
         Command::Sample(args) => sample::run(args).map_err(Into::into),
         Command::User(command) => runtime.block_on(user::run(command)),
         Command::Project(command) => runtime.block_on(project::run(command)),
         Command::Request(command) => runtime.block_on(request::run(command)),
+        Command::Webhook(command) => runtime.block_on(webhook::run(command)),
     }
 }
 
@@ -128,6 +138,15 @@ async fn open_with(config: Config, state: &StateArgs) -> Result<(Config, Store),
     Ok((config, store))
 }
 
+/// The inbox as the settings have it.
+fn inbox(config: &Config) -> Result<Inbox, CliError> {
+    let inbox = Inbox::new(config.inbox.clone())?;
+    Ok(inbox.with(
+        config.project_to_inbox_root.clone(),
+        config.client_prefix_to_path.clone(),
+    ))
+}
+
 fn one_line(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
@@ -160,6 +179,7 @@ mod tests {
             "SLUICE_LISTEN",
             "SLUICE_WORKERS",
             "SLUICE_LOG",
+            "SLUICE_METRICS",
         ] {
             assert!(known.contains(name), "{name}");
         }

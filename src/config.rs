@@ -19,8 +19,8 @@ const FILE_NAME: &str = "sluice.toml";
 /// XNAT's session timeout.
 const DEFAULT_LOGIN_MINUTES: u32 = 15;
 
-/// More imports at once would share the same disk and the same cores.
-const DEFAULT_WORKERS: usize = 2;
+/// More imports at once would share the same disk and the same cores. One is always left for another project.
+const DEFAULT_WORKERS: usize = 3;
 const MAX_WORKERS: usize = 64;
 
 #[derive(Debug, thiserror::Error)]
@@ -76,7 +76,7 @@ pub struct RawConfig {
     /// Address and port to listen on [default: 127.0.0.1:8080]
     #[arg(long, env = "SLUICE_LISTEN", value_name = "ADDR")]
     pub listen: Option<SocketAddr>,
-    /// Imports that run at once [default: 2]
+    /// Imports that run at once [default: 3]
     #[arg(long, env = "SLUICE_WORKERS", value_name = "N")]
     pub workers: Option<usize>,
     /// The inbox, one folder for each project in it [default: inbox in the data folder]
@@ -91,6 +91,9 @@ pub struct RawConfig {
     /// How to log [default: text on a terminal, else json]
     #[arg(long, env = "SLUICE_LOG_FORMAT", value_name = "FORMAT")]
     pub log_format: Option<LogFormat>,
+    /// Who may read /metrics: administrators, anyone, or nobody [default: admin]
+    #[arg(long, env = "SLUICE_METRICS", value_name = "WHO")]
+    pub metrics: Option<MetricsAccess>,
     /// Projects whose inbox folder is elsewhere: `PROJECT = "/absolute/folder"`.
     #[arg(skip)]
     #[serde(default)]
@@ -158,6 +161,16 @@ pub struct Keep {
     pub history: Option<Duration>,
 }
 
+/// Who may read the metrics.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum MetricsAccess {
+    #[default]
+    Admin,
+    Open,
+    Off,
+}
+
 /// A server's settings, checked.
 #[derive(Debug, Clone)]
 pub struct Config {
@@ -176,6 +189,7 @@ pub struct Config {
     /// None: text on a terminal, else JSON.
     pub log_format: Option<LogFormat>,
     pub keep: Keep,
+    pub metrics: MetricsAccess,
 }
 
 impl Config {
@@ -255,6 +269,7 @@ impl Config {
                 audit: days(flags.keep_audit_days.or(file.keep_audit_days)),
                 history: days(flags.keep_history_days.or(file.keep_history_days)),
             },
+            metrics: flags.metrics.or(file.metrics).unwrap_or_default(),
             data,
         })
     }

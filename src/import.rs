@@ -8,6 +8,7 @@ mod clean;
 mod gate;
 mod leak;
 mod outcome;
+mod progress;
 mod report;
 mod resolution;
 mod session;
@@ -16,20 +17,21 @@ mod study;
 mod summary;
 mod trawl;
 
-use crate::archive::Archive;
+use crate::archive::{ActionError, Archive};
 use crate::inbox::Inbox;
 use crate::rules::pseudonym::Pseudonyms;
 use crate::rules::{Registry, RuleSet, Run};
-use crate::store::{Counts, ImportRequest, Session, Status, Store, StoreError};
+use crate::store::{Counts, ImportRequest, Session, Status, Store, StoreError, cancelled_text};
 use chrono::DateTime;
 use outcome::FileState;
 use session::Settled;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use tokio::runtime::Handle;
 
 pub use outcome::Outcome;
+pub use progress::Progress;
 
 /// How often an import starts afresh when another one of the same study got ahead of its commit.
 const TRIES: usize = 5;
@@ -54,22 +56,16 @@ pub struct Ended {
     pub bytes: i64,
 }
 
-/// What a running import can be asked, and told, from outside.
-#[derive(Debug, Default)]
-pub struct Progress {
-    pub found: AtomicU64,
-    pub staged: AtomicU64,
-    pub bytes: AtomicU64,
-    /// Set to have the import drop everything and answer [`Stop::Interrupted`].
-    pub stop: AtomicBool,
-}
-
 /// Why an import did not come to an end of its own.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Stop {
-    /// The server shuts down, or the lease is lost: staging is dropped, the request goes back to the queue.
+    /// The server shuts down, or the request is another worker's by now: staging is dropped, and the request
+    /// goes back to the queue if it is still this worker's.
     #[error("interrupted")]
     Interrupted,
+    /// The request was cancelled: staging is dropped, what is committed stays, the request ends.
+    #[error("cancelled")]
+    Cancelled,
     /// Another import changed the session in the meantime: start afresh.
     #[error("another import of the study was committed in the meantime")]
     Overtaken,
@@ -77,7 +73,17 @@ pub(crate) enum Stop {
     #[error("{0}")]
     Failed(String),
     #[error(transparent)]
-    Store(#[from] StoreError),
+    Store(StoreError),
+}
+
+impl From<StoreError> for Stop {
+    fn from(error: StoreError) -> Self {
+        match error {
+            // Another worker has the request by now.
+            StoreError::ClaimLost => Stop::Interrupted,
+            other => Stop::Store(other),
+        }
+    }
 }
 
 /// One import's fixed surroundings, shared by its threads.
@@ -90,7 +96,7 @@ struct Job<'a> {
     run: Run,
     /// Those of the keys that the project had before: for what is stored under them, never for a rule.
     earlier_keys: Vec<Pseudonyms>,
-    /// `staging/<request>`, on the file system of the prearchive and the archive.
+    /// `staging/<request>-<attempt>`, on the file system of the prearchive and the archive.
     staging: PathBuf,
 }
 
@@ -104,13 +110,22 @@ impl Importer {
         request: &ImportRequest,
         progress: &Progress,
     ) -> Result<Option<Ended>, StoreError> {
+        if request.attempt > 1 {
+            self.finish_earlier_attempts(request)?;
+        }
+        // Marked before a crash: it never starts again.
+        if request.cancel_asked.is_some() {
+            progress.cancel.store(true, Ordering::Relaxed);
+        }
         for _ in 0..TRIES {
+            progress.set(Counts::default());
             let outcome = self.attempt(request, progress);
-            self.drop_staging(request.id);
+            self.drop_staging(request);
             match outcome {
                 Ok(ended) => return Ok(Some(ended)),
                 Err(Stop::Overtaken) => continue,
                 Err(Stop::Interrupted) => return Ok(None),
+                Err(Stop::Cancelled) => return self.cancelled_before(request).map(Some),
                 Err(Stop::Store(error)) => return Err(error),
                 Err(Stop::Failed(why)) => return Ok(Some(failed(why))),
             }
@@ -120,7 +135,27 @@ impl Importer {
         )))
     }
 
+    /// What an earlier worker at the request had begun to commit is finished first; what it only staged goes.
+    fn finish_earlier_attempts(&self, request: &ImportRequest) -> Result<(), StoreError> {
+        match self.block_on(self.archive.recover_request(request.id)) {
+            Ok(_) => {}
+            Err(ActionError::Store(error)) => return Err(error),
+            // Tried again with the request, or at the next start.
+            Err(error) => {
+                tracing::error!(request = request.id, %error, "an earlier commit can't be finished");
+            }
+        }
+        let staging = self.data.join("staging");
+        for attempt in 1..request.attempt {
+            _ = std::fs::remove_dir_all(staging.join(format!("{}-{attempt}", request.id)));
+        }
+        Ok(())
+    }
+
     fn attempt(&self, request: &ImportRequest, progress: &Progress) -> Result<Ended, Stop> {
+        if progress.cancel.load(Ordering::Relaxed) {
+            return Err(Stop::Cancelled);
+        }
         let located = self.recheck(request)?;
         let rules = self.registry.pin(&request.project).map_err(|e| {
             Stop::Failed(format!(
@@ -128,17 +163,17 @@ impl Importer {
                 request.project
             ))
         })?;
-        self.block_on(self.store.requests().pin(request.id, rules.hash()))?;
+        self.block_on(self.store.requests().pin(request.claim(), rules.hash()))?;
         self.block_on(
             self.store
                 .requests()
-                .set_status(request.id, Status::Trawling),
+                .set_status(request.claim(), Status::Trawling),
         )?;
         let folder = self
             .inbox
             .open(&located)
             .map_err(|e| Stop::Failed(e.to_string()))?;
-        let staging = self.data.join("staging").join(request.id.to_string());
+        let staging = self.staging_of(request);
         let job = Job {
             importer: self,
             request,
@@ -153,7 +188,7 @@ impl Importer {
         self.block_on(
             self.store
                 .requests()
-                .set_status(request.id, Status::Importing),
+                .set_status(request.claim(), Status::Importing),
         )?;
         let mut trawled = job.trawl(folder)?;
         let mut sessions = Vec::new();
@@ -166,8 +201,11 @@ impl Importer {
             staged.for_each(|f| f.settle(Outcome::Failed, Some(why.clone())));
             return job.end(&trawled.files, &sessions, Some(why));
         }
-        let requests = self.store.requests();
-        self.block_on(requests.set_status(request.id, Status::Processed))?;
+        if !self.block_on(self.store.requests().set_processed(request.claim()))? {
+            // All is committed by now, and stays; the sources stay too.
+            let why = self.cancelled(request.id)?;
+            return job.end(&trawled.files, &sessions, Some(why));
+        }
         if request.cleanup {
             job.clean_up(&mut trawled.files);
         }
@@ -213,12 +251,40 @@ impl Importer {
         Ok(services.collect())
     }
 
-    fn drop_staging(&self, request: i64) {
-        let folder = self.data.join("staging").join(request.to_string());
+    /// How a cancelled request ends. To be asked once nothing more of it is committed.
+    fn cancelled(&self, request: i64) -> Result<String, StoreError> {
+        let kept = self.block_on(self.store.requests().sessions(request))?;
+        Ok(cancelled_text(&kept))
+    }
+
+    /// The end of a request that was cancelled before this attempt found anything. An earlier one may have
+    /// come so far as to write its report, which then stands.
+    fn cancelled_before(&self, request: &ImportRequest) -> Result<Ended, StoreError> {
+        let why = self.cancelled(request.id)?;
+        Ok(
+            match report::counts(&self.data.join("reports"), request.id) {
+                Some(counts) => Ended {
+                    counts,
+                    bytes: request.bytes,
+                    ..failed(why)
+                },
+                None => failed(why),
+            },
+        )
+    }
+
+    /// One folder for each attempt: a worker that was taken for dead may still write to its own.
+    fn staging_of(&self, request: &ImportRequest) -> PathBuf {
+        let attempt = format!("{}-{}", request.id, request.attempt);
+        self.data.join("staging").join(attempt)
+    }
+
+    fn drop_staging(&self, request: &ImportRequest) {
+        let folder = self.staging_of(request);
         if let Err(error) = std::fs::remove_dir_all(&folder)
             && error.kind() != std::io::ErrorKind::NotFound
         {
-            tracing::warn!(request, %error, "staging can't be removed");
+            tracing::warn!(request = request.id, %error, "staging can't be removed");
         }
     }
 
@@ -237,10 +303,17 @@ impl Job<'_> {
     }
 
     fn check_stop(&self) -> Result<(), Stop> {
+        if self.progress.cancel.load(Ordering::Relaxed) {
+            return Err(Stop::Cancelled);
+        }
         match self.progress.stop.load(Ordering::Relaxed) {
             true => Err(Stop::Interrupted),
             false => Ok(()),
         }
+    }
+
+    fn cancelled(&self) -> Result<String, StoreError> {
+        self.importer.cancelled(self.request.id)
     }
 
     /// What an earlier attempt at the request has committed: its clean-up may have left no source to find.

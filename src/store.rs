@@ -5,37 +5,51 @@
 //! of the folders that its rows describe: it never opens a file but its own database.
 //!
 //! Everything goes through sqlx's `Any` driver with `$1` placeholders and the types BIGINT, TEXT and
-//! BLOB, so that another database means another folder in `migrations/` and no other code.
+//! bytes, so that SQLite and PostgreSQL differ in `database.rs` alone.
 
 mod audit;
 mod commits;
+mod database;
 mod dump;
+mod idempotency;
+mod instances;
 mod keys;
 mod labels;
 mod logins;
 mod migrations;
+mod overview;
 mod projects;
 mod requests;
 mod retention;
 mod sessions;
+mod signals;
 mod subjects;
 mod users;
+mod webhooks;
 
-use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
-use sqlx::any::{AnyPoolOptions, AnyRow};
-use sqlx::{Any, AnyPool, Executor as _, Row, Transaction};
-use tokio::sync::{Mutex, Notify, OwnedMutexGuard};
+use sqlx::any::AnyRow;
+use sqlx::{Any, AnyPool, Row};
+use tokio::sync::broadcast;
+
+use database::{Database, WriteTransaction};
+use signals::Signals;
 
 pub use audit::{AuditEntry, SYSTEM};
-pub use commits::{CommitError, CommitPlan, Commits, PendingCommit};
+pub use commits::{CommitError, CommitPlan, Commits, Orphan, PendingCommit};
+pub use database::sqlite_url;
 pub use dump::{Restoring, Snapshot, SnapshotSession};
+pub use idempotency::{CallKey, Inserted};
+pub use instances::Instances;
 pub use labels::{Labels, Taken};
 pub use logins::{Login, Logins, Token};
+pub use overview::Overview;
 pub use projects::{NewProject, Project, Projects, PseudonymKey, Role, RoleEntry};
-pub use requests::{Counts, ImportRequest, NewRequest, RequestFilter, Requests, Status};
+pub use requests::{
+    Cancelled, Claim, Counts, ImportRequest, NewRequest, RequestFilter, Requests, Status,
+    cancelled_text,
+};
 pub use retention::{ReplacedFiles, Retention, Turn};
 pub use sessions::{
     Area, NewSession, ResourceSummary, Scan, ScanSummary, Session, SessionFilter, SessionState,
@@ -43,18 +57,19 @@ pub use sessions::{
 };
 pub use subjects::{Subject, Subjects};
 pub use users::{NewUser, PasswordRecord, User, Users};
-
-/// Readers of one server; more would only wait for the same disk.
-const MAX_CONNECTIONS: u32 = 8;
-
-/// How long a statement waits for another process (the command line beside the server) to finish writing.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(15);
+pub use webhooks::{
+    Attempt, Delivery, DeliveryState, NewWebhook, Secret, Webhook, WebhookChange, Webhooks,
+};
 
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     #[error("the database refused a statement")]
-    Database(#[from] sqlx::Error),
-    #[error("no database driver for this URL; it should start with sqlite:")]
+    Database(#[source] sqlx::Error),
+    #[error("the database can't be reached")]
+    Away(#[source] sqlx::Error),
+    #[error("a value holds a NUL character")]
+    NulCharacter,
+    #[error("no database driver for this URL; it should start with sqlite: or postgres:")]
     UnknownDriver,
     #[error("the database is of version {found}, this program knows up to {known}")]
     TooNew { found: i64, known: i64 },
@@ -62,6 +77,9 @@ pub enum StoreError {
     BadValue { column: &'static str },
     #[error("{0}")]
     Refused(&'static str),
+    /// The worker's lease ran out, and the request is no longer its.
+    #[error("the request is no longer this worker's")]
+    ClaimLost,
     #[error("no random bytes from the operating system")]
     Random,
     #[error("the database file can't be copied before its migration")]
@@ -74,6 +92,23 @@ pub enum StoreError {
     BadDump(&'static str),
 }
 
+impl From<sqlx::Error> for StoreError {
+    fn from(error: sqlx::Error) -> Self {
+        use sqlx::Error::{Database, Io, PoolClosed, PoolTimedOut, Tls};
+        match &error {
+            Io(_) | Tls(_) | PoolClosed | PoolTimedOut => StoreError::Away(error),
+            Database(inner) => match inner.code().as_deref() {
+                // character_not_in_repertoire: PostgreSQL's text holds everything but NUL.
+                Some("22021") => StoreError::NulCharacter,
+                // admin_shutdown, crash_shutdown, cannot_connect_now.
+                Some("57P01" | "57P02" | "57P03") => StoreError::Away(error),
+                _ => StoreError::Database(error),
+            },
+            _ => StoreError::Database(error),
+        }
+    }
+}
+
 /// A handle on the database; clones share the connections.
 #[derive(Clone)]
 pub struct Store {
@@ -82,64 +117,46 @@ pub struct Store {
 }
 
 struct Shared {
-    sqlite: bool,
-    /// SQLite has one writer; queueing for it here is fair, its own busy loop is not.
-    writer: Arc<Mutex<()>>,
-    request_added: Notify,
-}
-
-/// The URL of the database file at `path`, made when it is missing.
-pub fn sqlite_url(path: &Path) -> String {
-    let mut url = String::from("sqlite://");
-    for c in path.to_string_lossy().chars() {
-        match c {
-            '%' => url.push_str("%25"),
-            '?' => url.push_str("%3F"),
-            '#' => url.push_str("%23"),
-            _ => url.push(c),
-        }
-    }
-    url.push_str("?mode=rwc");
-    url
+    database: Database,
+    /// What tells this process from all others that use the database.
+    instance: String,
+    signals: Signals,
 }
 
 impl Store {
-    /// Opens the database at `url` (`sqlite://…`) and brings its schema up to date.
+    /// Opens the database at `url` (`sqlite://…` or `postgres://…`) and brings its schema up to date.
     pub async fn open(url: &str) -> Result<Store, StoreError> {
         let store = Store::connect(url).await?;
         migrations::run(&store).await?;
+        store.shared.database.listen();
         Ok(store)
     }
 
     /// Opens the database at `url` as it is.
     async fn connect(url: &str) -> Result<Store, StoreError> {
-        sqlx::any::install_default_drivers();
-        if !url.starts_with("sqlite:") {
-            return Err(StoreError::UnknownDriver);
-        }
-        let pool = AnyPoolOptions::new()
-            .max_connections(MAX_CONNECTIONS)
-            .after_connect(|connection, _| {
-                Box::pin(async move {
-                    let busy = format!("PRAGMA busy_timeout = {}", BUSY_TIMEOUT.as_millis());
-                    connection.execute(sqlx::AssertSqlSafe(busy)).await?;
-                    // FULL: a commit that was answered must survive a power cut.
-                    connection
-                        .execute("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON")
-                        .await?;
-                    Ok(())
-                })
-            })
-            .connect(url)
-            .await?;
+        let database = Database::open(url).await?;
         Ok(Store {
-            pool,
+            pool: database.pool.clone(),
             shared: Arc::new(Shared {
-                sqlite: true,
-                writer: Arc::new(Mutex::new(())),
-                request_added: Notify::new(),
+                instance: hex::encode(random_bytes::<8>()?),
+                signals: database.signals.clone(),
+                database,
             }),
         })
+    }
+
+    /// The name of this process among all that use the database: new at each start.
+    pub fn instance(&self) -> &str {
+        &self.shared.instance
+    }
+
+    #[cfg(test)]
+    fn url(&self) -> &str {
+        self.shared.database.url()
+    }
+
+    pub fn instances(&self) -> Instances<'_> {
+        Instances(self)
     }
 
     pub fn users(&self) -> Users<'_> {
@@ -178,10 +195,25 @@ impl Store {
         Labels(self)
     }
 
-    /// Resolves once a request has been added since the last time this was awaited (by this process;
-    /// requests added by another one are found by asking again now and then).
+    /// Resolves once a request has been added since the last time this was awaited: by this process or,
+    /// on PostgreSQL, by any. Others' are found by asking again now and then.
     pub async fn request_added(&self) {
-        self.shared.request_added.notified().await;
+        self.shared.signals.request_added.notified().await;
+    }
+
+    /// The ids of requests that change from now on: by this process or, on PostgreSQL, by any. A listener
+    /// that falls behind gets `Lagged`, and must then take it that its request has changed.
+    pub fn changes(&self) -> broadcast::Receiver<i64> {
+        self.shared.signals.request_changed.subscribe()
+    }
+
+    /// Resolves once a notice has been added to the outbox since this was awaited last, as with `changes`.
+    pub async fn notice_added(&self) {
+        self.shared.signals.notice_added.notified().await;
+    }
+
+    pub fn webhooks(&self) -> Webhooks<'_> {
+        Webhooks(self)
     }
 
     /// Whether the database answers.
@@ -195,33 +227,19 @@ impl Store {
         self.pool.close().await;
     }
 
-    /// Starts a transaction that will write. Dropped without `commit`, it changes nothing.
+    /// A transaction that runs alone: what it reads stays true until it is committed.
     async fn begin(&self) -> Result<WriteTransaction, StoreError> {
-        let turn = self.shared.writer.clone().lock_owned().await;
-        let inner = if self.shared.sqlite {
-            // A deferred one could fail half-way, when it first writes.
-            self.pool.begin_with("BEGIN IMMEDIATE").await?
-        } else {
-            self.pool.begin().await?
-        };
-        Ok(WriteTransaction { inner, _turn: turn })
-    }
-}
-
-/// The one writer's transaction.
-struct WriteTransaction {
-    inner: Transaction<'static, Any>,
-    _turn: OwnedMutexGuard<()>,
-}
-
-impl WriteTransaction {
-    fn on(&mut self) -> &mut sqlx::AnyConnection {
-        &mut self.inner
+        self.shared.database.begin().await
     }
 
-    async fn commit(self) -> Result<(), StoreError> {
-        self.inner.commit().await?;
-        Ok(())
+    /// A transaction that runs alone among those that hand out requests.
+    async fn begin_queue(&self) -> Result<WriteTransaction, StoreError> {
+        self.shared.database.begin_queue().await
+    }
+
+    /// A transaction that only changes rows of its own.
+    async fn begin_rows(&self) -> Result<WriteTransaction, StoreError> {
+        self.shared.database.begin_rows().await
     }
 }
 
@@ -300,30 +318,4 @@ macro_rules! text_enum {
 use text_enum;
 
 #[cfg(test)]
-mod testing {
-    use super::*;
-
-    /// A store of its own in a folder that goes with the test.
-    pub(super) async fn store() -> (tempfile::TempDir, Store) {
-        let folder = tempfile::tempdir().expect("a temporary folder");
-        let store = Store::open(&sqlite_url(&folder.path().join("test.db")))
-            .await
-            .expect("a new database opens");
-        (folder, store)
-    }
-
-    pub(super) async fn store_with_project() -> (tempfile::TempDir, Store) {
-        let (folder, store) = store().await;
-        store
-            .users()
-            .add(NewUser::new("ada", "hash"))
-            .await
-            .expect("a user");
-        store
-            .projects()
-            .create(NewProject::new("DEMO"), "ada")
-            .await
-            .expect("a project");
-        (folder, store)
-    }
-}
+pub(crate) mod testing;

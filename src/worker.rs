@@ -2,22 +2,31 @@
 //!
 //! Several in one process, each with one request at a time. Knows nothing of HTTP.
 
-use crate::import::{Importer, Progress};
-use crate::store::{Counts, ImportRequest, StoreError};
+use crate::archive::ActionError;
+use crate::import::{Ended, Importer, Progress};
+use crate::metrics::metrics;
+use crate::presence;
+use crate::store::{Claim, ImportRequest, Requests, Status, StoreError};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
+use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+use tokio::time::{Interval, MissedTickBehavior, interval};
 
-/// How often a running import's lease is renewed and its progress written down: well within the lease.
+/// How often a running import's lease is renewed, and its row asked whether another process has cancelled
+/// it: well within the lease.
 const HEARTBEAT: Duration = Duration::from_secs(2);
+
+/// How often a running import's progress is written down, if there is any. Each time waits for the disk.
+const PROGRESS: Duration = Duration::from_secs(1);
 
 /// How often an idle worker looks for requests that no notice told of: those of another process, and
 /// those whose worker died.
 const POLL: Duration = Duration::from_secs(5);
 
-/// Finishes what a crash left, then runs `count` workers until `shutdown` turns true. A running import is
+/// Takes over what a crash left, then runs `count` workers until `shutdown` turns true. A running import is
 /// then dropped and its request queued again.
 ///
 /// # Errors
@@ -26,17 +35,12 @@ pub async fn run(
     importer: Importer,
     count: usize,
     mut shutdown: watch::Receiver<bool>,
-) -> Result<(), crate::archive::ActionError> {
-    let recovered = importer.archive.recover().await?;
-    if recovered > 0 {
-        tracing::info!(
-            commits = recovered,
-            "finished the commits that a crash had left"
-        );
-    }
+) -> Result<(), ActionError> {
+    take_over(&importer).await?;
     let mut workers = JoinSet::new();
+    workers.spawn(tidy(importer.clone(), shutdown.clone()));
     for number in 0..count {
-        let name = format!("{}-{number}", std::process::id());
+        let name = format!("{}/{number}", importer.store.instance());
         workers.spawn(work(importer.clone(), name, shutdown.clone()));
     }
     // Only an end of the server ends them.
@@ -48,11 +52,11 @@ pub async fn run(
 async fn work(importer: Importer, name: String, mut shutdown: watch::Receiver<bool>) {
     let store = importer.store.clone();
     while !*shutdown.borrow() {
-        match next(&importer, &name).await {
+        match store.requests().claim(&name).await {
             Ok(Some(request)) => {
                 let id = request.id;
                 tracing::info!(request = id, worker = name, "import starts");
-                if let Err(error) = run_one(&importer, request, &name, shutdown.clone()).await {
+                if let Err(error) = run_one(&importer, request, shutdown.clone()).await {
                     // The lease runs out, and the request is claimed again.
                     tracing::error!(request = id, worker = name, %error, "the import could not be carried on");
                     tokio::time::sleep(POLL).await;
@@ -73,40 +77,75 @@ async fn work(importer: Importer, name: String, mut shutdown: watch::Receiver<bo
     }
 }
 
-async fn next(importer: &Importer, name: &str) -> Result<Option<ImportRequest>, StoreError> {
-    let requests = importer.store.requests();
-    if let Some(request) = requests.claim(name).await? {
-        return Ok(Some(request));
+/// Now and then: what processes left that are gone by now.
+async fn tidy(importer: Importer, mut shutdown: watch::Receiver<bool>) {
+    while !*shutdown.borrow() {
+        tokio::select! {
+            () = tokio::time::sleep(POLL) => {}
+            () = wait_for(&mut shutdown) => return,
+        }
+        if let Err(error) = take_over(&importer).await {
+            tracing::error!(%error, "what a process left behind could not be taken over");
+        }
     }
-    match requests.requeue_abandoned().await? {
-        0 => Ok(None),
-        _ => requests.claim(name).await,
+}
+
+/// Finishes the commits of processes that are gone, and queues their requests again.
+async fn take_over(importer: &Importer) -> Result<(), ActionError> {
+    presence::forget_the_dead(&importer.store, &importer.data).await?;
+    let commits = importer.archive.recover().await?;
+    metrics().commits_recovered.inc_by(commits as u64);
+    if commits > 0 {
+        tracing::info!(commits, "finished the commits that a crash had left");
     }
+    let requests = importer.store.requests().requeue_abandoned().await?;
+    if requests > 0 {
+        tracing::info!(requests, "queued again what a crash had interrupted");
+    }
+    Ok(())
 }
 
 async fn run_one(
     importer: &Importer,
     request: ImportRequest,
-    name: &str,
     mut shutdown: watch::Receiver<bool>,
 ) -> Result<(), StoreError> {
-    let id = request.id;
+    let (id, claim) = (request.id, request.claim());
+    let (start, _running) = (Instant::now(), Running::new());
     let progress = Arc::new(Progress::default());
     let (importer_, progress_) = (importer.clone(), progress.clone());
     let mut import = tokio::task::spawn_blocking(move || importer_.run(&request, &progress_));
     let requests = importer.store.requests();
+    let mut changes = importer.store.changes();
+    let (mut heartbeat, mut report) = (every(HEARTBEAT), every(PROGRESS));
+    let mut written = progress.so_far();
     let ended = loop {
         tokio::select! {
             joined = &mut import => break joined,
             () = wait_for(&mut shutdown), if !progress.stop.load(Ordering::Relaxed) => {
                 progress.stop.store(true, Ordering::Relaxed);
             }
-            () = tokio::time::sleep(HEARTBEAT) => {
-                if !requests.renew(id, name).await? {
-                    progress.stop.store(true, Ordering::Relaxed);
+            changed = changes.recv() => {
+                // Behind, it can't know what it missed.
+                if matches!(changed, Ok(changed) if changed == id)
+                    || matches!(changed, Err(RecvError::Lagged(_)))
+                {
+                    told(id, look_for_cancel(&requests, id, &progress).await);
                 }
-                let (counts, bytes) = so_far(&progress);
-                requests.progress(id, &counts, bytes).await?;
+            }
+            _ = report.tick() => {
+                let now = progress.so_far();
+                if now != written {
+                    told(id, requests.progress(claim, &now.0, now.1).await);
+                    written = now;
+                }
+            }
+            _ = heartbeat.tick() => {
+                match requests.renew(claim).await {
+                    Ok(true) => told(id, look_for_cancel(&requests, id, &progress).await),
+                    Ok(false) => progress.stop.store(true, Ordering::Relaxed),
+                    Err(error) => told(id, Err(error)),
+                }
             }
         }
     };
@@ -119,22 +158,14 @@ async fn run_one(
                 stored = ended.counts.stored,
                 "import ends"
             );
-            requests
-                .finish(
-                    id,
-                    ended.status,
-                    Some(&ended.resolution),
-                    &ended.counts,
-                    ended.bytes,
-                )
-                .await
+            finish(&requests, claim, &ended, start).await
         }
         Ok(Ok(None)) => {
             tracing::info!(
                 request = id,
                 "import interrupted, its request is queued again"
             );
-            requests.release(name).await.map(drop)
+            requests.release(claim).await
         }
         Ok(Err(error)) => Err(error),
         Err(panicked) => {
@@ -144,11 +175,23 @@ async fn run_one(
                 "the import broke"
             );
             let why = "The import broke by an error of Sluice itself; the server's log tells more.";
-            let (counts, bytes) = so_far(&progress);
-            requests
-                .finish(id, crate::store::Status::Failed, Some(why), &counts, bytes)
-                .await
+            let (mut counts, bytes) = progress.so_far();
+            counts.give_up();
+            let ended = Ended {
+                status: Status::Failed,
+                resolution: why.to_owned(),
+                counts,
+                bytes,
+            };
+            finish(&requests, claim, &ended, start).await
         }
+    }
+}
+
+/// An import that runs goes on without the database for as long as it needs none itself.
+fn told(request: i64, outcome: Result<(), StoreError>) {
+    if let Err(error) = outcome {
+        tracing::warn!(request, %error, "the database could not be told of an import");
     }
 }
 
@@ -157,14 +200,56 @@ async fn wait_for(shutdown: &mut watch::Receiver<bool>) {
     drop(shutdown.wait_for(|down| *down).await);
 }
 
-/// What is staged is not stored yet: only what was found is certain.
-fn so_far(progress: &Progress) -> (Counts, i64) {
-    let counts = Counts {
-        found: progress.found.load(Ordering::Relaxed),
-        ..Counts::default()
-    };
-    (
-        counts,
-        i64::try_from(progress.bytes.load(Ordering::Relaxed)).unwrap_or(i64::MAX),
-    )
+async fn finish(
+    requests: &Requests<'_>,
+    claim: Claim,
+    ended: &Ended,
+    start: Instant,
+) -> Result<(), StoreError> {
+    requests
+        .finish(
+            claim,
+            ended.status,
+            Some(&ended.resolution),
+            &ended.counts,
+            ended.bytes,
+        )
+        .await?;
+    metrics().import_ended(ended.status, &ended.counts, ended.bytes, start.elapsed());
+    Ok(())
+}
+
+async fn look_for_cancel(
+    requests: &Requests<'_>,
+    id: i64,
+    progress: &Progress,
+) -> Result<(), StoreError> {
+    if !progress.cancel.load(Ordering::Relaxed) && requests.is_cancel_asked(id).await? {
+        tracing::info!(request = id, "the import is cancelled");
+        progress.cancel.store(true, Ordering::Relaxed);
+    }
+    Ok(())
+}
+
+/// Ticks that a slow database puts off, and does not pile up. The first comes at once.
+fn every(period: Duration) -> Interval {
+    let mut ticks = interval(period);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    ticks
+}
+
+/// Counts an import as running until it is dropped, however the import ends.
+struct Running;
+
+impl Running {
+    fn new() -> Running {
+        metrics().imports_running.inc();
+        Running
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        metrics().imports_running.dec();
+    }
 }

@@ -14,9 +14,7 @@ const STAGING: &str = "staging/1/0";
 
 impl Site {
     async fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let url = crate::store::sqlite_url(&folder.path().join("sluice.db"));
-        let store = Store::open(&url).await.unwrap();
+        let (folder, store) = crate::store::testing::store().await;
         store
             .projects()
             .create(NewProject::new("P"), "root")

@@ -2,25 +2,18 @@
 
 use std::io::{IsTerminal as _, Write as _};
 use std::net::SocketAddr;
-use std::sync::Arc;
 
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::watch;
 use tracing_subscriber::EnvFilter;
 
-use crate::archive::Archive;
 use crate::config::{Config, KeepFlags, LogFormat, RawConfig, StateArgs};
-use crate::import::Importer;
-use crate::inbox::Inbox;
-use crate::maintenance::Maintenance;
 use crate::password;
-use crate::rules::Registry;
 use crate::server::{self, AppState};
 use crate::store::{NewUser, Store};
-use crate::worker;
 
 use super::CliError;
+use super::worker::Workers;
 
 /// The first user's name.
 const FIRST_USER: &str = "admin";
@@ -50,7 +43,7 @@ pub async fn bind(address: SocketAddr) -> Result<TcpListener, CliError> {
     bound.map_err(|error| format!("can't listen on {address}: {error}").into())
 }
 
-/// One process with everything: finishes what a crash left, then serves and imports until `stop`.
+/// One process with everything: takes over what a crash left, then serves and imports until `stop`.
 pub async fn run_server(
     config: Config,
     store: Store,
@@ -58,37 +51,13 @@ pub async fn run_server(
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), CliError> {
     let address = listener.local_addr()?;
-    let inbox = Inbox::new(config.inbox.clone())?.with(
-        config.project_to_inbox_root.clone(),
-        config.client_prefix_to_path.clone(),
-    );
-    let archive = Archive::new(store.clone(), config.data.clone());
-    let registry = Arc::new(Registry::open(config.rules()));
-    let importer = Importer {
-        store: store.clone(),
-        archive: archive.clone(),
-        registry,
-        inbox: inbox.clone(),
-        data: config.data.clone(),
-        runtime: tokio::runtime::Handle::current(),
-    };
-    let (down, shutdown) = watch::channel(false);
-    let maintenance = Maintenance {
-        store: store.clone(),
-        data: config.data.clone(),
-        keep: config.keep,
-    };
-    let maintaining = tokio::spawn(maintenance.run(shutdown.clone()));
-    let workers = tokio::spawn(worker::run(importer, config.workers, shutdown));
-    let state = AppState::new(config.clone(), store.clone(), inbox, archive)?;
+    let workers = Workers::start(&config, store.clone()).await?;
+    let importer = &workers.importer;
+    let (inbox, archive) = (importer.inbox.clone(), importer.archive.clone());
+    let state = AppState::new(config.clone(), store, inbox, archive)?;
     tracing::info!(%address, data = %config.data.display(), workers = config.workers, "serving");
     let served = server::serve(state, listener, stop).await;
-    // The receivers are gone only if the workers have ended already.
-    _ = down.send(true);
-    workers.await??;
-    maintaining.await?;
-    store.close().await;
-    tracing::info!("stopped");
+    workers.stop().await?;
     Ok(served?)
 }
 

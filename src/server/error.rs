@@ -5,6 +5,7 @@
 //! with a small HTML page, as XNAT's do, the others with plain text.
 
 use std::borrow::Cow;
+use std::error::Error as _;
 use std::sync::Arc;
 
 use axum::body::Body;
@@ -33,6 +34,9 @@ pub enum ApiError {
     Nothing,
     #[error("{0}")]
     Conflict(Text),
+    /// Understood, and at odds with an earlier call.
+    #[error("{0}")]
+    Unprocessable(Text),
     #[error("the store failed")]
     Store(#[from] StoreError),
     #[error("{what}")]
@@ -62,6 +66,9 @@ impl ApiError {
             ApiError::Forbidden(_) => StatusCode::FORBIDDEN,
             ApiError::NotFound(_) | ApiError::Nothing => StatusCode::NOT_FOUND,
             ApiError::Conflict(_) => StatusCode::CONFLICT,
+            ApiError::Unprocessable(_) => StatusCode::UNPROCESSABLE_ENTITY,
+            ApiError::Store(StoreError::NulCharacter) => StatusCode::BAD_REQUEST,
+            ApiError::Store(StoreError::Away(_)) => StatusCode::SERVICE_UNAVAILABLE,
             ApiError::Store(_)
             | ApiError::Io { .. }
             | ApiError::Config(_)
@@ -108,7 +115,12 @@ impl IntoResponse for ApiError {
         let mut response = if let ApiError::Nothing = self {
             return status.into_response();
         } else if status.is_server_error() {
-            let message = "The server failed; its log says why, under the id in x-request-id.";
+            let message = match status {
+                StatusCode::SERVICE_UNAVAILABLE => {
+                    "The database can't be reached at present; try again in a while."
+                }
+                _ => "The server failed; its log says why, under the id in x-request-id.",
+            };
             let mut response = (status, message).into_response();
             let cause = Some(Arc::new(self));
             response.extensions_mut().insert(Problem {
@@ -122,8 +134,12 @@ impl IntoResponse for ApiError {
                 | ApiError::Unauthorized(text)
                 | ApiError::Forbidden(text)
                 | ApiError::NotFound(text)
-                | ApiError::Conflict(text) => text,
-                _ => Cow::Borrowed(""),
+                | ApiError::Conflict(text)
+                | ApiError::Unprocessable(text) => text,
+                other => other
+                    .source()
+                    .map_or_else(String::new, ToString::to_string)
+                    .into(),
             };
             let mut response = (status, message.clone().into_owned()).into_response();
             response.extensions_mut().insert(Problem {

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use tokio::sync::watch;
+
 use crate::archive::Archive;
 use crate::config::Config;
 use crate::inbox::Inbox;
@@ -23,6 +25,8 @@ pub struct Shared {
     pub archive: Archive,
     pub credentials: CredentialCache,
     pub started: Instant,
+    /// Turns true when the server goes down: answers that wait must end.
+    pub stopping: watch::Sender<bool>,
 }
 
 impl std::ops::Deref for AppState {
@@ -48,6 +52,7 @@ impl AppState {
             inbox,
             archive,
             started: Instant::now(),
+            stopping: watch::Sender::new(false),
         })))
     }
 

@@ -53,14 +53,13 @@ impl Answer {
 
 impl Site {
     async fn new() -> Site {
-        let folder = tempfile::tempdir().unwrap();
+        let (folder, store) = crate::store::testing::store().await;
         let args = StateArgs {
             data: folder.path().to_path_buf(),
             ..StateArgs::default()
         };
         let config = Config::load_state(&args).unwrap();
         config.make_folders().unwrap();
-        let store = Store::open(&config.database).await.unwrap();
         for name in ["root", "ada", "bob", "eve"] {
             let record = password::hash(name).unwrap();
             let user = NewUser {

@@ -2,26 +2,30 @@
 //!
 //! `begin` writes down what will be: the session, its scans and files, where the bytes are staged and
 //! where they will stand. Nothing of it is visible. Then the caller moves the files, by a step that may
-//! be repeated. Then `finish` makes it visible, all at once. After a crash `pending` tells what was
+//! be repeated. Then `finish` makes it visible, all at once. After a crash `orphans` tells what was
 //! begun: the file system step is repeated and finished, never guessed.
 //!
 //! The same serves a new session, more files for one that exists, and a session that goes from the
 //! prearchive to the archive, alone or into an experiment. One commit at a time for each session.
 
 mod checks;
+mod pending;
 
 use std::collections::BTreeMap;
 
-use sqlx::QueryBuilder;
 use sqlx::any::AnyRow;
+
+pub use pending::Orphan;
 
 use checks::{check_absent, check_archive_free, check_free};
 
+use super::database::{storable, value_rows};
 use super::labels::{self, Taken};
+use super::requests::check_held;
 use super::sessions::{self, file_from_row, scan_from_row};
 use super::{
-    NewSession, Scan, Session, SessionState, Store, StoreError, StoredFile, WriteTransaction,
-    audit, column, flag, is_duplicate, json, now_ms, subjects, to_json,
+    Claim, NewSession, Scan, Session, SessionState, Store, StoreError, StoredFile,
+    WriteTransaction, audit, column, flag, is_duplicate, json, now_ms, subjects, to_json,
 };
 
 /// Rows of one INSERT; times the columns below SQLite's limit of 32,766 parameters.
@@ -64,8 +68,8 @@ impl From<Taken> for CommitError {
 
 #[derive(Debug, Clone)]
 pub struct CommitPlan {
-    /// The import it belongs to; none for a user's own call.
-    pub request: Option<i64>,
+    /// The import it belongs to, which must still be the caller's; none for a user's own call.
+    pub request: Option<Claim>,
     pub username: String,
     /// The session as it shall be. Committing into one that is there changes its subject, label, rule
     /// set, reason and auto-archive mark, and nothing else of it.
@@ -109,6 +113,9 @@ impl Commits<'_> {
     /// Writes down what will be, and gives the label to the study for good. Returns the commit's id.
     pub async fn begin(&self, plan: CommitPlan) -> Result<i64, CommitError> {
         let mut tx = self.0.begin().await?;
+        if let Some(claim) = plan.request {
+            check_held(&mut tx, claim).await?;
+        }
         let session = match plan.into {
             Some(id) => {
                 check_free(&mut tx, id, plan.outcome).await?;
@@ -137,10 +144,10 @@ impl Commits<'_> {
         }
         let row = sqlx::query(
             "INSERT INTO commits (request, username, session, created_session, retires, outcome, changes,
-                                  staging, final_path, details, created)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) RETURNING id",
+                                  staging, final_path, details, created, instance)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) RETURNING id",
         )
-        .bind(plan.request)
+        .bind(plan.request.map(|claim| claim.request))
         .bind(&plan.username)
         .bind(session)
         .bind(i64::from(plan.into.is_none()))
@@ -151,6 +158,7 @@ impl Commits<'_> {
         .bind(&plan.final_path)
         .bind(to_json(&plan.details, "details")?)
         .bind(now_ms())
+        .bind(self.0.instance())
         .fetch_one(tx.on())
         .await?;
         let id = column(&row, "id")?;
@@ -250,37 +258,6 @@ impl Commits<'_> {
         tx.commit().await
     }
 
-    /// What was begun and not finished, in order: at start, what a crash left.
-    pub async fn pending(&self) -> Result<Vec<PendingCommit>, StoreError> {
-        let rows = sqlx::query("SELECT * FROM commits WHERE finished IS NULL ORDER BY id")
-            .fetch_all(&self.0.pool)
-            .await?;
-        let mut pending = Vec::with_capacity(rows.len());
-        for row in &rows {
-            let Some(session) = column::<Option<i64>>(row, "session")? else {
-                continue;
-            };
-            let session = sqlx::query("SELECT * FROM sessions WHERE id = $1")
-                .bind(session)
-                .fetch_one(&self.0.pool)
-                .await?;
-            pending.push(PendingCommit {
-                id: column(row, "id")?,
-                request: column(row, "request")?,
-                username: column(row, "username")?,
-                session: sessions::from_row(&session)?,
-                is_new: flag(row, "created_session")?,
-                retires: column(row, "retires")?,
-                outcome: outcome_from(row)?,
-                planned: json(row, "changes")?,
-                staging: column(row, "staging")?,
-                final_path: column(row, "final_path")?,
-                details: json(row, "details")?,
-            });
-        }
-        Ok(pending)
-    }
-
     /// The series of a commit's session, with those that it adds.
     pub async fn scans(&self, session: i64) -> Result<Vec<Scan>, StoreError> {
         let rows = sqlx::query("SELECT * FROM scans WHERE session = $1 ORDER BY id")
@@ -328,13 +305,13 @@ async fn insert_session(tx: &mut WriteTransaction, plan: &CommitPlan) -> Result<
     .bind(&s.folder)
     .bind(&s.subject)
     .bind(&s.label)
-    .bind(&s.study_uid)
+    .bind(storable(&s.study_uid))
     .bind(&s.study_key)
     .bind(s.scan_date.as_deref())
     .bind(s.scan_time.as_deref())
-    .bind(&s.modality)
+    .bind(storable(&s.modality))
     .bind(&s.xsi_type)
-    .bind(plan.request)
+    .bind(plan.request.map(|claim| claim.request))
     .bind(now_ms())
     .bind(s.rule_set.as_deref())
     .bind(s.reason.as_deref())
@@ -366,10 +343,10 @@ async fn insert_files(
         )
         .bind(session)
         .bind(&scan.scan_id)
-        .bind(&scan.modality)
+        .bind(storable(&scan.modality))
         .bind(&scan.xsi_type)
-        .bind(&scan.series_uid)
-        .bind(&scan.description)
+        .bind(storable(&scan.series_uid))
+        .bind(storable(&scan.description))
         .fetch_one(tx.on())
         .await?;
         scan_to_row.insert(scan.scan_id.as_str(), column::<i64>(&row, "id")?);
@@ -394,21 +371,25 @@ async fn insert_files(
         resource_to_row.insert(key, column(&row, "id")?);
     }
     for rows in files.chunks(ROWS_PER_INSERT) {
-        let mut insert = QueryBuilder::new(
-            "INSERT INTO files (resource, commit_id, name, sop_class, sop_uid, instance_number, size, digest) ",
+        let sql = format!(
+            "INSERT INTO files (resource, commit_id, name, sop_class, sop_uid, instance_number, size, digest)
+             VALUES {}",
+            value_rows(rows.len(), 8)
         );
-        insert.push_values(rows, |mut row, file| {
+        let mut insert = sqlx::query(sqlx::AssertSqlSafe(sql));
+        for file in rows {
             let key = (file.scan_id.as_str(), file.resource.as_str());
-            row.push_bind(resource_to_row[&key])
-                .push_bind(commit)
-                .push_bind(file.name.as_str())
-                .push_bind(file.sop_class.as_str())
-                .push_bind(file.sop_uid.as_str())
-                .push_bind(file.instance_number.as_deref())
-                .push_bind(file.size)
-                .push_bind(file.digest.as_deref());
-        });
-        insert.build().execute(tx.on()).await?;
+            insert = insert
+                .bind(resource_to_row[&key])
+                .bind(commit)
+                .bind(file.name.as_str())
+                .bind(storable(&file.sop_class))
+                .bind(storable(&file.sop_uid))
+                .bind(file.instance_number.as_deref().map(storable))
+                .bind(file.size)
+                .bind(file.digest.as_deref());
+        }
+        insert.execute(tx.on()).await?;
     }
     Ok(())
 }

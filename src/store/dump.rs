@@ -13,14 +13,15 @@ use serde_json::Value;
 use sqlx::any::{AnyRow, AnyTypeInfoKind};
 use sqlx::{Any, Column as _, QueryBuilder, Row as _, Transaction, ValueRef as _};
 
+use super::database::Kind;
 use super::migrations::{self, TableName};
 use super::{
     Session, SessionState, Status, Store, StoreError, StoredFile, WriteTransaction, audit, column,
     now_ms, sessions,
 };
 
-/// Tables whose rows mean something to the running server only: open logins, and whose turn it is.
-const LEFT_OUT: [&str; 2] = ["logins", "turns"];
+/// Tables whose rows mean something to the running servers only: open logins, whose turn it is, who lives.
+const LEFT_OUT: [&str; 3] = ["logins", "turns", "instances"];
 
 /// Rows of one INSERT; times the columns of the widest table below SQLite's limit of 32,766 parameters.
 const ROWS_PER_INSERT: usize = 400;
@@ -28,7 +29,7 @@ const ROWS_PER_INSERT: usize = 400;
 /// The database as it was at one moment, while others go on writing to it.
 pub struct Snapshot {
     tx: Transaction<'static, Any>,
-    sqlite: bool,
+    kind: Kind,
 }
 
 /// A session of a snapshot, and what tells whether it has changed since.
@@ -50,17 +51,17 @@ impl SnapshotSession {
 impl Store {
     /// The database's state now, to be read in peace.
     pub async fn snapshot(&self) -> Result<Snapshot, StoreError> {
-        let sqlite = self.shared.sqlite;
-        let begin = match sqlite {
-            true => "BEGIN",
-            false => "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
+        let kind = self.shared.database.kind;
+        let begin = match kind {
+            Kind::Sqlite => "BEGIN",
+            Kind::Postgres => "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
         };
         let mut tx = self.pool.begin_with(begin).await?;
         // The first thing read fixes what all others are of.
         sqlx::query("SELECT MAX(version) FROM schema_version")
             .fetch_one(&mut *tx)
             .await?;
-        Ok(Snapshot { tx, sqlite })
+        Ok(Snapshot { tx, kind })
     }
 
     /// Writes down that a copy of everything left the house.
@@ -107,9 +108,11 @@ impl Snapshot {
 
     /// The last number that each numbered table gave: none is given twice, in the copy either.
     pub async fn sequences(&mut self) -> Result<BTreeMap<String, i64>, StoreError> {
-        let sql = match self.sqlite {
-            true => "SELECT COALESCE(MAX(seq), 0) AS seq FROM sqlite_sequence WHERE name = $1",
-            false => {
+        let sql = match self.kind {
+            Kind::Sqlite => {
+                "SELECT COALESCE(MAX(seq), 0) AS seq FROM sqlite_sequence WHERE name = $1"
+            }
+            Kind::Postgres => {
                 "SELECT COALESCE(pg_sequence_last_value(pg_get_serial_sequence($1, 'id')::regclass), 0) AS seq"
             }
         };
@@ -274,15 +277,6 @@ impl Restoring {
             }
             self.set_sequence(table, *last).await?;
         }
-        // Whoever had these in hand is elsewhere.
-        sqlx::query(
-            "UPDATE requests SET status = $1, worker = NULL, lease_until = NULL, timestamp = $2
-             WHERE finished IS NULL",
-        )
-        .bind(Status::Queued.as_str())
-        .bind(now_ms())
-        .execute(self.tx.on())
-        .await?;
         audit::record(&mut self.tx, by, "site.restore", "site".into()).await?;
         self.tx.commit().await?;
         migrations::run(&self.store).await?;
@@ -291,7 +285,7 @@ impl Restoring {
     }
 
     async fn set_sequence(&mut self, table: &str, last: i64) -> Result<(), StoreError> {
-        if !self.store.shared.sqlite {
+        if self.store.shared.database.kind == Kind::Postgres {
             sqlx::query("SELECT setval(pg_get_serial_sequence($1, 'id'), $2)")
                 .bind(table)
                 .bind(last)
@@ -320,8 +314,21 @@ impl Restoring {
 /// What was under way at the moment of the copy is undone: its staging stayed behind. Its request is in the
 /// queue again, or its user asks again.
 async fn settle(store: &Store, by: &str) -> Result<(), StoreError> {
-    for commit in store.commits().pending().await? {
-        store.commits().abandon(commit.id).await?;
+    let mut tx = store.begin().await?;
+    sqlx::query(
+        "UPDATE requests SET status = $1, worker = NULL, instance = NULL, lease_until = NULL, timestamp = $2
+         WHERE finished IS NULL",
+    )
+    .bind(Status::Queued.as_str())
+    .bind(now_ms())
+    .execute(tx.on())
+    .await?;
+    tx.commit().await?;
+    let begun = sqlx::query("SELECT id FROM commits WHERE finished IS NULL ORDER BY id")
+        .fetch_all(&store.pool)
+        .await?;
+    for row in &begun {
+        store.commits().abandon(column(row, "id")?).await?;
     }
     let sessions = store.sessions();
     for session in sessions.list(Default::default()).await? {

@@ -1,25 +1,29 @@
-//! Import requests: the queue, its leases, and what is known of each import.
+//! Import requests: the queue, and what is known of each import.
 //!
-//! A request is claimed by exactly one worker, which holds it by a lease that it renews. A worker that
-//! died lets its lease run out, and the request goes back to the queue. Status names are XNAT's
-//! (`DicomInboxImportRequest.Status`). What a request means is not known here.
+//! A request is claimed by exactly one worker, which holds it by a lease that it renews (`claim.rs`). A
+//! worker that died lets its lease run out, and the request goes back to the queue. Status names are
+//! XNAT's (`DicomInboxImportRequest.Status`). What a request means is not known here.
+
+mod claim;
+mod counts;
+mod list;
+mod steer;
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
 use sqlx::any::AnyRow;
 
+pub use claim::Claim;
+pub(super) use claim::{LEASE, check_held};
+pub use counts::Counts;
+pub use list::RequestFilter;
+pub use steer::{Cancelled, cancelled_text};
+
+use super::signals::Word;
 use super::{
     SYSTEM, Store, StoreError, WriteTransaction, audit, column, flag, json, now_ms, text_enum,
     to_json,
 };
-
-/// How long a claim holds without being renewed.
-const LEASE: Duration = Duration::from_secs(30);
-
-/// XNAT cuts a resolution to the width of its column.
-const RESOLUTION_CHARS: usize = 255;
 
 text_enum! {
     Status {
@@ -38,24 +42,6 @@ impl Status {
     pub fn is_final(self) -> bool {
         matches!(self, Status::Completed | Status::Failed)
     }
-}
-
-/// Files by what became of them. `found` is the sum of the others.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Counts {
-    pub found: u64,
-    pub stored: u64,
-    pub duplicate: u64,
-    pub conflict: u64,
-    pub filtered: u64,
-    pub rejected: u64,
-    pub failed: u64,
-    pub quarantined: u64,
-    pub not_dicom: u64,
-    pub unreadable: u64,
-    pub cut_short: u64,
-    pub changed: u64,
 }
 
 #[derive(Debug, Clone)]
@@ -80,6 +66,12 @@ pub struct ImportRequest {
     pub bytes: i64,
     /// How often it has been claimed: more than once after a crash.
     pub attempt: i64,
+    /// When its cancelling was asked for.
+    pub cancel_asked: Option<i64>,
+    /// The request whose parameters it repeats.
+    pub retry_of: Option<i64>,
+    /// The last request that repeats this one's.
+    pub retried_as: Option<i64>,
 }
 
 #[derive(Debug, Clone)]
@@ -91,159 +83,15 @@ pub struct NewRequest {
     pub cleanup: bool,
 }
 
-/// Which requests to list.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct RequestFilter<'a> {
-    /// Only this user's.
-    pub username: Option<&'a str>,
-    /// Only those not in a final state.
-    pub active: bool,
-}
-
 pub struct Requests<'a>(pub(super) &'a Store);
 
 impl Requests<'_> {
     /// Queues a request and wakes a worker.
     pub async fn insert(&self, new: NewRequest) -> Result<i64, StoreError> {
-        let now = now_ms();
-        let mut tx = self.0.begin().await?;
-        let row = sqlx::query(
-            "INSERT INTO requests (username, project, parameters, session_path, status, cleanup, created, timestamp)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $7) RETURNING id",
-        )
-        .bind(&new.username)
-        .bind(new.project)
-        .bind(to_json(&new.parameters, "parameters")?)
-        .bind(new.session_path)
-        .bind(Status::Queued.as_str())
-        .bind(i64::from(new.cleanup))
-        .bind(now)
-        .fetch_one(tx.on())
-        .await?;
-        let id = column(&row, "id")?;
-        audit::record(&mut tx, &new.username, "request.insert", object(id)).await?;
+        let mut tx = self.0.begin_rows().await?;
+        let id = insert_row(&mut tx, new).await?;
         tx.commit().await?;
-        self.0.shared.request_added.notify_one();
         Ok(id)
-    }
-
-    /// Takes the oldest queued request for `worker`, which is then Accepted. No two calls get the same.
-    pub async fn claim(&self, worker: &str) -> Result<Option<ImportRequest>, StoreError> {
-        // Looked at without the writer's turn first: most calls find nothing.
-        let queued = sqlx::query("SELECT 1 FROM requests WHERE status = $1 LIMIT 1")
-            .bind(Status::Queued.as_str())
-            .fetch_optional(&self.0.pool)
-            .await?;
-        if queued.is_none() {
-            return Ok(None);
-        }
-        let now = now_ms();
-        let mut tx = self.0.begin().await?;
-        let row = sqlx::query(
-            "UPDATE requests SET status = $1, worker = $2, lease_until = $3, timestamp = $4,
-                    started = COALESCE(started, $4), attempt = attempt + 1
-             WHERE id = (SELECT id FROM requests WHERE status = $5 ORDER BY id LIMIT 1)
-             RETURNING *",
-        )
-        .bind(Status::Accepted.as_str())
-        .bind(worker)
-        .bind(now + LEASE.as_millis() as i64)
-        .bind(now)
-        .bind(Status::Queued.as_str())
-        .fetch_optional(tx.on())
-        .await?;
-        let Some(request) = row.as_ref().map(from_row).transpose()? else {
-            return Ok(None);
-        };
-        audit::record(&mut tx, SYSTEM, "request.accepted", object(request.id)).await?;
-        tx.commit().await?;
-        Ok(Some(request))
-    }
-
-    /// Renews a claim, to be called well within 30 seconds of the last time. False when the request
-    /// is no longer this worker's, which must then stop.
-    pub async fn renew(&self, id: i64, worker: &str) -> Result<bool, StoreError> {
-        let mut tx = self.0.begin().await?;
-        let renewed = sqlx::query(
-            "UPDATE requests SET lease_until = $3 WHERE id = $1 AND worker = $2 AND finished IS NULL",
-        )
-        .bind(id)
-        .bind(worker)
-        .bind(now_ms() + LEASE.as_millis() as i64)
-        .execute(tx.on())
-        .await?;
-        tx.commit().await?;
-        Ok(renewed.rows_affected() == 1)
-    }
-
-    /// Moves a request on. For the last step, `finish`.
-    pub async fn set_status(&self, id: i64, status: Status) -> Result<(), StoreError> {
-        let mut tx = self.0.begin().await?;
-        sqlx::query(
-            "UPDATE requests SET status = $2, timestamp = $3 WHERE id = $1 AND finished IS NULL",
-        )
-        .bind(id)
-        .bind(status.as_str())
-        .bind(now_ms())
-        .execute(tx.on())
-        .await?;
-        audit::record(&mut tx, SYSTEM, action(status), object(id)).await?;
-        tx.commit().await
-    }
-
-    /// What is known so far. Each call waits for the disk: say it now and then, not per file.
-    pub async fn progress(&self, id: i64, counts: &Counts, bytes: i64) -> Result<(), StoreError> {
-        let mut tx = self.0.begin().await?;
-        sqlx::query("UPDATE requests SET counts = $2, bytes = $3, timestamp = $4 WHERE id = $1")
-            .bind(id)
-            .bind(to_json(counts, "counts")?)
-            .bind(bytes)
-            .bind(now_ms())
-            .execute(tx.on())
-            .await?;
-        tx.commit().await
-    }
-
-    /// Records the rule set that the request runs under, by its hash.
-    pub async fn pin(&self, id: i64, rule_set: &str) -> Result<(), StoreError> {
-        let mut tx = self.0.begin().await?;
-        sqlx::query("UPDATE requests SET rule_set = $2, timestamp = $3 WHERE id = $1")
-            .bind(id)
-            .bind(rule_set)
-            .bind(now_ms())
-            .execute(tx.on())
-            .await?;
-        audit::record(&mut tx, SYSTEM, "request.pin", object(id)).await?;
-        tx.commit().await
-    }
-
-    /// Ends a request: Completed or Failed, with the final counts.
-    pub async fn finish(
-        &self,
-        id: i64,
-        status: Status,
-        resolution: Option<&str>,
-        counts: &Counts,
-        bytes: i64,
-    ) -> Result<(), StoreError> {
-        let resolution: Option<String> =
-            resolution.map(|text| text.chars().take(RESOLUTION_CHARS).collect());
-        let mut tx = self.0.begin().await?;
-        sqlx::query(
-            "UPDATE requests SET status = $2, resolution = $3, counts = $4, bytes = $5, timestamp = $6,
-                    finished = $6, worker = NULL, lease_until = NULL
-             WHERE id = $1",
-        )
-        .bind(id)
-        .bind(status.as_str())
-        .bind(resolution)
-        .bind(to_json(counts, "counts")?)
-        .bind(bytes)
-        .bind(now_ms())
-        .execute(tx.on())
-        .await?;
-        audit::record(&mut tx, SYSTEM, action(status), object(id)).await?;
-        tx.commit().await
     }
 
     pub async fn get(&self, id: i64) -> Result<Option<ImportRequest>, StoreError> {
@@ -254,21 +102,6 @@ impl Requests<'_> {
             .as_ref()
             .map(from_row)
             .transpose()
-    }
-
-    /// Requests in the order they came.
-    pub async fn list(&self, filter: RequestFilter<'_>) -> Result<Vec<ImportRequest>, StoreError> {
-        let rows = sqlx::query(
-            "SELECT * FROM requests
-             WHERE ($1 IS NULL OR username = $1) AND ($2 = 0 OR status NOT IN ($3, $4)) ORDER BY id",
-        )
-        .bind(filter.username)
-        .bind(i64::from(filter.active))
-        .bind(Status::Completed.as_str())
-        .bind(Status::Failed.as_str())
-        .fetch_all(&self.0.pool)
-        .await?;
-        rows.iter().map(from_row).collect()
     }
 
     /// The sessions a request made or added to, in the order of their commits.
@@ -284,58 +117,30 @@ impl Requests<'_> {
         .await?;
         rows.iter().map(super::sessions::from_row).collect()
     }
+}
 
-    /// Puts requests back into the queue whose worker let its lease run out. To be called at start and
-    /// now and then. Returns how many.
-    pub async fn requeue_abandoned(&self) -> Result<u64, StoreError> {
-        let mut tx = self.0.begin().await?;
-        let rows = sqlx::query(
-            "UPDATE requests SET status = $1, worker = NULL, lease_until = NULL, timestamp = $2
-             WHERE finished IS NULL AND status <> $1 AND (lease_until IS NULL OR lease_until < $2)
-             RETURNING id",
-        )
-        .bind(Status::Queued.as_str())
-        .bind(now_ms())
-        .fetch_all(tx.on())
-        .await?;
-        self.requeued(tx, rows).await
-    }
-
-    /// Puts back what `worker` holds: a clean shutdown need not wait for the lease.
-    pub async fn release(&self, worker: &str) -> Result<u64, StoreError> {
-        let mut tx = self.0.begin().await?;
-        let rows = sqlx::query(
-            "UPDATE requests SET status = $1, worker = NULL, lease_until = NULL, timestamp = $2
-             WHERE finished IS NULL AND worker = $3 RETURNING id",
-        )
-        .bind(Status::Queued.as_str())
-        .bind(now_ms())
-        .bind(worker)
-        .fetch_all(tx.on())
-        .await?;
-        self.requeued(tx, rows).await
-    }
-
-    async fn requeued(
-        &self,
-        mut tx: WriteTransaction,
-        rows: Vec<AnyRow>,
-    ) -> Result<u64, StoreError> {
-        for row in &rows {
-            audit::record(
-                &mut tx,
-                SYSTEM,
-                "request.requeue",
-                object(column(row, "id")?),
-            )
-            .await?;
-        }
-        tx.commit().await?;
-        for _ in &rows {
-            self.0.shared.request_added.notify_one();
-        }
-        Ok(rows.len() as u64)
-    }
+/// Adds a queued request's row.
+pub(super) async fn insert_row(
+    tx: &mut WriteTransaction,
+    new: NewRequest,
+) -> Result<i64, StoreError> {
+    let row = sqlx::query(
+        "INSERT INTO requests (username, project, parameters, session_path, status, cleanup, created, timestamp)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $7) RETURNING id",
+    )
+    .bind(&new.username)
+    .bind(new.project)
+    .bind(to_json(&new.parameters, "parameters")?)
+    .bind(new.session_path)
+    .bind(Status::Queued.as_str())
+    .bind(i64::from(new.cleanup))
+    .bind(now_ms())
+    .fetch_one(tx.on())
+    .await?;
+    let id = column(&row, "id")?;
+    audit::record(tx, &new.username, "request.insert", object(id)).await?;
+    tx.say(Word::RequestAdded);
+    Ok(id)
 }
 
 fn object(id: i64) -> String {
@@ -373,6 +178,9 @@ fn from_row(row: &AnyRow) -> Result<ImportRequest, StoreError> {
         counts: json(row, "counts")?,
         bytes: column(row, "bytes")?,
         attempt: column(row, "attempt")?,
+        cancel_asked: column(row, "cancel_asked")?,
+        retry_of: column(row, "retry_of")?,
+        retried_as: column(row, "retried_as")?,
     })
 }
 

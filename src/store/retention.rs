@@ -238,12 +238,13 @@ mod tests {
             session_path: "/inbox/DEMO/a".into(),
             cleanup: false,
         };
-        let ended = store.requests().insert(new()).await.unwrap();
+        let claim = testing::claimed(&store).await;
+        let ended = claim.request;
         let waiting = store.requests().insert(new()).await.unwrap();
         let counts = Counts::default();
-        store
-            .requests()
-            .finish(ended, Status::Failed, None, &counts, 0)
+        let requests = store.requests();
+        requests
+            .finish(claim, Status::Failed, None, &counts, 0)
             .await
             .unwrap();
         let retention = store.retention();

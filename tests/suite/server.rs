@@ -7,6 +7,8 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use crate::database;
+
 /// Reached only where something hangs.
 pub const DEADLINE: Duration = Duration::from_secs(180);
 
@@ -32,6 +34,9 @@ pub fn sluice(data: &Path, arguments: &[&str]) -> Command {
         if name.to_string_lossy().starts_with("SLUICE_") {
             command.env_remove(name);
         }
+    }
+    if let Some(url) = database::url(data) {
+        command.env("SLUICE_DATABASE", url);
     }
     command.args(arguments).arg("--data").arg(data);
     command
@@ -81,7 +86,24 @@ impl Server {
 
     /// The same, with its standard output kept.
     pub fn start_printing_to(out: Stdio, data: &Path, environment: &[(&str, &str)]) -> Server {
-        let mut child = sluice(data, &["serve", "--listen", "127.0.0.1:0"])
+        let command = sluice(data, &["serve", "--listen", "127.0.0.1:0"]);
+        let mut server = Server::spawn(command, out, environment);
+        let serving = server.wait_for_line("\"serving\"");
+        let line: serde_json::Value = serde_json::from_str(&serving).unwrap();
+        let address = line["fields"]["address"].as_str().unwrap();
+        server.base = format!("http://{address}");
+        server
+    }
+
+    /// Starts `sluice worker`, and returns when it works. It has no address.
+    pub fn start_worker(data: &Path, environment: &[(&str, &str)]) -> Server {
+        let server = Server::spawn(sluice(data, &["worker"]), Stdio::null(), environment);
+        server.wait_for_line("\"working\"");
+        server
+    }
+
+    fn spawn(mut command: Command, out: Stdio, environment: &[(&str, &str)]) -> Server {
+        let mut child = command
             .envs(environment.iter().copied())
             .stdin(Stdio::null())
             .stdout(out)
@@ -95,17 +117,12 @@ impl Server {
                 log_.push(line.unwrap());
             }
         });
-        let mut server = Server {
+        Server {
             child,
             base: String::new(),
             log,
             reader: Some(reader),
-        };
-        let serving = server.wait_for_line("\"serving\"");
-        let line: serde_json::Value = serde_json::from_str(&serving).unwrap();
-        let address = line["fields"]["address"].as_str().unwrap();
-        server.base = format!("http://{address}");
-        server
+        }
     }
 
     /// The first line of the log that holds `text`, once it is there.

@@ -6,6 +6,7 @@ use std::os::unix::fs::symlink;
 
 use serde_json::json;
 
+use crate::database;
 use crate::dicom;
 use crate::server::wait_for;
 use crate::site::Site;
@@ -117,7 +118,7 @@ fn a_request_whose_server_was_killed_after_the_clean_up_completes() {
     assert_eq!(site.files("inbox/P"), Vec::<String>::new());
     site.kill();
     // As if it had been killed just before the request's last row was written.
-    unfinish(&site, first.id());
+    unfinish(&site, first.id(), "Processed");
 
     site.serve(&[]);
     let again = site.ended(&address);
@@ -132,22 +133,19 @@ fn a_request_whose_server_was_killed_after_the_clean_up_completes() {
 }
 
 /// Puts a request's row back to what it was while a worker, dead by now, had it.
-fn unfinish(site: &Site, id: i64) {
-    let url = sluice::store::sqlite_url(&site.path("sluice.db"));
-    let options: sqlx::sqlite::SqliteConnectOptions = url.parse().unwrap();
-    let runtime = tokio::runtime::Runtime::new().unwrap();
-    runtime.block_on(async {
-        use sqlx::ConnectOptions as _;
-        let mut connection = options.connect().await.unwrap();
-        let changed = sqlx::query(
-            "UPDATE requests SET status = 'Processed', finished = NULL, resolution = NULL,
-                    worker = 'dead', lease_until = 0 WHERE id = $1",
-        )
-        .bind(id)
-        .execute(&mut connection)
-        .await;
-        assert_eq!(changed.unwrap().rows_affected(), 1);
-    });
+pub fn unfinish(site: &Site, id: i64, status: &str) {
+    change(
+        site,
+        &format!(
+            "UPDATE requests SET status = '{status}', finished = NULL, resolution = NULL,
+                    worker = 'dead', instance = 'dead', lease_until = 0 WHERE id = {id}"
+        ),
+    );
+}
+
+/// Changes one row of the database behind a server's back.
+pub fn change(site: &Site, statement: &str) {
+    assert_eq!(database::execute(site.data(), statement), 1);
 }
 
 #[test]

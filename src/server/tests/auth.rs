@@ -127,3 +127,21 @@ async fn what_clients_ask_first_is_answered_as_they_want_it() {
     let jsession = site.get("ada", "/data/JSESSION").await;
     assert_eq!((jsession.text().len(), jsession.cookies.len()), (32, 2));
 }
+
+#[tokio::test]
+async fn a_nul_character_is_the_callers_error_in_any_database() {
+    let site = Site::new().await;
+    for path in [
+        "/data/projects/a%00b",
+        "/data/prearchive/projects/DEMO/a%00/b",
+    ] {
+        let status = site.call("ada", "GET", path, "").await.status;
+        assert!(status.is_client_error(), "{path}: {status}");
+    }
+    let path = site.inbox("DEMO/a\0b");
+    let body = format!("import-handler=inbox&PROJECT_ID=D%00&path={path}").replace('\0', "%00");
+    let answer = site
+        .call("ada", "POST", "/data/services/import", &body)
+        .await;
+    assert_eq!(answer.status, StatusCode::BAD_REQUEST);
+}

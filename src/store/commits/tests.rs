@@ -2,12 +2,12 @@
 
 use super::super::{
     Area, CommitError, CommitPlan, NewSession, Scan, SessionFilter, SessionState, Store,
-    StoredFile, testing,
+    StoreError, StoredFile, testing,
 };
 
 fn plan(label: &str, study: &str, outcome: SessionState, files: usize) -> CommitPlan {
     CommitPlan {
-        request: Some(7),
+        request: None,
         username: "ada".into(),
         session: NewSession {
             project: "DEMO".into(),
@@ -63,11 +63,10 @@ async fn commit(store: &Store, plan: CommitPlan) -> super::super::Session {
 #[tokio::test]
 async fn nothing_is_seen_before_the_end_and_all_of_it_after() {
     let (_folder, store) = testing::store_with_project().await;
-    let id = store
-        .commits()
-        .begin(plan("A", "a", SessionState::Ready, 3))
-        .await
-        .unwrap();
+    let claim = testing::claimed(&store).await;
+    let mut plan = plan("A", "a", SessionState::Ready, 3);
+    plan.request = Some(claim);
+    let id = store.commits().begin(plan).await.unwrap();
     assert!(
         store
             .sessions()
@@ -76,16 +75,16 @@ async fn nothing_is_seen_before_the_end_and_all_of_it_after() {
             .unwrap()
             .is_empty()
     );
-    assert!(store.requests().sessions(7).await.unwrap().is_empty());
-    let pending = store.commits().pending().await.unwrap();
-    assert_eq!(pending.len(), 1);
-    assert_eq!((pending[0].id, pending[0].is_new), (id, true));
-    assert_eq!(pending[0].details["step"], 1);
+    let of_request = || async { store.requests().sessions(claim.request).await.unwrap() };
+    assert!(of_request().await.is_empty());
+    let pending = store.commits().pending(id).await.unwrap().unwrap();
+    assert!(pending.is_new);
+    assert_eq!(pending.details["step"], 1);
     assert_eq!(store.commits().files(id).await.unwrap().len(), 3);
 
     let session = store.commits().finish(id).await.unwrap();
     assert_eq!(session.state, SessionState::Ready);
-    assert!(store.commits().pending().await.unwrap().is_empty());
+    assert!(store.commits().pending(id).await.unwrap().is_none());
     let scans = store.sessions().scans(session.id).await.unwrap();
     assert_eq!((scans[0].files, scans[0].bytes), (3, 300));
     assert_eq!(
@@ -97,7 +96,7 @@ async fn nothing_is_seen_before_the_end_and_all_of_it_after() {
             .len(),
         3
     );
-    assert_eq!(store.requests().sessions(7).await.unwrap().len(), 1);
+    assert_eq!(of_request().await.len(), 1);
     assert_eq!(
         store.commits().finish(id).await.unwrap().id,
         session.id,
@@ -114,7 +113,7 @@ async fn an_abandoned_commit_leaves_nothing_not_even_its_label() {
         .await
         .unwrap();
     store.commits().abandon(id).await.unwrap();
-    assert!(store.commits().pending().await.unwrap().is_empty());
+    assert!(store.commits().pending(id).await.unwrap().is_none());
     assert!(store.labels().holder("DEMO", "A").await.unwrap().is_none());
     commit(&store, plan("A", "b", SessionState::Ready, 1)).await;
 }
@@ -230,7 +229,8 @@ async fn a_prearchive_session_merged_into_an_experiment_is_gone_and_its_request_
     let (_folder, store) = testing::store_with_project().await;
     let experiment = commit(&store, plan("A", "a", SessionState::Archived, 1)).await;
     let mut late = plan("A", "a", SessionState::Ready, 0);
-    late.request = Some(8);
+    let claim = testing::claimed(&store).await;
+    late.request = Some(claim);
     late.session.timestamp = "20260102_030405999".into();
     late.files = vec![file("9.dcm", 1)];
     let late = commit(&store, late).await;
@@ -246,7 +246,8 @@ async fn a_prearchive_session_merged_into_an_experiment_is_gone_and_its_request_
         store.sessions().files(merged.id, None).await.unwrap().len(),
         2
     );
-    assert_eq!(store.requests().sessions(8).await.unwrap()[0].id, merged.id);
+    let of_request = store.requests().sessions(claim.request).await.unwrap();
+    assert_eq!(of_request[0].id, merged.id);
     let archived = SessionFilter {
         area: Some(Area::Archive),
         ..SessionFilter::default()
@@ -258,12 +259,54 @@ async fn a_prearchive_session_merged_into_an_experiment_is_gone_and_its_request_
 async fn twenty_thousand_files_are_committed_in_one_go() {
     let (_folder, store) = testing::store_with_project().await;
     let plan = plan("A", "a", SessionState::Ready, 20_000);
-    let start = std::time::Instant::now();
-    commit(&store, plan).await;
-    let took = start.elapsed();
-    println!("20,000 files: {took:?}");
-    assert!(
-        took.as_secs_f64() < 5.0,
-        "{took:?}, on however slow a machine"
-    );
+    let session = commit(&store, plan).await;
+    let files = store.sessions().files(session.id, None).await.unwrap();
+    assert_eq!(files.len(), 20_000);
+}
+
+#[tokio::test]
+async fn a_worker_that_lost_its_claim_commits_nothing() {
+    let (_folder, store) = testing::store_with_project().await;
+    let claim = testing::claimed(&store).await;
+    store.requests().release(claim).await.unwrap();
+    let again = store.requests().claim("other").await.unwrap().unwrap();
+    assert_eq!(again.id, claim.request);
+    let mut late = plan("A", "a", SessionState::Ready, 1);
+    late.request = Some(claim);
+    let refused = store.commits().begin(late.clone()).await;
+    assert!(matches!(
+        refused,
+        Err(CommitError::Store(StoreError::ClaimLost))
+    ));
+    late.request = Some(again.claim());
+    commit(&store, late).await;
+}
+
+#[tokio::test]
+async fn a_commit_of_a_process_that_is_gone_is_adopted_once() {
+    let (_folder, store) = testing::store_with_project().await;
+    let id = store
+        .commits()
+        .begin(plan("A", "a", SessionState::Ready, 1))
+        .await
+        .unwrap();
+    let other = testing::another(&store).await;
+    assert!(other.commits().orphans().await.unwrap().is_empty());
+    store.instances().forget(store.instance()).await.unwrap();
+    let orphans = other.commits().orphans().await.unwrap();
+    assert_eq!(orphans.len(), 1);
+    let adopted = other.commits().adopt(&orphans[0]).await.unwrap();
+    assert_eq!(adopted.unwrap().id, id);
+    assert!(store.commits().adopt(&orphans[0]).await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn text_that_a_database_may_not_take_is_stored_as_what_it_can() {
+    let (_folder, store) = testing::store_with_project().await;
+    let mut odd = plan("A", "a", SessionState::Ready, 1);
+    odd.scans[0].description = "T1\0x".into();
+    odd.files[0].instance_number = Some("\0".into());
+    let session = commit(&store, odd).await;
+    let scans = store.sessions().scans(session.id).await.unwrap();
+    assert_eq!(scans[0].scan.description, "T1\u{fffd}x");
 }

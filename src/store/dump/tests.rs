@@ -3,8 +3,8 @@
 use std::io::BufReader;
 
 use super::super::{
-    CommitPlan, Counts, NewRequest, NewSession, Scan, SessionState, Status, Store, StoreError,
-    StoredFile, sqlite_url, testing,
+    Claim, CommitPlan, Counts, NewRequest, NewSession, Scan, SessionState, Status, Store,
+    StoreError, StoredFile, sqlite_url, testing,
 };
 use super::*;
 
@@ -49,9 +49,9 @@ fn request() -> NewRequest {
     }
 }
 
-fn plan(label: &str, files: usize) -> CommitPlan {
+fn plan(claim: Option<Claim>, label: &str, files: usize) -> CommitPlan {
     CommitPlan {
-        request: Some(1),
+        request: claim,
         username: "ada".into(),
         session: NewSession {
             project: "DEMO".into(),
@@ -102,20 +102,25 @@ async fn all_rows_come_back_and_numbers_go_on() {
     let (folder, store) = testing::store_with_project().await;
     store.projects().rotate_key("DEMO", "ada").await.unwrap();
     store.logins().open("ada", 60_000).await.unwrap();
-    store.requests().insert(request()).await.unwrap();
-    let gone = store.requests().insert(request()).await.unwrap();
+    let gone = testing::claimed(&store).await;
     let counts = Counts::default();
-    store
-        .requests()
+    let requests = store.requests();
+    requests
         .finish(gone, Status::Completed, None, &counts, 0)
         .await
         .unwrap();
+    let claim = testing::claimed(&store).await;
+    let last = requests.insert(request()).await.unwrap();
     store
         .retention()
-        .remove_requests(&[gone].into())
+        .remove_requests(&[gone.request].into())
         .await
         .unwrap();
-    let id = store.commits().begin(plan("A", 1000)).await.unwrap();
+    let id = store
+        .commits()
+        .begin(plan(Some(claim), "A", 1000))
+        .await
+        .unwrap();
     let archived = store.commits().finish(id).await.unwrap();
 
     let first = copy(&store).await;
@@ -148,13 +153,13 @@ async fn all_rows_come_back_and_numbers_go_on() {
         store.sessions().files(session.id, None).await.unwrap()
     );
     assert_eq!(again.retention().expired_logins().await.unwrap(), 0);
-    assert_eq!(again.requests().insert(request()).await.unwrap(), gone + 1);
-    let id = again.commits().begin(plan("B", 1)).await.unwrap();
+    assert_eq!(again.requests().insert(request()).await.unwrap(), last + 1);
+    let id = again.commits().begin(plan(None, "B", 1)).await.unwrap();
     let next = again.commits().finish(id).await.unwrap();
     assert_eq!(next.experiment_id.as_deref(), Some("SLUICE_E00002"));
 
     // A copy of the copy has the same rows, but for what was done since.
-    let url = sqlite_url(&folder.path().join("third.db"));
+    let (_folder, url) = testing::url().await;
     let third = copy(&restore(&first, &url).await.unwrap()).await;
     for ((table, one), (_, other)) in first.tables.iter().zip(&third.tables) {
         if !["audit", "requests"].contains(table) {
@@ -169,17 +174,22 @@ async fn all_rows_come_back_and_numbers_go_on() {
 
 #[tokio::test]
 async fn what_was_under_way_is_undone_and_its_request_queued() {
-    let (folder, store) = testing::store_with_project().await;
+    let (_source, store) = testing::store_with_project().await;
     let id = store.requests().insert(request()).await.unwrap();
-    store.requests().claim("w").await.unwrap().unwrap();
-    store.commits().begin(plan("A", 2)).await.unwrap();
+    let claimed = store.requests().claim("w").await.unwrap().unwrap();
+    let claim = claimed.claim();
+    let commit = store
+        .commits()
+        .begin(plan(Some(claim), "A", 2))
+        .await
+        .unwrap();
     let first = copy(&store).await;
-    let url = sqlite_url(&folder.path().join("copy.db"));
+    let (_folder, url) = testing::url().await;
     let again = restore(&first, &url).await.unwrap();
     let queued = again.requests().get(id).await.unwrap().unwrap();
     assert_eq!(queued.status, Status::Queued);
     assert_eq!(queued.parameters, request().parameters);
-    assert!(again.commits().pending().await.unwrap().is_empty());
+    assert!(again.commits().pending(commit).await.unwrap().is_none());
     assert!(
         again
             .sessions()
@@ -190,17 +200,18 @@ async fn what_was_under_way_is_undone_and_its_request_queued() {
     );
     assert!(again.labels().holder("DEMO", "A").await.unwrap().is_none());
     // The one that was copied goes on as if nothing had been.
-    assert_eq!(store.commits().pending().await.unwrap().len(), 1);
+    assert!(store.commits().pending(commit).await.unwrap().is_some());
 }
 
 #[tokio::test]
 async fn a_snapshot_does_not_see_what_comes_after_it() {
     let (_folder, store) = testing::store_with_project().await;
     let mut snapshot = store.snapshot().await.unwrap();
-    let id = store.requests().insert(request()).await.unwrap();
-    store
-        .requests()
-        .finish(id, Status::Failed, None, &Counts::default(), 0)
+    let claim = testing::claimed(&store).await;
+    let counts = Counts::default();
+    let requests = store.requests();
+    requests
+        .finish(claim, Status::Failed, None, &counts, 0)
         .await
         .unwrap();
     let mut bytes = Vec::new();
@@ -218,9 +229,8 @@ async fn a_snapshot_does_not_see_what_comes_after_it() {
 async fn only_an_empty_database_and_a_known_version_are_filled() {
     let (folder, store) = testing::store_with_project().await;
     let mut first = copy(&store).await;
-    let url = sqlite_url(&folder.path().join("test.db"));
     assert!(matches!(
-        restore(&first, &url).await,
+        restore(&first, store.url()).await,
         Err(StoreError::NotEmpty)
     ));
     first.version += 1;

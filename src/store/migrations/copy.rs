@@ -6,11 +6,12 @@ use std::fs;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
+use super::super::database::Kind;
 use super::super::{Store, StoreError, column};
 
-/// Writes `<file>.before-vN`, N being the version after the one found. Nothing for a database without a file.
-pub(super) async fn before_migration(store: &Store, found: i64) -> Result<(), StoreError> {
-    if !store.shared.sqlite {
+/// Writes `<file>.before-vN`, N being the version that it is to be. Nothing for a database without a file.
+pub(super) async fn before_migration(store: &Store, version: i64) -> Result<(), StoreError> {
+    if store.shared.database.kind != Kind::Sqlite {
         return Ok(());
     }
     let row = sqlx::query("SELECT file FROM pragma_database_list WHERE name = 'main'")
@@ -20,8 +21,8 @@ pub(super) async fn before_migration(store: &Store, found: i64) -> Result<(), St
     if file.is_empty() {
         return Ok(());
     }
-    let target = PathBuf::from(format!("{file}.before-v{}", found + 1));
-    let draft = PathBuf::from(format!("{file}.before-v{}.tmp", found + 1));
+    let target = PathBuf::from(format!("{file}.before-v{version}"));
+    let draft = PathBuf::from(format!("{file}.before-v{version}.tmp"));
     make_private(&draft).map_err(StoreError::Copy)?;
     sqlx::query("VACUUM INTO $1")
         .bind(draft.to_string_lossy().into_owned())

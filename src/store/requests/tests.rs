@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use super::super::{Counts, NewRequest, RequestFilter, Status, Store, testing};
+use super::super::{Counts, NewRequest, RequestFilter, Status, Store, StoreError, testing};
 
 fn new(username: &str) -> NewRequest {
     NewRequest {
@@ -50,6 +50,7 @@ async fn a_request_goes_its_way_and_is_listed_as_active_until_the_end() {
     let own = |active| RequestFilter {
         username: Some("ada"),
         active,
+        ..RequestFilter::default()
     };
     assert_eq!(requests.list(own(true)).await.unwrap().len(), 1);
     assert_eq!(
@@ -57,9 +58,10 @@ async fn a_request_goes_its_way_and_is_listed_as_active_until_the_end() {
         2
     );
 
-    requests.claim("w").await.unwrap().unwrap();
-    requests.pin(id, "abc").await.unwrap();
-    requests.set_status(id, Status::Importing).await.unwrap();
+    let claim = requests.claim("w").await.unwrap().unwrap().claim();
+    assert_eq!(claim.request, id);
+    requests.pin(claim, "abc").await.unwrap();
+    requests.set_status(claim, Status::Importing).await.unwrap();
     let counts = Counts {
         found: 2,
         stored: 1,
@@ -67,7 +69,7 @@ async fn a_request_goes_its_way_and_is_listed_as_active_until_the_end() {
         ..Counts::default()
     };
     requests
-        .finish(id, Status::Completed, Some(&"é".repeat(400)), &counts, 5)
+        .finish(claim, Status::Completed, Some(&"é".repeat(400)), &counts, 5)
         .await
         .unwrap();
 
@@ -84,28 +86,104 @@ async fn a_request_goes_its_way_and_is_listed_as_active_until_the_end() {
 async fn what_a_dead_worker_held_is_queued_again_what_a_live_one_holds_is_not() {
     let (_folder, store) = testing::store().await;
     let requests = store.requests();
-    let dead = requests.insert(new("ada")).await.unwrap();
-    let live = requests.insert(new("ada")).await.unwrap();
-    requests.claim("dead").await.unwrap();
-    requests.claim("live").await.unwrap();
+    requests.insert(new("ada")).await.unwrap();
+    requests.insert(new("ada")).await.unwrap();
+    let dead = requests.claim("dead").await.unwrap().unwrap().claim();
+    let live = requests.claim("live").await.unwrap().unwrap().claim();
     sqlx::query("UPDATE requests SET lease_until = 1 WHERE id = $1")
-        .bind(dead)
+        .bind(dead.request)
         .execute(&store.pool)
         .await
         .unwrap();
     assert_eq!(requests.requeue_abandoned().await.unwrap(), 1);
     assert_eq!(
-        requests.get(dead).await.unwrap().unwrap().status,
+        requests.get(dead.request).await.unwrap().unwrap().status,
         Status::Queued
     );
     assert_eq!(
-        requests.get(live).await.unwrap().unwrap().status,
+        requests.get(live.request).await.unwrap().unwrap().status,
         Status::Accepted
     );
-    assert!(!requests.renew(dead, "dead").await.unwrap());
-    assert!(requests.renew(live, "live").await.unwrap());
+    assert!(!requests.renew(dead).await.unwrap());
+    assert!(requests.renew(live).await.unwrap());
     assert_eq!(requests.claim("next").await.unwrap().unwrap().attempt, 2);
-    assert_eq!(requests.release("live").await.unwrap(), 1);
+    requests.release(live).await.unwrap();
+    let released = requests.get(live.request).await.unwrap().unwrap();
+    assert_eq!(released.status, Status::Queued);
+}
+
+#[tokio::test]
+async fn who_lost_a_request_can_change_nothing_of_it() {
+    let (_folder, store) = testing::store().await;
+    let requests = store.requests();
+    requests.insert(new("ada")).await.unwrap();
+    let lost = requests.claim("paused").await.unwrap().unwrap().claim();
+    requests.release(lost).await.unwrap();
+    let held = requests.claim("next").await.unwrap().unwrap().claim();
+    let nothing = Counts::default();
+    let refused = [
+        requests.set_status(lost, Status::Processed).await,
+        requests.pin(lost, "abc").await,
+        requests
+            .finish(lost, Status::Failed, None, &nothing, 0)
+            .await,
+    ];
+    for refused in refused {
+        assert!(matches!(refused, Err(StoreError::ClaimLost)));
+    }
+    requests.release(lost).await.unwrap();
+    let request = requests.get(held.request).await.unwrap().unwrap();
+    assert_eq!((request.status, request.attempt), (Status::Accepted, 2));
+    requests
+        .finish(held, Status::Completed, None, &nothing, 0)
+        .await
+        .unwrap();
+}
+
+#[tokio::test]
+async fn what_a_process_held_that_is_gone_is_queued_again() {
+    let (_folder, store) = testing::store().await;
+    let requests = store.requests();
+    let id = requests.insert(new("ada")).await.unwrap();
+    requests.claim("w").await.unwrap();
+    let other = testing::another(&store).await;
+    assert_eq!(other.requests().requeue_abandoned().await.unwrap(), 0);
+    other.instances().forget(store.instance()).await.unwrap();
+    assert_eq!(other.requests().requeue_abandoned().await.unwrap(), 1);
+    let request = other.requests().claim("w").await.unwrap().unwrap();
+    assert_eq!((request.id, request.attempt), (id, 2));
+}
+
+#[tokio::test]
+async fn projects_take_turns_and_none_has_every_worker() {
+    let (_folder, store) = testing::store().await;
+    // Three workers in all, of two processes.
+    store.instances().keep("here", 2).await.unwrap();
+    let other = testing::another(&store).await;
+    other.instances().keep("there", 1).await.unwrap();
+    let requests = store.requests();
+    let of = |project: &str| NewRequest {
+        project: project.into(),
+        ..new("ada")
+    };
+    for project in ["A", "A", "A", "B", "B", "C"] {
+        requests.insert(of(project)).await.unwrap();
+    }
+    let next = || async {
+        requests
+            .claim("w")
+            .await
+            .unwrap()
+            .map(|r| (r.id, r.project))
+    };
+    assert_eq!(next().await, Some((1, "A".into())));
+    assert_eq!(next().await, Some((4, "B".into())));
+    assert_eq!(next().await, Some((6, "C".into())));
+    assert_eq!(next().await, Some((2, "A".into())), "served longest ago");
+    assert_eq!(next().await, Some((5, "B".into())));
+    assert_eq!(next().await, None, "one worker stays for another project");
+    requests.insert(of("D")).await.unwrap();
+    assert_eq!(next().await, Some((7, "D".into())));
 }
 
 #[tokio::test]
@@ -126,10 +204,10 @@ async fn an_insert_wakes_a_waiting_worker() {
 async fn every_change_has_its_audit_row_and_none_a_value() {
     let (_folder, store) = testing::store().await;
     let id = store.requests().insert(new("ada")).await.unwrap();
-    store.requests().claim("w").await.unwrap();
+    let claim = store.requests().claim("w").await.unwrap().unwrap().claim();
     store
         .requests()
-        .finish(id, Status::Failed, Some("secret"), &Counts::default(), 0)
+        .finish(claim, Status::Failed, Some("secret"), &Counts::default(), 0)
         .await
         .unwrap();
     let trail = store.audit_trail(10).await.unwrap();

@@ -53,7 +53,7 @@ impl Sessions<'_> {
     pub async fn scans(&self, session: i64) -> Result<Vec<ScanSummary>, StoreError> {
         let rows = sqlx::query(
             "SELECT s.*, f.files, f.bytes FROM scans s JOIN (
-                 SELECT scan_row, COUNT(*) AS files, SUM(size) AS bytes FROM stored_files
+                 SELECT scan_row, COUNT(*) AS files, CAST(SUM(size) AS BIGINT) AS bytes FROM stored_files
                  WHERE session = $1 GROUP BY scan_row
              ) f ON f.scan_row = s.id WHERE s.session = $1 ORDER BY s.id",
         )
@@ -82,7 +82,7 @@ impl Sessions<'_> {
         scan_id: Option<&str>,
     ) -> Result<Vec<ResourceSummary>, StoreError> {
         let rows = sqlx::query(
-            "SELECT resource_id, scan_id, resource, COUNT(*) AS files, SUM(size) AS bytes FROM stored_files
+            "SELECT resource_id, scan_id, resource, COUNT(*) AS files, CAST(SUM(size) AS BIGINT) AS bytes FROM stored_files
              WHERE session = $1 AND ($2 IS NULL OR scan_id = $2)
              GROUP BY resource_id, scan_id, resource ORDER BY resource_id",
         )

@@ -1,0 +1,64 @@
+//! The database of a data folder: SQLite in it or, where SLUICE_TEST_POSTGRES names a server, one there.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::{LazyLock, Mutex, PoisonError};
+
+use sqlx::{AnyConnection, Connection as _};
+
+/// The server whose databases these tests make: `postgres://user@host:port`.
+const SERVER: &str = "SLUICE_TEST_POSTGRES";
+
+/// Databases that were made, by their data folders.
+static FOLDER_TO_URL: LazyLock<Mutex<BTreeMap<PathBuf, String>>> = LazyLock::new(Mutex::default);
+
+/// The URL of a data folder's database, made at the first call. None: the program's own default.
+pub fn url(data: &Path) -> Option<String> {
+    let server = std::env::var(SERVER).ok()?;
+    let mut made = FOLDER_TO_URL.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(url) = made.get(data) {
+        return Some(url.clone());
+    }
+    let name = format!("suite_{}_{}", std::process::id(), made.len());
+    run(
+        &format!("{server}/postgres"),
+        &format!("CREATE DATABASE {name}"),
+    );
+    let url = format!("{server}/{name}");
+    made.insert(data.to_owned(), url.clone());
+    Some(url)
+}
+
+/// Runs one statement on a data folder's database, behind the program's back. Returns how many rows it
+/// changed.
+pub fn execute(data: &Path, sql: &str) -> u64 {
+    run(&url_of(data), sql)
+}
+
+/// The rows of a query for two numbers each.
+pub fn pairs(data: &Path, sql: &str) -> Vec<(i64, i64)> {
+    let url = url_of(data);
+    block_on(async {
+        let mut connection = AnyConnection::connect(&url).await.unwrap();
+        let query = sqlx::query_as(sqlx::AssertSqlSafe(sql.to_owned()));
+        query.fetch_all(&mut connection).await.unwrap()
+    })
+}
+
+fn url_of(data: &Path) -> String {
+    url(data).unwrap_or_else(|| sluice::store::sqlite_url(&data.join("sluice.db")))
+}
+
+fn run(url: &str, sql: &str) -> u64 {
+    block_on(async {
+        let mut connection = AnyConnection::connect(url).await.unwrap();
+        let statement = sqlx::query(sqlx::AssertSqlSafe(sql.to_owned()));
+        let done = statement.execute(&mut connection).await.unwrap();
+        done.rows_affected()
+    })
+}
+
+fn block_on<T>(work: impl Future<Output = T>) -> T {
+    sqlx::any::install_default_drivers();
+    tokio::runtime::Runtime::new().unwrap().block_on(work)
+}
