@@ -19,8 +19,9 @@ mod trawl;
 
 use crate::archive::{ActionError, Archive};
 use crate::inbox::Inbox;
+use crate::rulebook::{Rulebook, RulebookError};
 use crate::rules::pseudonym::Pseudonyms;
-use crate::rules::{Registry, RuleSet, Run};
+use crate::rules::{RuleSet, Run};
 use crate::store::{Counts, ImportRequest, Session, Status, Store, StoreError, cancelled_text};
 use chrono::DateTime;
 use outcome::FileState;
@@ -41,7 +42,7 @@ const TRIES: usize = 5;
 pub struct Importer {
     pub store: Store,
     pub archive: Archive,
-    pub registry: Arc<Registry>,
+    pub rulebook: Rulebook,
     pub inbox: Inbox,
     pub data: PathBuf,
     pub runtime: Handle,
@@ -157,11 +158,13 @@ impl Importer {
             return Err(Stop::Cancelled);
         }
         let located = self.recheck(request)?;
-        let rules = self.registry.pin(&request.project).map_err(|e| {
-            Stop::Failed(format!(
-                "The rules of project {} can't be used: {e}",
+        let pinned = self.block_on(self.rulebook.pin(&request.project));
+        let rules = pinned.map_err(|error| match error {
+            RulebookError::Store(error) => error.into(),
+            other => Stop::Failed(format!(
+                "The rules of project {} can't be used: {other}",
                 request.project
-            ))
+            )),
         })?;
         self.block_on(self.store.requests().pin(request.claim(), rules.hash()))?;
         self.block_on(

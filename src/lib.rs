@@ -19,6 +19,7 @@ pub mod metrics;
 pub mod password;
 pub mod presence;
 pub mod project;
+pub mod rulebook;
 pub mod rules;
 pub mod sample;
 pub mod server;

@@ -18,6 +18,7 @@ mod log;
 mod metrics;
 mod prearchive;
 mod projects;
+mod rules;
 mod site;
 mod state;
 mod subjects;
@@ -56,6 +57,7 @@ pub fn router(state: AppState) -> Router {
         .merge(dicom::routes())
         .merge(webhooks::routes())
         .merge(users::xapi())
+        .merge(rules::routes())
         .merge(site::xapi())
         .fallback(nothing_here)
         .layer(timeout(SLOWEST_ANSWER))

@@ -21,6 +21,7 @@ mod overview;
 mod projects;
 mod requests;
 mod retention;
+mod rules;
 mod sessions;
 mod signals;
 mod subjects;
@@ -51,6 +52,7 @@ pub use requests::{
     cancelled_text,
 };
 pub use retention::{ReplacedFiles, Retention, Turn};
+pub use rules::{Activation, NewActivation, RuleSets};
 pub use sessions::{
     Area, NewSession, ResourceSummary, Scan, ScanSummary, Session, SessionFilter, SessionState,
     Sessions, StoredFile,
@@ -189,6 +191,10 @@ impl Store {
 
     pub fn retention(&self) -> Retention<'_> {
         Retention(self)
+    }
+
+    pub fn rule_sets(&self) -> RuleSets<'_> {
+        RuleSets(self)
     }
 
     pub fn labels(&self) -> Labels<'_> {

@@ -4,6 +4,8 @@ use std::io::Write as _;
 
 use crate::archive::Archive;
 use crate::config::StateArgs;
+use crate::rulebook::Rulebook;
+use crate::rules::Registry;
 use crate::server::{self, AppState};
 use crate::store::{Cancelled, ImportRequest, RequestFilter};
 
@@ -99,7 +101,8 @@ pub async fn run(command: Command) -> Result<(), CliError> {
             let (config, store) = open(&state).await?;
             let archive = Archive::new(store.clone(), config.data.clone());
             let inbox = inbox(&config)?;
-            let state = AppState::new(config, store, inbox, archive)?;
+            let rulebook = Rulebook::new(store.clone(), Registry::open(config.rules()));
+            let state = AppState::new(config, store, inbox, archive, rulebook)?;
             let new = server::retry_for_owner(&state, id, BY).await?;
             println!("{new}");
         }

@@ -1,7 +1,5 @@
 //! `sluice worker`: imports without a server, beside servers and workers on the same database and folder.
 
-use std::sync::Arc;
-
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
@@ -10,6 +8,7 @@ use crate::config::{Config, KeepFlags, RawConfig, StateArgs};
 use crate::import::Importer;
 use crate::maintenance::Maintenance;
 use crate::presence::Presence;
+use crate::rulebook::{self, Rulebook};
 use crate::rules::Registry;
 use crate::store::Store;
 use crate::{webhook, worker};
@@ -52,7 +51,7 @@ impl Workers {
     pub async fn start(config: &Config, store: Store) -> Result<Workers, CliError> {
         let importer = Importer {
             archive: Archive::new(store.clone(), config.data.clone()),
-            registry: Arc::new(Registry::open(config.rules())),
+            rulebook: Rulebook::new(store.clone(), Registry::open(config.rules())),
             inbox: super::inbox(config)?,
             data: config.data.clone(),
             runtime: tokio::runtime::Handle::current(),
@@ -66,6 +65,7 @@ impl Workers {
             keep: config.keep,
         };
         let maintaining = tokio::spawn(maintenance.run(shutdown.clone()));
+        tokio::spawn(rulebook::watch(importer.rulebook.clone(), shutdown.clone()));
         let telling = tokio::spawn(webhook::run(store, shutdown.clone()));
         let running = tokio::spawn(worker::run(importer.clone(), config.workers, shutdown));
         Ok(Workers {

@@ -4,9 +4,9 @@
 use super::document::{DocumentError, did_you_mean};
 use super::error::RuleSetError;
 use super::filter::Filter;
-use super::folder::Folder;
+use super::folder::{Files, Folder};
 use super::manifest::Kind;
-use super::module::{ContentHash, ModuleSource};
+use super::module::{ContentHash, ModuleSource, Origin};
 use super::policy::{FileNames, LeakCheck, Policy, StepPolicy};
 use super::rule_set::Scope;
 use super::shipped;
@@ -29,6 +29,8 @@ pub struct Planned {
 pub struct Closure {
     /// SHA-256 in hexadecimal. Depends on content only, not on the project's name or the machine.
     pub hash: String,
+    /// Of what the site alone decides, in the same way.
+    pub site_hash: String,
     pub label: Planned,
     pub chain: Vec<Planned>,
     pub route: Planned,
@@ -37,18 +39,24 @@ pub struct Closure {
     pub file_names: FileNames,
     /// What a policy asks for and does not get, and why.
     pub notes: Vec<String>,
+    /// All that it was made of: `site/policy.json`, `project/policy.json`, `modules/<name>/…` and
+    /// `shipped/<name>/…`. Read again ([`Folder::of_version`]), they give the same.
+    pub files: Files,
 }
 
 impl Closure {
     /// `project` has been checked to be a bare name.
     pub fn read(folder: &Folder, project: &str) -> Result<Self, RuleSetError> {
         let mut hash = ContentHash::new("sluice rule set 1");
-        let site = read_policy(folder, "site/policy.json", &mut hash)?;
-        let own = read_policy(
-            folder,
-            &format!("projects/{project}/policy.json"),
-            &mut hash,
-        )?;
+        let mut files = Files::new();
+        let mut policy = |path: &str, kept: &str| {
+            let text = folder.read(path, POLICY_BYTES)?;
+            hash.part(text.as_deref().unwrap_or_default());
+            files.extend(text.clone().map(|text| (kept.to_owned(), text)));
+            parse_policy(folder.shown(path), text.as_deref())
+        };
+        let site = policy("site/policy.json", "site/policy.json")?;
+        let own = policy(&folder.project_policy(project), "project/policy.json")?;
         let mut modules = Modules {
             folder,
             named: BTreeMap::new(),
@@ -85,6 +93,18 @@ impl Closure {
         for (name, source) in &modules.named {
             hash.part(name.as_bytes());
             hash.part(source.hash.as_bytes());
+            let kept = match source.origin {
+                Origin::Shipped => shipped_folder(name),
+                Origin::Folder => folder_of(name),
+            };
+            let of_module = source.files();
+            files.extend(of_module.map(|(file, text)| (format!("{kept}/{file}"), text.clone())));
+        }
+        let mut site_hash = ContentHash::new("sluice site rules 1");
+        site_hash.part(files.get("site/policy.json").map_or(&[], |text| text));
+        let of_site = |step: &&Planned| step.scope != Scope::Project;
+        for step in [&label, &route].into_iter().chain(&chain).filter(of_site) {
+            site_hash.part(step.source.hash.as_bytes());
         }
         let (leak_check, notes) = stricter_leak_check(&site, &own);
         let file_names = own.file_names.or(site.file_names).unwrap_or_default();
@@ -94,6 +114,7 @@ impl Closure {
         ];
         Ok(Self {
             hash: hash.finish(),
+            site_hash: site_hash.finish(),
             label,
             chain,
             route,
@@ -105,21 +126,15 @@ impl Closure {
             leak_check,
             file_names,
             notes,
+            files,
         })
     }
 }
 
 /// One that doesn't exist leaves everything out.
-fn read_policy(
-    folder: &Folder,
-    path: &str,
-    hash: &mut ContentHash,
-) -> Result<Policy, RuleSetError> {
-    let text = folder.read(path, POLICY_BYTES)?;
-    hash.part(text.as_deref().unwrap_or_default());
-    let file = folder.shown(path);
+fn parse_policy(file: String, text: Option<&[u8]>) -> Result<Policy, RuleSetError> {
     match text {
-        Some(text) => Ok(Policy::parse(&file, &text)?),
+        Some(text) => Ok(Policy::parse(&file, text)?),
         None => Ok(Policy {
             file,
             ..Policy::default()
@@ -240,18 +255,30 @@ impl Modules<'_> {
     }
 
     fn is_ambiguous(&self, name: &str) -> bool {
-        shipped::find(name).is_some() && self.folder.holds(&folder_of(name))
+        self.ships(name) && self.folder.holds(&folder_of(name))
+    }
+
+    fn ships(&self, name: &str) -> bool {
+        match self.folder.holds_shipped() {
+            true => self.folder.holds(&shipped_folder(name)),
+            false => shipped::find(name).is_some(),
+        }
     }
 
     fn find(&self, name: &str) -> Result<Option<ModuleSource>, RuleSetError> {
-        let path = folder_of(name);
-        match shipped::find(name) {
-            Some(shipped) => ModuleSource::shipped(shipped).map(Some),
-            None if self.folder.holds(&path) => {
-                ModuleSource::from_folder(self.folder, &path).map(Some)
+        let (own, kept) = (folder_of(name), shipped_folder(name));
+        let of_version = self.folder.holds_shipped();
+        let found = match shipped::find(name) {
+            _ if of_version && self.folder.holds(&kept) => {
+                ModuleSource::from_folder(self.folder, &kept, Origin::Shipped)?
             }
-            None => Ok(None),
-        }
+            Some(shipped) if !of_version => ModuleSource::shipped(shipped)?,
+            _ if self.folder.holds(&own) => {
+                ModuleSource::from_folder(self.folder, &own, Origin::Folder)?
+            }
+            _ => return Ok(None),
+        };
+        Ok(Some(found))
     }
 
     fn unknown(&self, name: &str) -> String {
@@ -264,4 +291,9 @@ impl Modules<'_> {
 
 fn folder_of(module: &str) -> String {
     format!("modules/{module}")
+}
+
+/// Where a version keeps a module that shipped when it was made.
+fn shipped_folder(module: &str) -> String {
+    format!("shipped/{module}")
 }

@@ -13,7 +13,6 @@ use super::wasm::WasmEngine;
 use serde::Serialize;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
-use std::borrow::Cow;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -44,8 +43,9 @@ pub struct ModuleSource {
     pub hash: String,
     /// Where it is, for messages.
     place: String,
-    code: Cow<'static, [u8]>,
-    settings: Option<Cow<'static, [u8]>>,
+    manifest_text: Arc<[u8]>,
+    code: Arc<[u8]>,
+    settings: Option<Arc<[u8]>>,
 }
 
 /// A module that can run.
@@ -61,17 +61,15 @@ pub struct Module {
 impl ModuleSource {
     pub fn shipped(shipped: &'static Shipped) -> Result<Self, RuleSetError> {
         Self::read(shipped.folder, Origin::Shipped, |file, _| {
-            Ok(shipped.file(file).map(Cow::Borrowed))
+            Ok(shipped.file(file).map(Arc::from))
         })
     }
 
     /// `path` is the module's folder inside `folder`. The manifest's name must be the folder's.
-    pub fn from_folder(folder: &Folder, path: &str) -> Result<Self, RuleSetError> {
+    pub fn from_folder(folder: &Folder, path: &str, origin: Origin) -> Result<Self, RuleSetError> {
         let place = folder.shown(path);
-        let source = Self::read(&place, Origin::Folder, |file, limit| {
-            Ok(folder
-                .read(&format!("{path}/{file}"), limit)?
-                .map(Cow::Owned))
+        let source = Self::read(&place, origin, |file, limit| {
+            folder.read(&format!("{path}/{file}"), limit)
         })?;
         let name = path.rsplit('/').next().unwrap_or(path);
         if source.manifest.name != name {
@@ -91,14 +89,14 @@ impl ModuleSource {
         Self::read(
             &path.display().to_string(),
             Origin::Folder,
-            |file, limit| Ok(folder.read(file, limit)?.map(Cow::Owned)),
+            |file, limit| folder.read(file, limit),
         )
     }
 
     fn read(
         place: &str,
         origin: Origin,
-        read: impl Fn(&str, usize) -> Result<Option<Cow<'static, [u8]>>, RuleSetError>,
+        read: impl Fn(&str, usize) -> Result<Option<Arc<[u8]>>, RuleSetError>,
     ) -> Result<Self, RuleSetError> {
         let needed = |file: &str, limit: usize| {
             read(file, limit)?.ok_or_else(|| RuleSetError::Unreadable {
@@ -124,9 +122,21 @@ impl ModuleSource {
             origin,
             hash,
             place: place.to_owned(),
+            manifest_text,
             code,
             settings,
         })
+    }
+
+    /// Its files, by their names in its folder.
+    pub fn files(&self) -> impl Iterator<Item = (&str, &Arc<[u8]>)> {
+        let settings = self.settings.iter().map(|text| (SETTINGS, text));
+        [
+            (MANIFEST, &self.manifest_text),
+            (self.manifest.entry.as_str(), &self.code),
+        ]
+        .into_iter()
+        .chain(settings)
     }
 
     pub fn compile(&self) -> Result<Module, RuleSetError> {

@@ -68,6 +68,7 @@ pub struct StepInfo {
 
 pub struct RuleSet {
     hash: String,
+    site_hash: String,
     label: Step,
     chain: Vec<Step>,
     route: Step,
@@ -103,6 +104,7 @@ impl RuleSet {
             filters: closure.filters,
             filter_access: Arc::new(Access::read_everything()),
             hash: closure.hash,
+            site_hash: closure.site_hash,
             leak_check: closure.leak_check,
             file_names: closure.file_names,
             notes: closure.notes,
@@ -112,6 +114,11 @@ impl RuleSet {
     /// Of everything that it is made of, SHA-256 in hexadecimal.
     pub fn hash(&self) -> &str {
         &self.hash
+    }
+
+    /// Of what the site alone decides: its policy, and the modules that it asks for.
+    pub fn site_hash(&self) -> &str {
+        &self.site_hash
     }
 
     pub fn leak_check(&self) -> LeakCheck {

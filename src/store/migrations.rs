@@ -14,6 +14,7 @@ const SCRIPTS: &[&str] = &[
     include_str!("migrations/0002_instances.sql"),
     include_str!("migrations/0003_follow.sql"),
     include_str!("migrations/0006_retention.sql"),
+    include_str!("migrations/0007_rules.sql"),
 ];
 
 /// The version that this program works with.

@@ -27,6 +27,7 @@ mod refusals;
 mod retention;
 mod retry;
 mod routes;
+mod rules_live;
 mod server;
 mod sessions;
 mod site;

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 
 use crate::answer::{Answer, authorization, headed, read};
+use crate::database;
 use crate::done::Done;
 use crate::server::{Server, run, wait_for};
 
@@ -278,7 +279,7 @@ impl Site {
 
     /// The audit's rows of an object: who did what.
     pub fn audit(&self, object: &str) -> Vec<(String, String)> {
-        let url = sluice::store::sqlite_url(&self.path("sluice.db"));
+        let url = database::url_of(self.data());
         let runtime = tokio::runtime::Runtime::new().unwrap();
         let trail = runtime.block_on(async {
             let store = sluice::store::Store::open(&url).await.unwrap();
@@ -299,6 +300,14 @@ impl Site {
         let url = format!("{}{path}", self.server().base);
         let request = headed(self.agent.post(url), authorization(user));
         read(request.send_form(form.iter().copied()).unwrap())
+    }
+
+    /// A PUT with JSON as its body.
+    pub fn put_json(&self, user: &str, path: &str, body: &Value) -> Answer {
+        let url = format!("{}{path}", self.server().base);
+        let request = headed(self.agent.put(url), authorization(user));
+        let request = request.header("Content-Type", "application/json");
+        read(request.send(body.to_string()).unwrap())
     }
 
     /// The import call of a folder below the inbox, without waiting.
