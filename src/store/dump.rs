@@ -26,6 +26,9 @@ const LEFT_OUT: [&str; 3] = ["logins", "turns", "instances"];
 /// Rows of one INSERT; times the columns of the widest table below SQLite's limit of 32,766 parameters.
 const ROWS_PER_INSERT: usize = 400;
 
+/// And so many bytes of text, for a few rows hold whole files.
+const BYTES_PER_INSERT: usize = 4 << 20;
+
 /// The database as it was at one moment, while others go on writing to it.
 pub struct Snapshot {
     tx: Transaction<'static, Any>,
@@ -227,8 +230,11 @@ impl Restoring {
         let insert = format!("INSERT INTO {table} ({}) VALUES ", columns.join(", "));
         let mut count = 0;
         let mut rows: Vec<Vec<Value>> = Vec::new();
+        let mut bytes = 0;
         for line in lines {
-            let row: Vec<Value> = parse(&line?)?;
+            let line = line?;
+            bytes += line.len();
+            let row: Vec<Value> = parse(&line)?;
             if row.len() != columns.len() {
                 return Err(StoreError::BadDump(
                     "a row of another length than its table's",
@@ -236,7 +242,8 @@ impl Restoring {
             }
             rows.push(row);
             count += 1;
-            if rows.len() == ROWS_PER_INSERT {
+            if rows.len() == ROWS_PER_INSERT || bytes > BYTES_PER_INSERT {
+                bytes = 0;
                 self.insert(&insert, &mut rows).await?;
             }
         }

@@ -36,3 +36,4 @@ mod status;
 mod target;
 mod webhooks;
 mod workers;
+mod xnat_defects;

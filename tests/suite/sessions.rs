@@ -132,25 +132,6 @@ fn a_label_taken_by_another_study_is_a_conflict_in_the_prearchive() {
 }
 
 #[test]
-fn a_label_from_the_header_that_the_archive_has_is_a_conflict() {
-    let site = Site::new();
-    dicom::study(&site.inbox("AUTO/one"), 1, 1, 1);
-    dicom::study(&site.inbox("AUTO/two"), 2, 1, 1);
-    for name in ["one", "two"] {
-        let file = site.inbox(&format!("AUTO/{name}")).join("1-1.dcm");
-        dicom::edit(&file, &[(tags::PATIENT_ID, VR::LO, "SAME")]);
-    }
-    let first = site.import("AUTO", "AUTO/one", &[]);
-    assert_eq!(first.session()["status"], "ARCHIVED");
-    let before = site.files(&first.folder());
-    let second = site.import("AUTO", "AUTO/two", &[]);
-    assert_eq!(second.state(), "Completed");
-    assert_eq!(second.session()["status"], "CONFLICT");
-    assert_eq!(site.files(&first.folder()), before);
-    assert_eq!(site.instances("prearchive").len(), 1);
-}
-
-#[test]
 fn a_label_is_free_again_when_its_session_is_deleted() {
     let site = Site::new();
     dicom::study(&site.inbox("P/one"), 1, 1, 1);
