@@ -14,12 +14,12 @@ use crate::done::folder_of;
 use crate::server::{sluice, wait_for};
 use crate::site::Site;
 
-/// Gives each study, series and instance another UID, and a subject's label, from the project's key.
+/// Gives each study, series and instance another UID, and an accession number, from the project's key.
 const PSEUDONYMS: &str = r#"fn anonymize(ds, ctx) {
     for name in ["StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID"] {
         ds.set(name, pseudonym::uid(ds.get(name)));
     }
-    ds.set("PatientID", pseudonym::label("patient", ds.get("PatientID"), 8));
+    ds.set("AccessionNumber", pseudonym::label("accession", ds.get("AccessionNumber"), 8));
     keep()
 }"#;
 
@@ -27,7 +27,7 @@ const UIDS: [&str; 4] = [
     "StudyInstanceUID",
     "SeriesInstanceUID",
     "SOPInstanceUID",
-    "PatientID",
+    "AccessionNumber",
 ];
 
 /// A rule that takes a while over each file.
@@ -97,7 +97,7 @@ fn pseudonyms(site: &Site, folder: &str) -> Vec<Vec<Option<String>>> {
                 tags::STUDY_INSTANCE_UID,
                 tags::SERIES_INSTANCE_UID,
                 tags::SOP_INSTANCE_UID,
-                tags::PATIENT_ID,
+                tags::ACCESSION_NUMBER,
             ];
             tags.map(|tag| dicom::text(&file, tag)).to_vec()
         })
@@ -273,7 +273,7 @@ fn what_is_there_is_never_written_over() {
     assert!(reason.contains("not empty"), "{reason}");
     // A database that is in use is no target either.
     let other = Site::empty();
-    let url = sluice::store::sqlite_url(&first.path("sluice.db"));
+    let url = crate::database::url_of(first.data());
     let new = other.path("new");
     let reason = refused(&new, &["restore", "--from", path, "--database", &url]);
     assert!(reason.contains("not empty"), "{reason}");

@@ -1,10 +1,5 @@
 //! Clean-up: exactly the sources that are stored go, every other file stays.
 
-use std::fs;
-use std::os::unix::fs::symlink;
-
-use dicom_core::VR;
-use dicom_dictionary_std::tags;
 use serde_json::json;
 
 use crate::dicom;

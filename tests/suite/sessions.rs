@@ -2,8 +2,6 @@
 
 use std::fs;
 
-use dicom_core::VR;
-use dicom_dictionary_std::tags;
 use serde_json::json;
 
 use crate::dicom;
