@@ -202,6 +202,17 @@ impl Archive {
         Ok(())
     }
 
+    /// Writes the catalogs of a session anew, from its rows.
+    ///
+    /// # Errors
+    /// If its folder can't be written to.
+    pub async fn write_catalogs(&self, session: &Session) -> Result<(), ActionError> {
+        let files = self.store.sessions().files(session.id, None).await?;
+        let scans = self.store.commits().scans(session.id).await?;
+        let home = self.data.join(session.home());
+        Ok(run_blocking(move || catalog::write_all(&home, &files, &scans)).await?)
+    }
+
     /// The step on the file system, which may be repeated, and the end of the commit.
     async fn complete(&self, pending: PendingCommit) -> Result<Session, ActionError> {
         let id = pending.id;

@@ -3,9 +3,12 @@
 //! Every command that touches a server's state takes `--data`, `--config` and `--database`, works while
 //! the server runs, and ends with one line of reason and status 1 when it fails.
 
+mod backup;
 mod demo;
+mod maintenance;
 mod project;
 mod request;
+mod restore;
 mod sample;
 mod serve;
 mod session;
@@ -53,9 +56,15 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     /// Run the server: the REST interface and its workers
-    Serve(serve::Args),
+    Serve(Box<serve::Args>),
+    /// Copy everything that is needed to go on elsewhere into a file, while the server runs
+    Backup(backup::BackupArgs),
+    /// Make a data folder from a backup
+    Restore(restore::RestoreArgs),
+    /// Remove what has been kept long enough, as the server does every day
+    Maintenance(maintenance::MaintenanceArgs),
     /// Run workers only, beside servers on the same database and data folder
-    Worker(worker::Args),
+    Worker(Box<worker::Args>),
     /// A data folder with sample data, imports of each kind, and the server left up
     Demo(demo::DemoArgs),
     /// Generate DICOM files for tests and benchmarks
@@ -93,8 +102,11 @@ pub fn run() -> ExitCode {
 fn dispatch(command: Command) -> Result<(), CliError> {
     let runtime = tokio::runtime::Runtime::new()?;
     match command {
-        Command::Serve(args) => runtime.block_on(serve::run(args)),
-        Command::Worker(args) => runtime.block_on(worker::run(args)),
+        Command::Serve(args) => runtime.block_on(serve::run(*args)),
+        Command::Backup(args) => runtime.block_on(backup::run(args)),
+        Command::Restore(args) => runtime.block_on(restore::run(args)),
+        Command::Maintenance(args) => runtime.block_on(maintenance::run(args)),
+        Command::Worker(args) => runtime.block_on(worker::run(*args)),
         Command::Demo(args) => runtime.block_on(demo::run(args)).map_err(Into::into),
         Command::Sample(args) => sample::run(args).map_err(Into::into),
         Command::User(command) => runtime.block_on(user::run(command)),
@@ -125,7 +137,10 @@ fn collect_variables(command: &clap::Command, known: &mut BTreeSet<String>) {
 
 /// The settings and the store that a command works on. No other command than `serve` makes a data folder.
 async fn open(state: &StateArgs) -> Result<(Config, Store), CliError> {
-    let config = Config::load_state(state)?;
+    open_with(Config::load_state(state)?, state).await
+}
+
+async fn open_with(config: Config, state: &StateArgs) -> Result<(Config, Store), CliError> {
     if state.database.is_none() && !config.data.is_dir() {
         return Err(format!("there is no data folder {}", config.data.display()).into());
     }

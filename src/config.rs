@@ -133,6 +133,45 @@ pub struct RawConfig {
     #[arg(skip)]
     #[serde(default)]
     pub inbox_prefixes: BTreeMap<String, PathBuf>,
+    /// The same as the flags of [`KeepFlags`].
+    #[arg(skip)]
+    pub keep_requests_days: Option<u32>,
+    #[arg(skip)]
+    pub keep_reports_days: Option<u32>,
+    #[arg(skip)]
+    pub keep_audit_days: Option<u32>,
+    #[arg(skip)]
+    pub keep_history_days: Option<u32>,
+}
+
+impl RawConfig {
+    /// With the flags that say how long what is kept.
+    pub fn with_keep(self, keep: KeepFlags) -> RawConfig {
+        RawConfig {
+            keep_requests_days: keep.keep_requests_days,
+            keep_reports_days: keep.keep_reports_days,
+            keep_audit_days: keep.keep_audit_days,
+            keep_history_days: keep.keep_history_days,
+            ..self
+        }
+    }
+}
+
+/// How long what is kept, as flags: on every command that removes by it.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub struct KeepFlags {
+    /// Days that an ended import stays in the list, with its report [default: 0, for ever]
+    #[arg(long, env = "SLUICE_KEEP_REQUESTS_DAYS", value_name = "N")]
+    pub keep_requests_days: Option<u32>,
+    /// Days that an import's report stays [default: 0, as long as the import]
+    #[arg(long, env = "SLUICE_KEEP_REPORTS_DAYS", value_name = "N")]
+    pub keep_reports_days: Option<u32>,
+    /// Days that rows of the audit trail stay [default: 0, for ever]
+    #[arg(long, env = "SLUICE_KEEP_AUDIT_DAYS", value_name = "N")]
+    pub keep_audit_days: Option<u32>,
+    /// Days that files stay which others took the place of [default: 0, as long as their session]
+    #[arg(long, env = "SLUICE_KEEP_HISTORY_DAYS", value_name = "N")]
+    pub keep_history_days: Option<u32>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, clap::ValueEnum)]
@@ -140,6 +179,17 @@ pub struct RawConfig {
 pub enum LogFormat {
     Text,
     Json,
+}
+
+/// How long what is kept; none for ever.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Keep {
+    /// Ended requests with their reports.
+    pub requests: Option<Duration>,
+    pub reports: Option<Duration>,
+    pub audit: Option<Duration>,
+    /// Files that others took the place of.
+    pub history: Option<Duration>,
 }
 
 /// Who may read the metrics.
@@ -177,6 +227,7 @@ pub struct Config {
     pub log: String,
     /// None: text on a terminal, else JSON.
     pub log_format: Option<LogFormat>,
+    pub keep: Keep,
     pub metrics: MetricsAccess,
 }
 
@@ -273,6 +324,12 @@ impl Config {
             archives,
             log: flags.log.or(file.log).unwrap_or_else(|| "info".into()),
             log_format: flags.log_format.or(file.log_format),
+            keep: Keep {
+                requests: days(flags.keep_requests_days.or(file.keep_requests_days)),
+                reports: days(flags.keep_reports_days.or(file.keep_reports_days)),
+                audit: days(flags.keep_audit_days.or(file.keep_audit_days)),
+                history: days(flags.keep_history_days.or(file.keep_history_days)),
+            },
             metrics: flags.metrics.or(file.metrics).unwrap_or_default(),
             data,
         })
@@ -388,6 +445,12 @@ fn bytes(given_mb: Option<u32>, default_mb: u32) -> u64 {
     u64::from(given_mb.unwrap_or(default_mb)) * 1024 * 1024
 }
 
+/// 0 is for ever.
+fn days(number: Option<u32>) -> Option<Duration> {
+    let number = number.filter(|number| *number > 0)?;
+    Some(Duration::from_secs(u64::from(number) * 24 * 60 * 60))
+}
+
 fn value(key: &'static str, reason: String) -> ConfigError {
     ConfigError::Value { key, reason }
 }
@@ -409,7 +472,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(
             folder.path().join(FILE_NAME),
-            "workers = 3\nlisten = \"127.0.0.1:9\"\n",
+            "workers = 3\nlisten = \"127.0.0.1:9\"\nkeep_audit_days = 2\nkeep_reports_days = 0\nkeep_history_days = 3\n",
         )
         .unwrap();
         let flags = RawConfig {
@@ -421,6 +484,14 @@ mod tests {
         assert_eq!(config.listen.port(), 9);
         assert_eq!(config.inbox, folder.path().join("inbox"));
         assert_eq!(config.login_lifetime.as_secs(), 900);
+        assert_eq!(config.keep.audit.unwrap().as_secs(), 2 * 86_400);
+        assert_eq!((config.keep.requests, config.keep.reports), (None, None));
+        let flags = RawConfig::default().with_keep(KeepFlags {
+            keep_history_days: Some(0),
+            ..KeepFlags::default()
+        });
+        let config = Config::load(&state(folder.path()), flags).unwrap();
+        assert_eq!(config.keep.history, None, "the flag wins");
     }
 
     #[test]

@@ -111,6 +111,8 @@ struct Job<'a> {
     rules: Arc<RuleSet>,
     /// For each file, only `file` differs.
     run: Run,
+    /// Those of the keys that the project had before: for what is stored under them, never for a rule.
+    earlier_keys: Vec<Pseudonyms>,
     /// `staging/<request>-<attempt>`, on the file system of the prearchive and the archive.
     staging: PathBuf,
     /// Since when there has been no space on the disk.
@@ -208,6 +210,7 @@ impl Importer {
             request,
             progress,
             run: self.run_context(request)?,
+            earlier_keys: self.earlier_keys(request)?,
             rules,
             staging,
             waiting_since: Mutex::default(),
@@ -291,6 +294,12 @@ impl Importer {
             received: received.format("%Y%m%d%H%M%S").to_string(),
             pseudonyms: Arc::new(Pseudonyms::new(project.pseudonym_key.as_bytes())),
         })
+    }
+
+    fn earlier_keys(&self, request: &ImportRequest) -> Result<Vec<Pseudonyms>, Stop> {
+        let keys = self.block_on(self.store.projects().earlier_keys(&request.project))?;
+        let services = keys.iter().map(|key| Pseudonyms::new(key.as_bytes()));
+        Ok(services.collect())
     }
 
     /// How a cancelled request ends. To be asked once nothing more of it is committed.

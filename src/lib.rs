@@ -6,6 +6,7 @@
 //! `server` and `worker` over `import`, over `archive`, `rules`, `inbox`, `store` and `dicom`.
 
 pub mod archive;
+pub mod backup;
 pub mod cli;
 pub mod client;
 pub mod config;
@@ -13,6 +14,7 @@ pub mod demo;
 pub mod dicom;
 pub mod import;
 pub mod inbox;
+pub mod maintenance;
 pub mod metrics;
 pub mod password;
 pub mod presence;

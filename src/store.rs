@@ -10,14 +10,17 @@
 mod audit;
 mod commits;
 mod database;
+mod dump;
 mod idempotency;
 mod instances;
+mod keys;
 mod labels;
 mod logins;
 mod migrations;
 mod overview;
 mod projects;
 mod requests;
+mod retention;
 mod rules;
 mod sessions;
 mod signals;
@@ -37,6 +40,7 @@ use signals::Signals;
 pub use audit::{AuditEntry, SYSTEM};
 pub use commits::{CommitError, CommitPlan, Commits, Orphan, PendingCommit};
 pub use database::sqlite_url;
+pub use dump::{Restoring, Snapshot, SnapshotSession};
 pub use idempotency::{CallKey, Inserted};
 pub use instances::Instances;
 pub use labels::{Labels, Taken};
@@ -47,6 +51,7 @@ pub use requests::{
     Cancelled, Claim, Counts, ImportRequest, NewRequest, RequestFilter, Requests, Status,
     cancelled_text,
 };
+pub use retention::{ReplacedFiles, Retention, Turn};
 pub use rules::{Activation, NewActivation, RuleSets};
 pub use sessions::{
     Area, Findings, Leak, NewSession, ResourceSummary, Scan, ScanSummary, Session, SessionFilter,
@@ -79,6 +84,14 @@ pub enum StoreError {
     ClaimLost,
     #[error("no random bytes from the operating system")]
     Random,
+    #[error("the database file can't be copied before its migration")]
+    Copy(#[source] std::io::Error),
+    #[error("the database is not empty")]
+    NotEmpty,
+    #[error("the copy of the database can't be read or written: {0}")]
+    Dump(#[from] std::io::Error),
+    #[error("the copy of the database is damaged: {0}")]
+    BadDump(&'static str),
 }
 
 impl From<sqlx::Error> for StoreError {
@@ -115,18 +128,23 @@ struct Shared {
 impl Store {
     /// Opens the database at `url` (`sqlite://…` or `postgres://…`) and brings its schema up to date.
     pub async fn open(url: &str) -> Result<Store, StoreError> {
+        let store = Store::connect(url).await?;
+        migrations::run(&store).await?;
+        store.shared.database.listen();
+        Ok(store)
+    }
+
+    /// Opens the database at `url` as it is.
+    async fn connect(url: &str) -> Result<Store, StoreError> {
         let database = Database::open(url).await?;
-        let store = Store {
+        Ok(Store {
             pool: database.pool.clone(),
             shared: Arc::new(Shared {
                 instance: hex::encode(random_bytes::<8>()?),
                 signals: database.signals.clone(),
                 database,
             }),
-        };
-        migrations::run(&store).await?;
-        store.shared.database.listen();
-        Ok(store)
+        })
     }
 
     /// The name of this process among all that use the database: new at each start.
@@ -169,6 +187,10 @@ impl Store {
 
     pub fn commits(&self) -> Commits<'_> {
         Commits(self)
+    }
+
+    pub fn retention(&self) -> Retention<'_> {
+        Retention(self)
     }
 
     pub fn rule_sets(&self) -> RuleSets<'_> {

@@ -25,6 +25,15 @@ pub enum Command {
         #[command(flatten)]
         state: StateArgs,
     },
+    /// Give a project a new pseudonym key: what is imported from then on gets other pseudonyms than before
+    RotateKey {
+        id: String,
+        /// That this is meant: it can't be taken back
+        #[arg(long)]
+        confirm: bool,
+        #[command(flatten)]
+        state: StateArgs,
+    },
     /// List all projects
     List {
         #[command(flatten)]
@@ -58,6 +67,18 @@ pub async fn run(command: Command) -> Result<(), CliError> {
             let role = Role::from_text(&role).ok_or("the role is owner, member or collaborator")?;
             let (_, store) = open(&state).await?;
             store.projects().grant(&id, &user, role, BY).await?;
+        }
+        Command::RotateKey { id, confirm, state } => {
+            if !confirm {
+                return Err(
+                    "the project's new imports will get other pseudonyms, which can't be linked to those \
+                     before, and this can't be taken back; add --confirm if it is meant"
+                        .into(),
+                );
+            }
+            let (_, store) = open(&state).await?;
+            let generation = store.projects().rotate_key(&id, BY).await?;
+            println!("The pseudonym key of {id} is now its key number {generation}.");
         }
         Command::List { state } => {
             let (config, store) = open(&state).await?;

@@ -7,7 +7,7 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
-use crate::config::{Config, LogFormat, RawConfig, StateArgs};
+use crate::config::{Config, KeepFlags, LogFormat, RawConfig, StateArgs};
 use crate::password;
 use crate::server::{self, AppState};
 use crate::store::{NewUser, Store};
@@ -24,10 +24,12 @@ pub struct Args {
     state: StateArgs,
     #[command(flatten)]
     flags: RawConfig,
+    #[command(flatten)]
+    keep: KeepFlags,
 }
 
 pub async fn run(args: Args) -> Result<(), CliError> {
-    let config = Config::load(&args.state, args.flags)?;
+    let config = Config::load(&args.state, args.flags.with_keep(args.keep))?;
     start_logging(&config)?;
     config.make_folders()?;
     let store = Store::open(&config.database).await?;

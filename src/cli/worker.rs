@@ -4,8 +4,9 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::archive::ActionError;
-use crate::config::{Config, RawConfig, StateArgs};
+use crate::config::{Config, KeepFlags, RawConfig, StateArgs};
 use crate::import::Importer;
+use crate::maintenance::Maintenance;
 use crate::presence::Presence;
 use crate::rulebook;
 use crate::store::Store;
@@ -19,10 +20,12 @@ pub struct Args {
     state: StateArgs,
     #[command(flatten)]
     flags: RawConfig,
+    #[command(flatten)]
+    keep: KeepFlags,
 }
 
 pub async fn run(args: Args) -> Result<(), CliError> {
-    let config = Config::load(&args.state, args.flags)?;
+    let config = Config::load(&args.state, args.flags.with_keep(args.keep))?;
     serve::start_logging(&config)?;
     config.make_folders()?;
     let store = Store::open(&config.database).await?;
@@ -40,6 +43,7 @@ pub struct Workers {
     down: watch::Sender<bool>,
     running: JoinHandle<Result<(), ActionError>>,
     telling: JoinHandle<()>,
+    maintaining: JoinHandle<()>,
 }
 
 impl Workers {
@@ -47,6 +51,12 @@ impl Workers {
         let importer = super::importer(config, &store)?;
         let presence = Presence::enter(store.clone(), &config.data, config.workers).await?;
         let (down, shutdown) = watch::channel(false);
+        let maintenance = Maintenance {
+            store: store.clone(),
+            data: config.data.clone(),
+            keep: config.keep,
+        };
+        let maintaining = tokio::spawn(maintenance.run(shutdown.clone()));
         tokio::spawn(rulebook::watch(importer.rulebook.clone(), shutdown.clone()));
         let telling = tokio::spawn(webhook::run(store, shutdown.clone()));
         let running = tokio::spawn(worker::run(importer.clone(), config.workers, shutdown));
@@ -56,6 +66,7 @@ impl Workers {
             down,
             running,
             telling,
+            maintaining,
         })
     }
 
@@ -65,6 +76,7 @@ impl Workers {
         _ = self.down.send(true);
         self.running.await??;
         self.telling.await?;
+        self.maintaining.await?;
         self.presence.leave().await?;
         self.importer.store.close().await;
         tracing::info!("stopped");

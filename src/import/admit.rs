@@ -2,7 +2,7 @@
 //! before. Files pass in the order of the walk, so the answers don't depend on timing.
 
 use super::outcome::Outcome;
-use super::study::{StoredSession, Study};
+use super::study::{StoredSession, Study, StudyKeys};
 use super::{Job, Stop};
 use crate::archive::Names;
 use crate::dicom::{Instance, tags};
@@ -11,6 +11,9 @@ use crate::metrics::metrics;
 use crate::rules::Run;
 use std::collections::HashMap;
 use std::sync::Arc;
+
+/// The fingerprints' domain: what tells studies apart in the store.
+const STUDY: &str = "study";
 
 /// What the walk has met so far.
 #[derive(Default)]
@@ -42,9 +45,8 @@ impl Job<'_> {
         plan: &mut Plan,
     ) -> Result<Admission, Stop> {
         let uid = |tag| instance.text(tag).unwrap_or_default();
-        let key = run
-            .pseudonyms
-            .fingerprint("study", &uid(tags::STUDY_INSTANCE_UID));
+        let study_uid = uid(tags::STUDY_INSTANCE_UID);
+        let key = run.pseudonyms.fingerprint(STUDY, &study_uid);
         let sop_uid = uid(tags::SOP_INSTANCE_UID);
         if let Some((first, earlier)) = plan.instances.get(&sop_uid) {
             let study = plan.by_key.get(&key).map_or(0, |s| s.index);
@@ -78,7 +80,14 @@ impl Job<'_> {
         }
         let (instance, study) = match plan.by_key.get(&key) {
             Some(study) => (instance, study.clone()),
-            None => self.meet_study(instance, key, found, run, plan)?,
+            None => {
+                let earlier = self.earlier_keys.iter();
+                let keys = StudyKeys {
+                    present: key,
+                    earlier: earlier.map(|k| k.fingerprint(STUDY, &study_uid)).collect(),
+                };
+                self.meet_study(instance, keys, found, run, plan)?
+            }
         };
         plan.instances.insert(sop_uid, (index, found.clone()));
         Ok(Admission::Admitted(Box::new(instance), study))
@@ -88,7 +97,7 @@ impl Job<'_> {
     fn meet_study(
         &self,
         instance: Instance,
-        key: String,
+        keys: StudyKeys,
         found: &Found,
         run: &Run,
         plan: &mut Plan,
@@ -116,21 +125,22 @@ impl Job<'_> {
                 );
             }
         }
-        let stored = self.stored_sessions(&key)?;
+        let stored = self.stored_sessions(&keys)?;
         let names = match &labels {
             Ok(labels) => self.known_names(&stored, &labels.session, self.rules.defers())?,
             Err(_) => Names::default(),
         };
         let study = Arc::new(Study::new(
             plan.studies.len(),
-            key.clone(),
+            keys,
             labels,
             folder,
             stored,
             names,
         ));
         plan.studies.push(study.clone());
-        plan.by_key.insert(key, study.clone());
+        plan.by_key
+            .insert(study.keys.present.clone(), study.clone());
         Ok((instance, study))
     }
 
@@ -160,14 +170,15 @@ impl Job<'_> {
         Ok(names)
     }
 
-    fn stored_sessions(&self, key: &str) -> Result<Vec<StoredSession>, Stop> {
+    /// The study's sessions, under whichever key of the project they were stored.
+    fn stored_sessions(&self, keys: &StudyKeys) -> Result<Vec<StoredSession>, Stop> {
         let importer = self.importer;
-        let sessions = importer.block_on(
-            importer
-                .store
-                .sessions()
-                .of_study(&self.request.project, key),
-        )?;
+        let mut sessions = Vec::new();
+        for key in keys.all() {
+            let of_key = importer.store.sessions();
+            let of_key = of_key.of_study(&self.request.project, key);
+            sessions.extend(importer.block_on(of_key)?);
+        }
         let mut stored = Vec::with_capacity(sessions.len());
         for session in sessions {
             let files = importer.block_on(importer.store.sessions().files(session.id, None))?;

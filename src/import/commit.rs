@@ -141,7 +141,7 @@ impl Job<'_> {
             folder: labels.session.clone(),
             subject: labels.subject.clone(),
             label: labels.session.clone(),
-            study_key: study.key.clone(),
+            study_key: study.key_in_store().to_owned(),
             rule_set: Some(self.rules.hash().to_owned()),
             archive_rule_set: has_run.then(|| self.rules.hash().to_owned()),
             identified: settlement.identified,

@@ -12,7 +12,7 @@ use super::study::Study;
 use super::summary::{Conflict, scans_of};
 use super::{Job, Stop, disk, stage};
 use crate::archive::{below_session, sync_file_system};
-use crate::dicom::Instance;
+use crate::dicom::{Instance, tags};
 use crate::metrics::metrics;
 use crate::rules::{Decision, Labels};
 use crate::store::{Scan, Session, SessionState, Taken};
@@ -164,9 +164,11 @@ impl Job<'_> {
         let Some(first) = staged.first() else {
             return Ok(None);
         };
+        let first = self.read_staged(study, &files[*first])?;
+        study.set_stored_uid(first.text(tags::STUDY_INSTANCE_UID).unwrap_or_default());
         Ok(Some(Seen {
             scans: scans_of(files, &staged),
-            first: self.read_staged(study, &files[*first])?,
+            first,
         }))
     }
 
@@ -216,16 +218,26 @@ impl Job<'_> {
         &self,
         study: &Study,
         labels: &Labels,
+        study_uid: &str,
         files: &[FileState],
     ) -> Result<Vec<Conflict>, Stop> {
         let mut conflicts = Vec::new();
         let store = &self.importer.store;
-        match self.importer.block_on(store.labels().reserve(
+        match self.importer.block_on(store.labels().reserve_known(
             &self.request.project,
             &labels.session,
-            &study.key,
+            study.key_in_store(),
+            &study.keys.earlier,
         )) {
             Ok(()) => {}
+            Err(Taken::UnderAnEarlierKey) => {
+                conflicts.push(Conflict {
+                    code: "key",
+                    detail: "the study is stored under that label with the UIDs of an earlier pseudonym key of \
+                             the project: give it another label, or delete the session stored before"
+                        .into(),
+                });
+            }
             Err(Taken::ByAnotherStudy) => {
                 conflicts.push(Conflict {
                     code: "label",

@@ -6,19 +6,34 @@ use crate::archive::Names;
 use crate::rules::{Labels, RuleFailure};
 use crate::store::{Area, Session, SessionState, StoredFile};
 use std::collections::{BTreeMap, HashMap};
-use std::sync::Mutex;
+use std::sync::{Mutex, OnceLock};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// A session that was stored before, with its files by SOP instance.
 pub type StoredSession = (Session, HashMap<String, StoredFile>);
+
+/// Keyed fingerprints of the original Study Instance UID: under the project's present pseudonym key, and
+/// under those that it had before, the latest first.
+#[derive(Debug)]
+pub struct StudyKeys {
+    pub present: String,
+    pub earlier: Vec<String>,
+}
+
+impl StudyKeys {
+    pub fn all(&self) -> impl Iterator<Item = &str> {
+        std::iter::once(&self.present)
+            .chain(&self.earlier)
+            .map(String::as_str)
+    }
+}
 
 /// A study of the folder, on its way to a session.
 #[derive(Debug)]
 pub struct Study {
     /// Its place in the list of studies, and the name of its staging folder.
     pub index: usize,
-    /// Keyed fingerprint of the original Study Instance UID.
-    pub key: String,
+    pub keys: StudyKeys,
     pub labels: Result<Labels, RuleFailure>,
     /// The folder in which it was met first, for messages.
     pub folder: String,
@@ -31,12 +46,13 @@ pub struct Study {
     /// What to look for once the steps at archiving have run; of all its files, where that is so late.
     needles: Mutex<Needles>,
     remade: AtomicBool,
+    stored_uid: OnceLock<String>,
 }
 
 impl Study {
     pub fn new(
         index: usize,
-        key: String,
+        keys: StudyKeys,
         labels: Result<Labels, RuleFailure>,
         folder: String,
         stored: Vec<StoredSession>,
@@ -44,7 +60,7 @@ impl Study {
     ) -> Self {
         Self {
             index,
-            key,
+            keys,
             labels,
             folder,
             stored,
@@ -53,6 +69,7 @@ impl Study {
             leaks: Mutex::default(),
             needles: Mutex::default(),
             remade: AtomicBool::default(),
+            stored_uid: OnceLock::new(),
         }
     }
 
@@ -140,10 +157,32 @@ impl Study {
             .is_ok_and(|labels| labels.subject == session.subject)
     }
 
+    /// The fingerprint by which the label's sessions know the study: an earlier key's, where it goes on in a
+    /// session stored under that.
+    pub fn key_in_store(&self) -> &str {
+        self.of_label()
+            .next()
+            .map_or(&self.keys.present, |(session, _)| &session.study_key)
+    }
+
+    /// What is known from the first staged instance on: the Study Instance UID as it will be stored.
+    pub fn set_stored_uid(&self, uid: String) {
+        // The first says it for all: they are of one study.
+        _ = self.stored_uid.set(uid);
+    }
+
+    /// The sessions of the study's label. One stored under an earlier key of the project is among them only
+    /// where it bears the UID of the new files: else the rules gave its files other UIDs than they give the
+    /// new ones, and it would hold each instance twice.
     pub fn of_label(&self) -> impl Iterator<Item = &StoredSession> {
         let label = self.labels.as_ref().ok().map(|l| l.session.as_str());
         self.stored
             .iter()
             .filter(move |(session, _)| Some(session.label.as_str()) == label)
+            .filter(|(session, _)| {
+                let uid = self.stored_uid.get();
+                session.study_key == self.keys.present
+                    || uid.is_none_or(|uid| session.study_uid == *uid)
+            })
     }
 }

@@ -63,7 +63,7 @@ impl From<sqlx::Error> for CommitError {
 impl From<Taken> for CommitError {
     fn from(taken: Taken) -> Self {
         match taken {
-            Taken::ByAnotherStudy => CommitError::LabelTaken,
+            Taken::ByAnotherStudy | Taken::UnderAnEarlierKey => CommitError::LabelTaken,
             Taken::Store(error) => CommitError::Store(error),
         }
     }

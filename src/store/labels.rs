@@ -11,6 +11,8 @@ use super::{Store, StoreError, WriteTransaction, column, now_ms};
 pub enum Taken {
     #[error("the label belongs to another study")]
     ByAnotherStudy,
+    #[error("the label belongs to the study as it is stored under an earlier pseudonym key")]
+    UnderAnEarlierKey,
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -23,6 +25,43 @@ impl Labels<'_> {
         let mut tx = self.0.begin().await?;
         reserve(&mut tx, project, label, study_key).await?;
         Ok(tx.commit().await?)
+    }
+
+    /// Gives a label to a study that is known by other keys too, since the project's pseudonym key was
+    /// changed: one that the study has under an earlier key stays as it is where a session bears it, and
+    /// becomes the present key's where none does.
+    ///
+    /// # Errors
+    /// [`Taken::ByAnotherStudy`], and [`Taken::UnderAnEarlierKey`] where the study itself has it.
+    pub async fn reserve_known(
+        &self,
+        project: &str,
+        label: &str,
+        study_key: &str,
+        earlier_keys: &[String],
+    ) -> Result<(), Taken> {
+        let mut tx = self.0.begin().await?;
+        match reserve(&mut tx, project, label, study_key).await {
+            Ok(()) => return Ok(tx.commit().await?),
+            Err(Taken::ByAnotherStudy) => {}
+            Err(error) => return Err(error),
+        }
+        let row = sqlx::query("SELECT study_key FROM labels WHERE project = $1 AND label = $2")
+            .bind(project)
+            .bind(label)
+            .fetch_one(tx.on())
+            .await
+            .map_err(StoreError::from)?;
+        let holder: String = column(&row, "study_key")?;
+        if !earlier_keys.contains(&holder) {
+            return Err(Taken::ByAnotherStudy);
+        }
+        release_unused(&mut tx, project, label).await?;
+        match reserve(&mut tx, project, label, study_key).await {
+            Ok(()) => Ok(tx.commit().await?),
+            Err(Taken::ByAnotherStudy) => Err(Taken::UnderAnEarlierKey),
+            Err(error) => Err(error),
+        }
     }
 
     /// Gives a label back that no session came to use.
@@ -106,5 +145,36 @@ mod tests {
             labels.holder("DEMO", "MR1").await.unwrap().as_deref(),
             Some("study-b")
         );
+    }
+
+    #[tokio::test]
+    async fn a_label_under_an_earlier_key_is_taken_over_unless_a_session_bears_it() {
+        let (_folder, store) = testing::store_with_project().await;
+        let labels = store.labels();
+        let earlier = ["old".to_owned()];
+        labels.reserve("DEMO", "MR1", "old").await.unwrap();
+        let other = labels
+            .reserve_known("DEMO", "MR1", "new", &["else".into()])
+            .await;
+        assert!(matches!(other, Err(Taken::ByAnotherStudy)));
+        labels
+            .reserve_known("DEMO", "MR1", "new", &earlier)
+            .await
+            .unwrap();
+        let holder = labels.holder("DEMO", "MR1").await.unwrap();
+        assert_eq!(holder.as_deref(), Some("new"));
+
+        sqlx::query(
+            "INSERT INTO sessions (project, state, timestamp, folder, subject, label, study_uid, study_key,
+                                   modality, xsi_type, created, uploaded, lastmod)
+             VALUES ('DEMO', 'READY', 't', 'f', 's', 'MR1', '1.2', 'new', 'MR', 'x', 1, 1, 1)",
+        )
+        .execute(&store.pool)
+        .await
+        .unwrap();
+        let later = labels
+            .reserve_known("DEMO", "MR1", "newest", &["new".into()])
+            .await;
+        assert!(matches!(later, Err(Taken::UnderAnEarlierKey)));
     }
 }

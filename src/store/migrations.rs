@@ -3,6 +3,8 @@
 //! Each runs once, inside the transaction that records it, so two processes that open a new database
 //! at the same time do not run it twice and a crash leaves either version whole.
 
+mod copy;
+
 use super::{Store, StoreError, column};
 
 /// One script per version, in order; never changed once released. The same for every database, but for
@@ -11,12 +13,22 @@ const SCRIPTS: &[&str] = &[
     include_str!("migrations/0001_start.sql"),
     include_str!("migrations/0002_instances.sql"),
     include_str!("migrations/0003_follow.sql"),
-    include_str!("migrations/0007_rules.sql"),
     include_str!("migrations/0004_review.sql"),
     include_str!("migrations/0005_waiting.sql"),
+    include_str!("migrations/0006_retention.sql"),
+    include_str!("migrations/0007_rules.sql"),
 ];
 
+/// The version that this program works with.
+pub(super) const KNOWN: i64 = SCRIPTS.len() as i64;
+
+/// Brings the schema up to this program's version. A database file of an earlier version is copied first.
 pub(super) async fn run(store: &Store) -> Result<(), StoreError> {
+    run_up_to(store, KNOWN).await.map(drop)
+}
+
+/// Brings the schema up to `version`, and answers which one was found; 0 is an empty database.
+pub(super) async fn run_up_to(store: &Store, version: i64) -> Result<i64, StoreError> {
     let mut tx = store.begin().await?;
     sqlx::query("CREATE TABLE IF NOT EXISTS schema_version (version BIGINT NOT NULL)")
         .execute(tx.on())
@@ -25,42 +37,51 @@ pub(super) async fn run(store: &Store) -> Result<(), StoreError> {
         .fetch_one(tx.on())
         .await?;
     let found: i64 = column(&row, "version")?;
-    let known = SCRIPTS.len() as i64;
-    if found > known {
-        return Err(StoreError::TooNew { found, known });
+    if found > KNOWN {
+        return Err(StoreError::TooNew {
+            found,
+            known: KNOWN,
+        });
     }
-    for (version, script) in (1..).zip(SCRIPTS).skip(found as usize) {
+    if found > 0 && found < version {
+        // The transaction keeps every other writer out, so that the copy is what is migrated.
+        copy::before_migration(store, version).await?;
+    }
+    let scripts = (1_i64..).zip(SCRIPTS);
+    for (version, script) in scripts.filter(|(number, _)| *number > found && *number <= version) {
         let script = store.shared.database.kind.spell(script);
         sqlx::raw_sql(sqlx::AssertSqlSafe(script))
             .execute(tx.on())
             .await?;
         sqlx::query("INSERT INTO schema_version (version) VALUES ($1)")
-            .bind(version as i64)
+            .bind(version)
             .execute(tx.on())
             .await?;
     }
-    tx.commit().await
+    tx.commit().await?;
+    Ok(found)
+}
+
+/// A table as a script makes it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct TableName {
+    pub name: &'static str,
+    /// Whether its rows are numbered by the database.
+    pub numbered: bool,
+}
+
+/// The tables of a version, each after those that it refers to.
+pub(super) fn tables(version: i64) -> Vec<TableName> {
+    let scripts = (1_i64..).zip(SCRIPTS);
+    scripts
+        .filter(|(number, _)| *number <= version)
+        .flat_map(|(_, script)| script.split("CREATE TABLE ").skip(1))
+        .map(|rest| TableName {
+            name: rest.split_whitespace().next().unwrap_or_default(),
+            numbered: rest.split(';').next().is_some_and(|s| s.contains("{id}")),
+        })
+        .collect()
 }
 
 #[cfg(test)]
-mod tests {
-    use super::super::{Store, StoreError, testing};
-
-    #[tokio::test]
-    async fn opening_again_keeps_what_is_there() {
-        let (_folder, store) = testing::store_with_project().await;
-        let again = testing::another(&store).await;
-        assert!(again.projects().get("DEMO").await.unwrap().is_some());
-    }
-
-    #[tokio::test]
-    async fn a_database_of_a_later_version_is_refused() {
-        let (_folder, store) = testing::store().await;
-        sqlx::query("INSERT INTO schema_version (version) VALUES (999)")
-            .execute(&store.pool)
-            .await
-            .unwrap();
-        let again = Store::open(store.url()).await;
-        assert!(matches!(again, Err(StoreError::TooNew { found: 999, .. })));
-    }
-}
+mod tests;

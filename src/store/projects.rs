@@ -28,6 +28,14 @@ impl PseudonymKey {
     pub fn as_bytes(&self) -> &[u8; 32] {
         &self.0
     }
+
+    pub(super) fn from_row(row: &AnyRow) -> Result<Self, StoreError> {
+        let key: Vec<u8> = column(row, "pseudonym_key")?;
+        let key = key.try_into().map_err(|_| StoreError::BadValue {
+            column: "pseudonym_key",
+        })?;
+        Ok(PseudonymKey(key))
+    }
 }
 
 impl std::fmt::Debug for PseudonymKey {
@@ -301,16 +309,13 @@ async fn record_role(
 }
 
 fn from_row(row: &AnyRow) -> Result<Project, StoreError> {
-    let key: Vec<u8> = column(row, "pseudonym_key")?;
     Ok(Project {
         id: column(row, "id")?,
         name: column(row, "name")?,
         description: column(row, "description")?,
         created: column(row, "created")?,
         created_by: column(row, "created_by")?,
-        pseudonym_key: PseudonymKey(key.try_into().map_err(|_| StoreError::BadValue {
-            column: "pseudonym_key",
-        })?),
+        pseudonym_key: PseudonymKey::from_row(row)?,
     })
 }
 

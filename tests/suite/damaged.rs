@@ -47,36 +47,6 @@ fn what_is_cut_short_in_header_or_pixels_is_named_so() {
 }
 
 #[test]
-fn a_link_in_the_folder_is_not_followed() {
-    let site = Site::new();
-    dicom::study(&site.path("outside"), 2, 1, 1);
-    dicom::study(&site.inbox("OTHER/s"), 3, 1, 1);
-    let folder = site.inbox("P/s");
-    dicom::study(&folder, 1, 1, 1);
-    symlink(site.path("outside/1-1.dcm"), folder.join("file-link.dcm")).unwrap();
-    symlink("../../OTHER/s", folder.join("folder-link")).unwrap();
-    symlink("1-1.dcm", folder.join("own-link.dcm")).unwrap();
-    let done = site.import("P", "P/s", &[("cleanupAfterImport", "true")]);
-    assert_eq!(
-        (done.state(), done.outcomes().as_str()),
-        ("Completed", "1 stored, 3 unreadable")
-    );
-    for link in ["file-link.dcm", "folder-link", "own-link.dcm"] {
-        assert!(
-            done.reason(link).contains("symbolic link"),
-            "{}",
-            done.reason(link)
-        );
-    }
-    assert_eq!(
-        site.files("inbox/P"),
-        ["s/file-link.dcm", "s/folder-link", "s/own-link.dcm"]
-    );
-    assert_eq!(site.files("outside"), ["1-1.dcm"]);
-    assert_eq!(site.files("inbox/OTHER"), ["s/1-1.dcm"]);
-}
-
-#[test]
 fn only_links_in_the_folder_are_a_failed_request() {
     let site = Site::new();
     dicom::study(&site.path("outside"), 2, 1, 1);

@@ -132,25 +132,6 @@ fn the_series_filter_keeps_a_series_out() {
 }
 
 #[test]
-fn nothing_left_is_a_failed_request() {
-    let site = Site::new();
-    let folder = site.inbox("P/s");
-    dicom::study(&folder, 1, 1, 2);
-    site.policy(
-        "P",
-        &json!({ "series_filters": { "mode": "whitelist", "list": ["no such series"] } }),
-    );
-    let filtered = site.import("P", "P/s", &[("cleanupAfterImport", "true")]);
-    assert_eq!(
-        (filtered.state(), filtered.outcomes().as_str()),
-        ("Failed", "2 filtered")
-    );
-    assert!(filtered.resolution().contains("2 filtered"));
-    assert_eq!(site.files("prearchive"), Vec::<String>::new());
-    assert_eq!(site.files("inbox/P").len(), 2);
-}
-
-#[test]
 fn a_copy_of_a_file_that_is_not_stored_does_not_complete_a_request() {
     let site = Site::new();
     let folder = site.inbox("P/s");

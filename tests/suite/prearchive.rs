@@ -157,28 +157,6 @@ fn an_archive_call_takes_another_subject_and_label() {
 }
 
 #[test]
-fn a_label_that_the_archive_has_is_a_conflict_at_archiving() {
-    let (site, uri, folder) = site();
-    assert_eq!(site.post_form("ada", ARCHIVE, &[("src", &uri)]).status, 200);
-    dicom::study(&site.inbox("P/t"), 2, 1, 1);
-    let second = site.import("P", "P/t", &[("EXPT_LABEL", "E2")]);
-    let uri = second.session()["uri"].as_str().unwrap();
-    let answer = site.post_form(
-        "ada",
-        ARCHIVE,
-        &[("src", uri), ("session", "E1"), ("subject", "S1")],
-    );
-    assert_eq!(answer.status, 409);
-    assert_eq!(
-        site.get("ada", &format!("/data{uri}")).rows()[0]["status"],
-        "CONFLICT"
-    );
-    assert_eq!(site.instances(&second.folder()).len(), 1);
-    assert_eq!(site.instances("archive").len(), 4);
-    assert_ne!(folder, second.folder());
-}
-
-#[test]
 fn a_deleted_session_is_gone_from_rest_and_disk() {
     let (site, uri, folder) = site();
     let path = format!("/data{uri}");

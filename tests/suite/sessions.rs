@@ -2,8 +2,6 @@
 
 use std::fs;
 
-use dicom_core::VR;
-use dicom_dictionary_std::tags;
 use serde_json::json;
 
 use crate::dicom;
@@ -129,25 +127,6 @@ fn a_label_taken_by_another_study_is_a_conflict_in_the_prearchive() {
     assert_ne!(first.folder(), second.folder());
     assert_eq!(site.instances(&first.folder()).len(), 1);
     assert_eq!(site.instances(&second.folder()).len(), 2);
-}
-
-#[test]
-fn a_label_from_the_header_that_the_archive_has_is_a_conflict() {
-    let site = Site::new();
-    dicom::study(&site.inbox("AUTO/one"), 1, 1, 1);
-    dicom::study(&site.inbox("AUTO/two"), 2, 1, 1);
-    for name in ["one", "two"] {
-        let file = site.inbox(&format!("AUTO/{name}")).join("1-1.dcm");
-        dicom::edit(&file, &[(tags::PATIENT_ID, VR::LO, "SAME")]);
-    }
-    let first = site.import("AUTO", "AUTO/one", &[]);
-    assert_eq!(first.session()["status"], "ARCHIVED");
-    let before = site.files(&first.folder());
-    let second = site.import("AUTO", "AUTO/two", &[]);
-    assert_eq!(second.state(), "Completed");
-    assert_eq!(second.session()["status"], "CONFLICT");
-    assert_eq!(site.files(&first.folder()), before);
-    assert_eq!(site.instances("prearchive").len(), 1);
 }
 
 #[test]

@@ -192,6 +192,13 @@ impl Site {
         }
     }
 
+    /// Changes rows behind the program's back, for what would take days or a crash to come about.
+    pub fn sql(&self, statements: &str) {
+        for statement in statements.split(';') {
+            crate::database::execute(self.folder.path(), statement);
+        }
+    }
+
     /// A call without a body. Nobody calls if `user` is empty.
     pub fn call(&self, user: &str, method: &str, path: &str, query: &[(&str, &str)]) -> Answer {
         let url = format!("{}{path}", self.server().base);

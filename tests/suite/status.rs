@@ -72,31 +72,6 @@ fn users_see_their_own_requests_and_an_administrator_all() {
 }
 
 #[test]
-fn every_request_ends_completed_or_failed_for_prearchive_and_archive() {
-    let site = Site::new();
-    dicom::study(&site.inbox("P/s"), 1, 1, 1);
-    std::fs::write(site.inbox("P/none").join("notes.txt"), "no picture").unwrap();
-    let waiting = site.import("P", "P/s", &[]);
-    let archived = site.import("AUTO", "P/s", &[]);
-    let nothing = site.import("P", "P/none", &[]);
-    assert_eq!(
-        (waiting.state(), &waiting.session()["status"]),
-        ("Completed", &json!("READY"))
-    );
-    assert_eq!(
-        (archived.state(), &archived.session()["status"]),
-        ("Completed", &json!("ARCHIVED"))
-    );
-    assert_eq!(nothing.state(), "Failed");
-    assert!(
-        nothing
-            .resolution()
-            .starts_with("No valid DICOM files found")
-    );
-    assert_eq!(nothing.sessions().len(), 0);
-}
-
-#[test]
 fn the_command_line_tells_the_same_as_the_server() {
     let site = Site::new();
     dicom::study(&site.inbox("P/s"), 1, 1, 2);

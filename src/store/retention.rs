@@ -1,0 +1,293 @@
+//! What is forgotten after a time: ended requests, old audit rows, expired logins; and whose turn it is.
+//!
+//! What is in the archive or the prearchive is never touched, nor a request that has not ended. Sessions and
+//! commits keep the number of a request that is gone: it tells where they came from, and is given to no other.
+
+use std::collections::BTreeSet;
+
+use super::{SYSTEM, Session, Store, StoreError, audit, column, now_ms, sessions};
+
+/// Rows that go in one transaction: others must get their turn to write.
+const BATCH: i64 = 500;
+
+pub struct Retention<'a>(pub(super) &'a Store);
+
+/// A duty taken by one server for all. Held by its row; given back by [`Retention::end_turn`].
+#[derive(Debug, Clone, Copy)]
+pub struct Turn {
+    pub duty: &'static str,
+    /// How long it is held at most: then it is free again, its holder being dead.
+    pub held_ms: i64,
+    /// How long after it was last done it is due again; 0 at once.
+    pub every_ms: i64,
+}
+
+/// A commit that took the place of stored files, which were set aside.
+#[derive(Debug, Clone)]
+pub struct ReplacedFiles {
+    pub commit: i64,
+    pub session: Session,
+}
+
+impl Retention<'_> {
+    /// Takes a duty for `holder`, if it is due and nobody has it.
+    pub async fn take_turn(&self, turn: Turn, holder: &str) -> Result<bool, StoreError> {
+        let now = now_ms();
+        let mut tx = self.0.begin().await?;
+        sqlx::query(
+            "INSERT INTO turns (duty, holder, until, done) VALUES ($1, NULL, 0, 0)
+             ON CONFLICT (duty) DO NOTHING",
+        )
+        .bind(turn.duty)
+        .execute(tx.on())
+        .await?;
+        let taken = sqlx::query(
+            "UPDATE turns SET holder = $2, until = $3 WHERE duty = $1 AND until <= $4 AND done <= $5",
+        )
+        .bind(turn.duty)
+        .bind(holder)
+        .bind(now + turn.held_ms)
+        .bind(now)
+        .bind(now - turn.every_ms)
+        .execute(tx.on())
+        .await?;
+        tx.commit().await?;
+        Ok(taken.rows_affected() == 1)
+    }
+
+    /// Gives a duty back; `done` if it was carried out.
+    pub async fn end_turn(&self, turn: Turn, holder: &str, done: bool) -> Result<(), StoreError> {
+        let mut tx = self.0.begin().await?;
+        sqlx::query(
+            "UPDATE turns SET holder = NULL, until = 0, done = CASE WHEN $3 = 1 THEN $4 ELSE done END
+             WHERE duty = $1 AND holder = $2",
+        )
+        .bind(turn.duty)
+        .bind(holder)
+        .bind(i64::from(done))
+        .bind(now_ms())
+        .execute(tx.on())
+        .await?;
+        tx.commit().await
+    }
+
+    /// The requests that ended before a time.
+    pub async fn requests_ended_before(&self, time: i64) -> Result<BTreeSet<i64>, StoreError> {
+        let rows = sqlx::query("SELECT id FROM requests WHERE finished < $1")
+            .bind(time)
+            .fetch_all(&self.0.pool)
+            .await?;
+        rows.iter().map(|row| column(row, "id")).collect()
+    }
+
+    /// Forgets requests that have ended; one that has not stays. Answers how many went.
+    pub async fn remove_requests(&self, ids: &BTreeSet<i64>) -> Result<u64, StoreError> {
+        let ids: Vec<i64> = ids.iter().copied().collect();
+        let mut removed = 0;
+        for batch in ids.chunks(BATCH as usize) {
+            let mut tx = self.0.begin().await?;
+            for id in batch {
+                let gone = sqlx::query(
+                    "DELETE FROM requests WHERE id = $1 AND finished IS NOT NULL AND status IN ('Completed', 'Failed')",
+                )
+                .bind(*id)
+                .execute(tx.on())
+                .await?;
+                removed += gone.rows_affected();
+            }
+            tx.commit().await?;
+        }
+        Ok(removed)
+    }
+
+    /// How many audit rows are older than a time.
+    pub async fn audit_rows_before(&self, time: i64) -> Result<u64, StoreError> {
+        self.count("SELECT COUNT(*) AS n FROM audit WHERE at < $1", time)
+            .await
+    }
+
+    /// Forgets audit rows older than a time.
+    pub async fn remove_audit_before(&self, time: i64) -> Result<u64, StoreError> {
+        let sql = "DELETE FROM audit WHERE id IN (SELECT id FROM audit WHERE at < $1 ORDER BY id LIMIT $2)";
+        let mut removed = 0;
+        loop {
+            let mut tx = self.0.begin().await?;
+            let gone = sqlx::query(sql)
+                .bind(time)
+                .bind(BATCH)
+                .execute(tx.on())
+                .await?;
+            tx.commit().await?;
+            removed += gone.rows_affected();
+            if gone.rows_affected() < BATCH as u64 {
+                return Ok(removed);
+            }
+        }
+    }
+
+    /// How many logins are over.
+    pub async fn expired_logins(&self) -> Result<u64, StoreError> {
+        self.count(
+            "SELECT COUNT(*) AS n FROM logins WHERE expires < $1",
+            now_ms(),
+        )
+        .await
+    }
+
+    /// Forgets the logins that are over.
+    pub async fn remove_expired_logins(&self) -> Result<u64, StoreError> {
+        let mut tx = self.0.begin().await?;
+        let gone = sqlx::query("DELETE FROM logins WHERE expires < $1")
+            .bind(now_ms())
+            .execute(tx.on())
+            .await?;
+        tx.commit().await?;
+        Ok(gone.rows_affected())
+    }
+
+    /// The commits, finished before a time, that may have set replaced files aside, with the sessions that
+    /// hold them now.
+    pub async fn replaced_before(&self, time: i64) -> Result<Vec<ReplacedFiles>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT s.*, c.id AS commit_id FROM commits c JOIN sessions s ON s.id = c.session
+             WHERE c.finished < $1 AND c.details LIKE '%\"overwrite\":true%' ORDER BY c.id",
+        )
+        .bind(time)
+        .fetch_all(&self.0.pool)
+        .await?;
+        rows.iter()
+            .map(|row| {
+                Ok(ReplacedFiles {
+                    commit: column(row, "commit_id")?,
+                    session: sessions::from_row(row)?,
+                })
+            })
+            .collect()
+    }
+
+    /// Writes down that something was forgotten.
+    pub async fn record(&self, action: &'static str) -> Result<(), StoreError> {
+        let mut tx = self.0.begin().await?;
+        audit::record(&mut tx, SYSTEM, action, "site".into()).await?;
+        tx.commit().await
+    }
+
+    async fn count(&self, sql: &'static str, time: i64) -> Result<u64, StoreError> {
+        let row = sqlx::query(sql).bind(time).fetch_one(&self.0.pool).await?;
+        Ok(u64::try_from(column::<i64>(&row, "n")?).unwrap_or(0))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Counts, NewRequest, Status, now_ms, testing};
+    use super::Turn;
+
+    #[tokio::test]
+    async fn a_duty_is_taken_by_one_and_again_when_it_is_due() {
+        let (_folder, store) = testing::store().await;
+        let retention = store.retention();
+        let turn = Turn {
+            duty: "test",
+            held_ms: 60_000,
+            every_ms: 60_000,
+        };
+        assert!(retention.take_turn(turn, "a").await.unwrap());
+        assert!(!retention.take_turn(turn, "b").await.unwrap());
+        retention.end_turn(turn, "b", true).await.unwrap();
+        assert!(
+            !retention.take_turn(turn, "b").await.unwrap(),
+            "not b's to give back"
+        );
+        retention.end_turn(turn, "a", false).await.unwrap();
+        assert!(
+            retention.take_turn(turn, "b").await.unwrap(),
+            "it was not done"
+        );
+        retention.end_turn(turn, "b", true).await.unwrap();
+        assert!(!retention.take_turn(turn, "a").await.unwrap(), "not due");
+        assert!(
+            retention
+                .take_turn(
+                    Turn {
+                        every_ms: 0,
+                        ..turn
+                    },
+                    "a"
+                )
+                .await
+                .unwrap()
+        );
+        // Its holder died long ago.
+        let dead = Turn {
+            duty: "other",
+            held_ms: -1,
+            every_ms: 0,
+        };
+        assert!(retention.take_turn(dead, "a").await.unwrap());
+        assert!(retention.take_turn(dead, "b").await.unwrap());
+    }
+
+    #[tokio::test]
+    async fn only_requests_that_have_ended_go() {
+        let (_folder, store) = testing::store_with_project().await;
+        let new = || NewRequest {
+            username: "ada".into(),
+            project: "DEMO".into(),
+            parameters: Default::default(),
+            session_path: "/inbox/DEMO/a".into(),
+            cleanup: false,
+        };
+        let claim = testing::claimed(&store).await;
+        let ended = claim.request;
+        let waiting = store.requests().insert(new()).await.unwrap();
+        let counts = Counts::default();
+        let requests = store.requests();
+        requests
+            .finish(claim, Status::Failed, None, &counts, 0)
+            .await
+            .unwrap();
+        let retention = store.retention();
+        assert!(retention.requests_ended_before(0).await.unwrap().is_empty());
+        let old = retention.requests_ended_before(now_ms() + 1).await.unwrap();
+        assert_eq!(old, [ended].into());
+        let removed = retention
+            .remove_requests(&[ended, waiting].into())
+            .await
+            .unwrap();
+        assert_eq!(removed, 1);
+        assert!(store.requests().get(ended).await.unwrap().is_none());
+        assert!(store.requests().get(waiting).await.unwrap().is_some());
+        assert!(
+            store.requests().insert(new()).await.unwrap() > waiting,
+            "no number comes twice"
+        );
+    }
+
+    #[tokio::test]
+    async fn audit_rows_go_by_their_age_however_many() {
+        let (_folder, store) = testing::store_with_project().await;
+        let mut tx = store.begin().await.unwrap();
+        for _ in 0..1100 {
+            super::audit::record(&mut tx, "ada", "test", "site".into())
+                .await
+                .unwrap();
+        }
+        tx.commit().await.unwrap();
+        let all = store
+            .retention()
+            .audit_rows_before(now_ms() + 1)
+            .await
+            .unwrap();
+        assert!(all >= 1100);
+        assert_eq!(store.retention().remove_audit_before(0).await.unwrap(), 0);
+        assert_eq!(
+            store
+                .retention()
+                .remove_audit_before(now_ms() + 1)
+                .await
+                .unwrap(),
+            all
+        );
+    }
+}
