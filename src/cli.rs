@@ -6,6 +6,7 @@
 mod demo;
 mod project;
 mod request;
+mod rule;
 mod sample;
 mod serve;
 mod user;
@@ -59,6 +60,9 @@ enum Command {
     /// Projects of a server
     #[command(subcommand)]
     Project(project::Command),
+    /// Write, check and test rules
+    #[command(subcommand)]
+    Rule(rule::Command),
     /// Import requests of a server
     #[command(subcommand)]
     Request(request::Command),
@@ -68,7 +72,7 @@ enum Command {
 pub fn run() -> ExitCode {
     let cli = Cli::parse();
     match check_environment().and_then(|()| dispatch(cli.command)) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             eprintln!("sluice: {}", one_line(error.as_ref()));
             ExitCode::FAILURE
@@ -76,9 +80,10 @@ pub fn run() -> ExitCode {
     }
 }
 
-fn dispatch(command: Command) -> Result<(), CliError> {
+fn dispatch(command: Command) -> Result<ExitCode, CliError> {
     let runtime = tokio::runtime::Runtime::new()?;
-    match command {
+    let done = match command {
+        Command::Rule(command) => return rule::run(command, &runtime),
         Command::Serve(args) => runtime.block_on(serve::run(args)),
         Command::Worker(args) => runtime.block_on(worker::run(args)),
         Command::Demo(args) => runtime.block_on(demo::run(args)).map_err(Into::into),
@@ -86,7 +91,8 @@ fn dispatch(command: Command) -> Result<(), CliError> {
         Command::User(command) => runtime.block_on(user::run(command)),
         Command::Project(command) => runtime.block_on(project::run(command)),
         Command::Request(command) => runtime.block_on(request::run(command)),
-    }
+    };
+    done.map(|()| ExitCode::SUCCESS)
 }
 
 /// The variables that some flag of some command reads, and the first password.

@@ -5,6 +5,7 @@
 
 mod admit;
 mod clean;
+pub mod explain;
 mod gate;
 mod leak;
 mod outcome;

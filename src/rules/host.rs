@@ -5,8 +5,10 @@
 
 mod access;
 mod table;
+mod trace;
 
 use super::answer::Refusal;
+use super::position::Position;
 use super::pseudonym::Pseudonyms;
 use crate::dicom::edit::{self, Change, EditProblem};
 use crate::dicom::path::{Location, PathError, Pattern, location_text};
@@ -15,6 +17,7 @@ pub use access::Access;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use table::Table;
+pub use trace::{Trace, TracedEdit, shown};
 
 /// What is known beside the dataset.
 #[derive(Debug, Clone, Default)]
@@ -45,6 +48,18 @@ pub enum EditError {
     Undeclared(String),
     #[error("protected: {0}")]
     Protected(String),
+}
+
+impl EditError {
+    /// A stable code, without any value.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::BadPath(_) => "bad-path",
+            Self::BadValue(_) => "bad-value",
+            Self::Undeclared(_) => "undeclared",
+            Self::Protected(_) => "protected",
+        }
+    }
 }
 
 impl From<PathError> for EditError {
@@ -89,7 +104,23 @@ pub struct Host {
     access: Arc<Access>,
     pub context: Arc<Context>,
     pub pseudonyms: Arc<Pseudonyms>,
-    refusal: Option<Refusal>,
+    refusal: Option<(Refusal, Option<Position>)>,
+    /// Where the rule's call stands in its script, if it is one.
+    position: Option<Position>,
+    trace: Option<Trace>,
+}
+
+impl Action {
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Remove => "remove",
+            Self::Blank => "blank",
+            Self::Set(_) => "set",
+            Self::Uid => "uid",
+            Self::Dummy => "dummy",
+            Self::ShiftDate(_) => "shift-date",
+        }
+    }
 }
 
 impl Host {
@@ -105,6 +136,16 @@ impl Host {
             context,
             pseudonyms,
             refusal: None,
+            position: None,
+            trace: None,
+        }
+    }
+
+    /// The same, with every edit recorded.
+    pub fn traced(self) -> Self {
+        Self {
+            trace: Some(Trace::default()),
+            ..self
         }
     }
 
@@ -112,9 +153,19 @@ impl Host {
         self.instance
     }
 
-    /// The first refusal, latched.
-    pub fn refusal(&self) -> Option<&Refusal> {
+    /// What was recorded, if [`Host::traced`] asked for it.
+    pub fn take_trace(&mut self) -> Option<Trace> {
+        self.trace.take()
+    }
+
+    /// The first refusal, latched, and where the script was then.
+    pub fn refusal(&self) -> Option<&(Refusal, Option<Position>)> {
         self.refusal.as_ref()
+    }
+
+    /// Said by the engine before each call of the rule.
+    pub(super) fn set_position(&mut self, position: Option<Position>) {
+        self.position = position;
     }
 
     /// Text; several values joined by a backslash; none if the element is absent or holds no text.
@@ -180,7 +231,19 @@ impl Host {
         if let Some(place) = location.iter().find(|p| edit::is_protected(p.tag)) {
             return Err(protected(place.tag, &path));
         }
-        Ok(self.instance.set(&path, value)?)
+        let before = self.trace.is_some().then(|| self.shown(&path));
+        self.instance.set(&path, value)?;
+        if let Some(before) = before {
+            let edit = TracedEdit {
+                path: self.path_text(&path),
+                action: "set",
+                position: self.position,
+                before,
+                after: self.shown(&path),
+            };
+            self.trace.get_or_insert_default().push(edit);
+        }
+        Ok(())
     }
 
     /// # Errors
@@ -215,10 +278,9 @@ impl Host {
         self.edit(&mut |location, element, _, _| {
             let kept = keep.iter().any(|p| p.matches(location))
                 || kept_blocks.iter().any(|b| b == location);
-            if element.is_private() && !kept {
-                Change::Remove
-            } else {
-                Change::Keep
+            match element.is_private() && !kept {
+                true => (Change::Remove, "remove-private"),
+                false => (Change::Keep, ""),
             }
         })
     }
@@ -302,25 +364,37 @@ impl Host {
             &crate::dicom::Element,
             &edit::Scope<'_>,
             &Pseudonyms,
-        ) -> Change,
+        ) -> (Change, &'static str),
     ) -> Result<u32, EditError> {
         let (access, pseudonyms) = (self.access.clone(), self.pseudonyms.clone());
+        let (trace, position) = (&mut self.trace, self.position);
         let mut refused = None;
-        let count = self
-            .instance
-            .edit(&mut |location, element, scope| match decide(
-                location,
-                element,
-                scope,
-                &pseudonyms,
-            ) {
-                Change::Keep => Change::Keep,
-                change if access.may_write(location) => change,
-                _ => {
-                    refused.get_or_insert_with(|| location_text(location));
-                    Change::Keep
-                }
-            });
+        // Of the change that is under way: it may yet turn out not to fit.
+        let mut traced_before = 0;
+        let count = self.instance.edit(&mut |location, element, scope| {
+            let (change, action) = decide(location, element, scope, &pseudonyms);
+            if change == Change::Keep {
+                return change;
+            }
+            if !access.may_write(location) {
+                refused.get_or_insert_with(|| location_text(location));
+                return Change::Keep;
+            }
+            if let Some(trace) = trace {
+                traced_before = trace.len();
+                trace.push(TracedEdit {
+                    path: location_text(location),
+                    action,
+                    position,
+                    before: Some(trace::shown(element, scope)),
+                    after: after(&change, element),
+                });
+            }
+            change
+        });
+        if let (Err(_), Some(trace)) = (&count, trace) {
+            trace.drop_last(traced_before);
+        }
         match refused {
             Some(path) => Err(self.refuse_write(path)),
             None => Ok(count?),
@@ -340,7 +414,34 @@ impl Host {
     }
 
     fn refuse(&mut self, refusal: Refusal) {
-        self.refusal.get_or_insert(refusal);
+        self.refusal.get_or_insert((refusal, self.position));
+    }
+
+    fn shown(&self, path: &Pattern) -> Option<String> {
+        let (element, scope, _) = self.instance.look_up(path)?;
+        Some(trace::shown(element, &scope))
+    }
+
+    fn path_text(&self, path: &Pattern) -> String {
+        match self.instance.look_up(path) {
+            Some((_, _, location)) => location_text(&location),
+            None => path.to_string(),
+        }
+    }
+}
+
+/// What an element holds after a change.
+fn after(change: &Change, element: &crate::dicom::Element) -> Option<String> {
+    match change {
+        Change::Remove => None,
+        Change::Blank if element.sequence().is_some() => Some("0 items".to_owned()),
+        Change::Blank | Change::Keep => Some(String::new()),
+        Change::Text(text) => Some(text.clone()),
+        Change::Bytes(bytes) => Some(format!(
+            "{} bytes of {}",
+            bytes.len(),
+            element.vr.to_string()
+        )),
     }
 }
 

@@ -106,6 +106,36 @@ impl Manifest {
         Ok(manifest)
     }
 
+    /// Of code that comes without one: an anonymize rule that may read and write everything.
+    pub fn permissive(entry: &str, engine: EngineKind) -> Self {
+        let everything = || vec!["*".to_owned()];
+        Self {
+            name: entry.to_owned(),
+            version: "0.0.0".to_owned(),
+            kind: Kind::Anonymize,
+            engine,
+            entry: entry.to_owned(),
+            reads: everything(),
+            writes: everything(),
+            limits: Limits::default(),
+            author: None,
+            licence: None,
+            description: None,
+        }
+    }
+
+    /// All that is wrong with a manifest, where [`Manifest::parse`] says the first.
+    pub fn problems(file: &str, text: &[u8]) -> Vec<DocumentError> {
+        let problems = match document::parse(file, text) {
+            Ok(value) => SCHEMA.problems(file, &value),
+            Err(error) => return vec![error],
+        };
+        match problems.is_empty() {
+            true => Self::parse(file, text).err().into_iter().collect(),
+            false => problems,
+        }
+    }
+
     /// The declared reads and writes, compiled. `file` is only named in errors.
     pub fn access(&self, file: &str) -> Result<Access, DocumentError> {
         let writable = self.kind == Kind::Anonymize;

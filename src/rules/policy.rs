@@ -87,6 +87,18 @@ impl Policy {
         })
     }
 
+    /// All that is wrong with a policy, where [`Policy::parse`] says the first.
+    pub fn problems(file: &str, text: &[u8]) -> Vec<DocumentError> {
+        let problems = match document::parse(file, text) {
+            Ok(value) => SCHEMA.problems(file, &value),
+            Err(error) => return vec![error],
+        };
+        match problems.len() {
+            0 | 1 => Self::parse(file, text).err().into_iter().collect(),
+            _ => problems,
+        }
+    }
+
     /// Each module that this policy names, with the JSON pointer of where.
     pub fn steps(&self) -> impl Iterator<Item = (String, &StepPolicy)> {
         let label = self.label.iter().map(|step| ("/label".to_owned(), step));

@@ -4,6 +4,7 @@
 mod answers;
 mod api;
 mod failure;
+pub mod inspect;
 mod sandbox;
 
 use super::answer::{Decision, Labels, RuleFailure, Verdict};
@@ -12,6 +13,7 @@ use super::host::{Context, Host};
 use super::manifest::{Kind, Limits, Manifest};
 use super::module::CompileError;
 use super::pseudonym::Pseudonyms;
+use super::usage::Usage;
 use ::rhai::{AST, CallFnOptions, Dynamic, FuncArgs, Scope};
 use api::{Ctx, Dataset, Service};
 use sandbox::Watch;
@@ -23,10 +25,16 @@ pub struct RhaiEngine {
     kind: Kind,
     limits: Limits,
     ast: AST,
+    usage: Option<Arc<Usage>>,
 }
 
 impl RhaiEngine {
-    pub fn compile(manifest: &Manifest, code: &[u8]) -> Result<Self, CompileError> {
+    /// With `usage`, the engine counts what its runs take.
+    pub fn compile(
+        manifest: &Manifest,
+        code: &[u8],
+        usage: Option<Arc<Usage>>,
+    ) -> Result<Self, CompileError> {
         let unplaced = |message: String| CompileError {
             position: None,
             message,
@@ -35,10 +43,7 @@ impl RhaiEngine {
             .map_err(|error| unplaced(format!("is no UTF-8 text: {error}")))?;
         let ast = sandbox::engine(&manifest.limits, Watch::start(&manifest.limits))
             .compile(text)
-            .map_err(|error| CompileError {
-                position: failure::position(error.position()),
-                message: error.err_type().to_string(),
-            })?;
+            .map_err(|error| compile_error(&error))?;
         let function = manifest.kind.function();
         let has = |f: ::rhai::ScriptFnMetadata<'_>| f.name == function && f.params.len() == 2;
         if !ast.iter_functions().any(has) {
@@ -56,6 +61,7 @@ impl RhaiEngine {
             kind: manifest.kind,
             limits: manifest.limits,
             ast,
+            usage,
         })
     }
 
@@ -66,7 +72,10 @@ impl RhaiEngine {
         pseudonyms: Arc<Pseudonyms>,
         arguments: impl FuncArgs,
     ) -> Result<Dynamic, RuleFailure> {
-        let engine = sandbox::engine(&self.limits, watch);
+        let mut engine = sandbox::engine(&self.limits, watch);
+        if let Some(usage) = &self.usage {
+            sandbox::watch(&mut engine, watch, usage);
+        }
         let options = CallFnOptions::new().with_tag(Dynamic::from(Service(pseudonyms)));
         let function = self.kind.function();
         engine
@@ -105,6 +114,13 @@ impl RhaiEngine {
             &self.name,
             format!("is of kind {own}, and was asked to {asked}"),
         )
+    }
+}
+
+fn compile_error(error: &::rhai::ParseError) -> CompileError {
+    CompileError {
+        position: failure::position(error.position()),
+        message: error.err_type().to_string(),
     }
 }
 

@@ -51,7 +51,7 @@ pub struct Run {
 /// One module with its settings.
 pub struct Step {
     scope: Scope,
-    module: Arc<Module>,
+    pub(super) module: Arc<Module>,
     settings: Arc<str>,
 }
 
@@ -135,6 +135,11 @@ impl RuleSet {
             .chain(std::iter::once(&self.route))
             .map(Step::info)
             .collect()
+    }
+
+    /// The steps that an instance goes through, in order.
+    pub(super) fn chain(&self) -> &[Step] {
+        &self.chain
     }
 
     /// The instance comes back with the reason why it is filtered out, if it is. The reason names
@@ -235,7 +240,7 @@ impl Step {
         })
     }
 
-    fn info(&self) -> StepInfo {
+    pub(super) fn info(&self) -> StepInfo {
         let manifest = &self.module.manifest;
         StepInfo {
             scope: self.scope,
@@ -246,7 +251,6 @@ impl Step {
         }
     }
 
-    /// One run of the module. What the host refused fails it, whatever the rule then answered.
     fn run<T>(
         &self,
         instance: Instance,
@@ -254,18 +258,16 @@ impl Step {
         labels: Option<&Labels>,
         call: impl FnOnce(&dyn Engine, Host) -> Ran<T>,
     ) -> (Instance, Result<T, RuleFailure>) {
+        let host = self.host(instance, run, labels);
+        let Ran { host, answer } = self.module.run(host, call);
+        (host.into_instance(), answer)
+    }
+
+    /// What the module sees.
+    pub(super) fn host(&self, instance: Instance, run: &Run, labels: Option<&Labels>) -> Host {
         let context = Arc::new(run.context(labels, Arc::clone(&self.settings)));
         let access = Arc::clone(&self.module.access);
-        let host = Host::new(instance, access, context, Arc::clone(&run.pseudonyms));
-        let Ran { host, answer } = call(&*self.module.engine, host);
-        let answer = match host.refusal() {
-            Some(refusal) => Err(RuleFailure::Refused {
-                module: self.module.manifest.name.clone(),
-                refusal: refusal.clone(),
-            }),
-            None => answer,
-        };
-        (host.into_instance(), answer)
+        Host::new(instance, access, context, Arc::clone(&run.pseudonyms))
     }
 
     fn broke(&self, message: impl Into<String>) -> RuleFailure {

@@ -62,6 +62,11 @@ impl Guest {
         }
     }
 
+    /// What is held for the guest: its own memory, and the host's for it.
+    pub fn memory(&self) -> usize {
+        self.limiter.used + self.meter.bytes()
+    }
+
     /// The host that [`Guest::with_dataset`] was given.
     pub fn take_back(self) -> Host {
         self.host
