@@ -59,9 +59,11 @@ fn policy(file: &Path) -> Vec<Finding> {
         return Vec::new();
     };
     let problems = Policy::problems("", &text).into_iter();
-    problems
+    let mut findings: Vec<Finding> = problems
         .map(|error| Finding::of_document(file, &text, &error))
-        .collect()
+        .collect();
+    findings.sort_by_key(|finding| finding.position);
+    findings
 }
 
 /// In the order of their names.

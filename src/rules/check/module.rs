@@ -20,6 +20,7 @@ pub fn module(folder: &Path) -> Vec<Finding> {
         .into_iter()
         .map(of_manifest)
         .collect();
+    findings.sort_by_key(|finding| finding.position);
     let Ok(manifest) = Manifest::parse("", &text) else {
         return findings;
     };

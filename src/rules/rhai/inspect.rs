@@ -102,9 +102,9 @@ impl Inspector {
             .iter_functions()
             .map(|f| {
                 let params: Vec<String> = f.params.iter().map(|p| (*p).to_owned()).collect();
-                let alone = ast.clone_functions_only_filtered(|_, _, _, name, arity| {
-                    name == f.name && arity == params.len()
-                });
+                // Rhai's own filtered clone lets all of them through where the clone is empty before.
+                let mut alone = ast.clone_functions_only();
+                alone.retain_functions(|_, _, name, arity| name == f.name && arity == params.len());
                 ((f.name.to_owned(), params.len()), params, alone)
             })
             .collect();
@@ -473,6 +473,18 @@ mod tests {
                 "line 1, column 37: the context has no `subjekt` (did you mean \"subject\"?)",
                 "line 1, column 94: there is no action \"blnk\" (did you mean \"blank\"?)"
             ]
+        );
+    }
+
+    #[test]
+    fn each_function_is_looked_at_once_with_its_own_names() {
+        let code = "fn anonymize(ds, ctx) { helper(#{ a: 1 }, ds); keep() }\n\
+                    fn helper(ds, d) { ds.remove(\"a\"); d.get(\"StudyID\"); ds.nothing(); }";
+        let script = look(code);
+        let found: Vec<_> = script.paths.iter().map(|p| &*p.path).collect();
+        assert_eq!(
+            (found.as_slice(), script.problems.len()),
+            (&["StudyID"][..], 1)
         );
     }
 
