@@ -29,6 +29,7 @@ mod rhai;
 mod rule_set;
 pub mod scaffold;
 mod shipped;
+mod tables;
 mod usage;
 mod wasm;
 
@@ -43,4 +44,5 @@ pub use policy::{FileNames, LeakCheck, Policy};
 pub use position::Position;
 pub use registry::{ModuleStatus, ProjectStatus, Registry};
 pub use rule_set::{Anonymized, RuleSet, Run, Scope, StepInfo};
+pub use tables::Tables;
 pub use usage::{Usage, Used};

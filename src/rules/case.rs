@@ -13,6 +13,7 @@ use super::labels;
 use super::manifest::Kind;
 use super::module::Module;
 use super::pseudonym::Pseudonyms;
+use super::tables::{Table, Tables};
 use crate::dicom::Instance;
 use expect::Expect;
 use input::Input;
@@ -43,6 +44,7 @@ pub struct Case {
     pub file: PathBuf,
     input: Input,
     settings: Map<String, Value>,
+    tables: Tables,
     context: CaseContext,
     key: String,
     expect: Expect,
@@ -56,6 +58,8 @@ struct RawCase {
     summary: Option<Map<String, Value>>,
     #[serde(default)]
     settings: Map<String, Value>,
+    #[serde(default)]
+    tables: BTreeMap<String, BTreeMap<String, String>>,
     #[serde(default)]
     context: CaseContext,
     key: Option<String>,
@@ -133,12 +137,15 @@ impl Case {
         let folder = path.parent().unwrap_or(Path::new("."));
         let input = Input::new(folder, raw.file, raw.dataset, raw.with, raw.summary)
             .map_err(|message| DocumentError::content(&file, "", message))?;
+        let tables =
+            (raw.tables.into_iter()).map(|(name, entries)| (name, Arc::new(Table::of(entries))));
         let name = path.file_stem().unwrap_or_default().to_string_lossy();
         Ok(Case {
             name: name.into_owned(),
             file: path.to_owned(),
             input,
             settings: raw.settings,
+            tables: Tables::new(tables),
             context: raw.context,
             key: raw.key.unwrap_or_else(|| KEY.to_owned()),
             expect: raw.expect,
@@ -188,6 +195,7 @@ impl Case {
             file: self.context.path.clone(),
             received: self.context.received.clone(),
             settings: Value::Object(self.settings.clone()).to_string().into(),
+            tables: Arc::new(module.tables.with(&self.tables)),
         };
         let subject = match &self.input {
             Input::Summary(changes) => {

@@ -10,6 +10,7 @@ use super::module::{ContentHash, ModuleSource};
 use super::policy::{FileNames, LeakCheck, Policy, StepPolicy};
 use super::rule_set::Scope;
 use super::shipped;
+use super::tables::{TABLE_BYTES, Table, Tables};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -23,6 +24,7 @@ pub struct Planned {
     pub file: String,
     pub pointer: String,
     pub settings: Map<String, Value>,
+    pub tables: Tables,
     pub source: Arc<ModuleSource>,
 }
 
@@ -51,7 +53,9 @@ impl Closure {
         )?;
         let mut modules = Modules {
             folder,
+            project,
             named: BTreeMap::new(),
+            tables: BTreeMap::new(),
         };
 
         let label = modules.first_of(
@@ -85,6 +89,11 @@ impl Closure {
         for (name, source) in &modules.named {
             hash.part(name.as_bytes());
             hash.part(source.hash.as_bytes());
+        }
+        for ((scope, name), (text, _)) in &modules.tables {
+            hash.part(scope.as_bytes());
+            hash.part(name.as_bytes());
+            hash.part(text);
         }
         let (leak_check, notes) = stricter_leak_check(&site, &own);
         let file_names = own.file_names.or(site.file_names).unwrap_or_default();
@@ -145,7 +154,10 @@ fn stricter_leak_check(site: &Policy, own: &Policy) -> (LeakCheck, Vec<String>) 
 /// The modules that policies name, each read once.
 struct Modules<'a> {
     folder: &'a Folder,
+    project: &'a str,
     named: BTreeMap<String, Arc<ModuleSource>>,
+    /// By the policy that they stand beside, and their file names.
+    tables: BTreeMap<(&'static str, String), (Vec<u8>, Arc<Table>)>,
 }
 
 impl Modules<'_> {
@@ -186,6 +198,7 @@ impl Modules<'_> {
         let step = StepPolicy {
             module: name.to_owned(),
             settings: settings.as_object().cloned().unwrap_or_default(),
+            tables: BTreeMap::new(),
         };
         let defaults = Policy {
             file: "built-in policy".to_owned(),
@@ -235,8 +248,34 @@ impl Modules<'_> {
             file: policy.file.clone(),
             pointer,
             settings: step.settings.clone(),
+            tables: self.tables(scope, step)?,
             source,
         })
+    }
+
+    /// The tables that a policy's entry names, from beside the policy.
+    fn tables(&mut self, scope: Scope, step: &StepPolicy) -> Result<Tables, RuleSetError> {
+        let (of, place) = match scope {
+            Scope::Project => ("project", format!("projects/{}", self.project)),
+            Scope::Site | Scope::BuiltIn => ("site", "site".to_owned()),
+        };
+        let mut tables = Vec::with_capacity(step.tables.len());
+        for (name, file) in &step.tables {
+            let key = (of, file.clone());
+            if !self.tables.contains_key(&key) {
+                let path = format!("{place}/{file}");
+                let shown = self.folder.shown(&path);
+                let text = self.folder.read(&path, TABLE_BYTES)?;
+                let text = text.ok_or_else(|| RuleSetError::Unreadable {
+                    file: shown.clone(),
+                    message: "does not exist".to_owned(),
+                })?;
+                let table = Arc::new(Table::parse(&shown, &text)?);
+                self.tables.insert(key.clone(), (text, table));
+            }
+            tables.push((name.clone(), Arc::clone(&self.tables[&key].1)));
+        }
+        Ok(Tables::new(tables))
     }
 
     fn is_ambiguous(&self, name: &str) -> bool {

@@ -10,9 +10,10 @@ mod trace;
 use super::answer::Refusal;
 use super::position::Position;
 use super::pseudonym::Pseudonyms;
+use super::tables::Tables;
 use crate::dicom::edit::{self, Change, EditProblem};
-use crate::dicom::path::{Location, PathError, Pattern, location_text};
-use crate::dicom::{Instance, Tag, value};
+use crate::dicom::path::{Location, PathError, Pattern, Place, location_text};
+use crate::dicom::{Instance, Region, Tag, tags, value};
 pub use access::Access;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -35,6 +36,8 @@ pub struct Context {
     pub received: String,
     /// The policy's settings for this module: JSON, already validated.
     pub settings: Arc<str>,
+    /// What the rule may look keys up in.
+    pub tables: Arc<Tables>,
 }
 
 /// Why an edit was not made. The texts name paths and VRs, never a value.
@@ -304,8 +307,39 @@ impl Host {
         })
     }
 
+    /// Makes a region of the picture black, in every frame: columns from `left` up to `right`, rows from `top`
+    /// up to `bottom`, the latter two not included.
+    ///
+    /// # Errors
+    /// [`EditError`], as for all edits: it is a write of PixelData. Compressed pixels are a bad value.
+    pub fn redact(&mut self, region: Region) -> Result<(), EditError> {
+        let pixels = [Place {
+            tag: tags::PIXEL_DATA,
+            creator: None,
+            item: None,
+        }];
+        self.grant_write(&pixels)?;
+        self.instance.redact(region)?;
+        if let Some(trace) = &mut self.trace {
+            let Region {
+                left,
+                top,
+                right,
+                bottom,
+            } = region;
+            trace.push(TracedEdit {
+                path: location_text(&pixels),
+                action: "redact",
+                position: self.position,
+                before: Some("as it was".to_owned()),
+                after: Some(format!("black from {left},{top} to {right},{bottom}")),
+            });
+        }
+        Ok(())
+    }
+
     /// The creators (gggg,00bb) of blocks in which a kept element lies.
-    fn kept_blocks(&self, keep: &[Pattern]) -> Vec<Vec<crate::dicom::path::Place>> {
+    fn kept_blocks(&self, keep: &[Pattern]) -> Vec<Vec<Place>> {
         let mut blocks = Vec::new();
         if keep.is_empty() {
             return blocks;

@@ -4,6 +4,7 @@
 use super::document::{self, DocumentError, Schema};
 use super::host::Access;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::sync::LazyLock;
 use std::time::Duration;
 
@@ -24,6 +25,9 @@ pub struct Manifest {
     pub writes: Vec<String>,
     #[serde(default)]
     pub limits: Limits,
+    /// CSV files in the module's folder, by the names that the rule looks them up by.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub tables: BTreeMap<String, String>,
     pub author: Option<String>,
     pub licence: Option<String>,
     pub description: Option<String>,
@@ -118,6 +122,7 @@ impl Manifest {
             reads: everything(),
             writes: everything(),
             limits: Limits::default(),
+            tables: BTreeMap::new(),
             author: None,
             licence: None,
             description: None,

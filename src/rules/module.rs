@@ -11,6 +11,7 @@ use super::manifest::{EngineKind, Manifest};
 use super::position::Position;
 use super::rhai::RhaiEngine;
 use super::shipped::{self, Shipped};
+use super::tables::{TABLE_BYTES, Table, Tables};
 use super::usage::Usage;
 use super::wasm::WasmEngine;
 use serde::Serialize;
@@ -49,6 +50,7 @@ pub struct ModuleSource {
     place: String,
     code: Cow<'static, [u8]>,
     settings: Option<Cow<'static, [u8]>>,
+    tables: Tables,
 }
 
 /// A module that can run.
@@ -58,6 +60,8 @@ pub struct Module {
     pub hash: String,
     pub access: Arc<Access>,
     pub engine: Box<dyn Engine>,
+    /// Its own; a policy may put others over them.
+    pub tables: Tables,
     settings: Option<Schema>,
 }
 
@@ -116,6 +120,7 @@ impl ModuleSource {
             place,
             code: Cow::Owned(code),
             settings: None,
+            tables: Tables::default(),
         })
     }
 
@@ -168,8 +173,17 @@ impl ModuleSource {
         hash.part(&manifest_text);
         hash.part(&code);
         hash.part(settings.as_deref().unwrap_or_default());
+        let mut tables = Vec::with_capacity(manifest.tables.len());
+        for (name, file) in &manifest.tables {
+            let text = needed(file, TABLE_BYTES)?;
+            let table = Table::parse(&format!("{place}/{file}"), &text)?;
+            hash.part(name.as_bytes());
+            hash.part(&text);
+            tables.push((name.clone(), Arc::new(table)));
+        }
         let hash = hash.finish();
         Ok(Self {
+            tables: Tables::new(tables),
             manifest,
             origin,
             hash,
@@ -225,6 +239,7 @@ impl ModuleSource {
             access: Arc::new(access),
             engine,
             settings,
+            tables: self.tables.clone(),
         })
     }
 }

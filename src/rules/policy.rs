@@ -6,6 +6,7 @@ use super::document::{self, DocumentError, Schema};
 use super::filter::Filter;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 static SCHEMA: LazyLock<Schema> =
@@ -32,6 +33,9 @@ pub struct StepPolicy {
     /// Checked against the module's own schema when the rule set is made.
     #[serde(default)]
     pub settings: Map<String, Value>,
+    /// Files beside the policy, by the names that the rule looks them up by.
+    #[serde(default)]
+    pub tables: BTreeMap<String, String>,
 }
 
 /// What to do where an identifying value still stands after all rules. Later is stricter.

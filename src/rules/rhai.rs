@@ -69,14 +69,14 @@ impl RhaiEngine {
     fn call(
         &self,
         watch: Watch,
-        pseudonyms: Arc<Pseudonyms>,
+        service: Service,
         arguments: impl FuncArgs,
     ) -> Result<Dynamic, RuleFailure> {
         let mut engine = sandbox::engine(&self.limits, watch);
         if let Some(usage) = &self.usage {
             sandbox::watch(&mut engine, watch, usage);
         }
-        let options = CallFnOptions::new().with_tag(Dynamic::from(Service(pseudonyms)));
+        let options = CallFnOptions::new().with_tag(Dynamic::from(service));
         let function = self.kind.function();
         engine
             .call_fn_with_options(options, &mut Scope::new(), &self.ast, function, arguments)
@@ -98,9 +98,9 @@ impl RhaiEngine {
         }
         let watch = Watch::start(&self.limits);
         let context = Ctx(Arc::clone(&host.context));
-        let pseudonyms = Arc::clone(&host.pseudonyms);
+        let service = Service::new(&host.pseudonyms, &host.context);
         let (dataset, lent) = Dataset::lend(host, watch);
-        let called = self.call(watch, pseudonyms, (dataset, context));
+        let called = self.call(watch, service, (dataset, context));
         let answer = called.and_then(|value| answer(&self.name, value));
         Ran {
             host: lent.take_back(),
@@ -145,7 +145,8 @@ impl Engine for RhaiEngine {
         let watch = Watch::start(&self.limits);
         let summary = api::from_json(summary)
             .map_err(|error| failure::from_rhai(&self.name, &self.limits, *error))?;
-        let value = self.call(watch, pseudonyms, (summary, Ctx(context)))?;
+        let service = Service::new(&pseudonyms, &context);
+        let value = self.call(watch, service, (summary, Ctx(context)))?;
         answers::decision(&self.name, value)
     }
 }

@@ -11,6 +11,7 @@ use super::labels;
 use super::module::{Module, ModuleSource};
 use super::policy::{FileNames, LeakCheck};
 use super::pseudonym::Pseudonyms;
+use super::tables::Tables;
 use crate::dicom::Instance;
 use serde::Serialize;
 use serde_json::Value;
@@ -53,6 +54,7 @@ pub struct Step {
     scope: Scope,
     pub(super) module: Arc<Module>,
     settings: Arc<str>,
+    tables: Arc<Tables>,
 }
 
 /// A step, for reports.
@@ -216,7 +218,7 @@ impl RuleSet {
         run: &Run,
         labels: &Labels,
     ) -> Result<Decision, RuleFailure> {
-        let context = Arc::new(run.context(Some(labels), Arc::clone(&self.route.settings)));
+        let context = Arc::new(self.route.context(run, Some(labels)));
         self.route
             .module
             .engine
@@ -235,6 +237,7 @@ impl Step {
         module.check_settings(&planned.file, &pointer, &settings)?;
         Ok(Self {
             scope: planned.scope,
+            tables: Arc::new(module.tables.with(&planned.tables)),
             module,
             settings: settings.to_string().into(),
         })
@@ -263,9 +266,16 @@ impl Step {
         (host.into_instance(), answer)
     }
 
+    fn context(&self, run: &Run, labels: Option<&Labels>) -> Context {
+        Context {
+            tables: Arc::clone(&self.tables),
+            ..run.context(labels, Arc::clone(&self.settings))
+        }
+    }
+
     /// What the module sees.
     pub(super) fn host(&self, instance: Instance, run: &Run, labels: Option<&Labels>) -> Host {
-        let context = Arc::new(run.context(labels, Arc::clone(&self.settings)));
+        let context = Arc::new(self.context(run, labels));
         let access = Arc::clone(&self.module.access);
         Host::new(instance, access, context, Arc::clone(&run.pseudonyms))
     }
@@ -289,6 +299,7 @@ impl Run {
             file: self.file.clone(),
             received: self.received.clone(),
             settings,
+            tables: Arc::default(),
         }
     }
 }

@@ -198,7 +198,10 @@ fn a_whole_rules_folder_is_checked() {
     for (project, policy) in [
         ("GOOD", r#"{ "anonymize": [{ "module": "mine" }] }"#),
         ("LOOSE", "{\n \"leak_check\": \"off\" }"),
-        ("LOST", "{\n \"anonymize\": [\n { \"module\": \"minee\" }] }"),
+        (
+            "LOST",
+            "{\n \"anonymize\": [\n { \"module\": \"minee\" }] }",
+        ),
         ("TYPO", "{\n \"rout\": {},\n \"file_names\": 3 }"),
     ] {
         fs::create_dir_all(root.join("projects").join(project)).unwrap();

@@ -98,11 +98,13 @@ pub async fn run(args: Args) -> Result<ExitCode, CliError> {
         file: name.into_owned(),
         received: chrono::Utc::now().format("%Y%m%d%H%M%S").to_string(),
         settings: "{}".into(),
+        ..Context::default()
     };
     let mut held: Option<String> = None;
     for (module, settings) in modules.iter().zip(settings) {
         let context = Arc::new(Context {
             settings,
+            tables: Arc::new(module.tables.clone()),
             ..context.clone()
         });
         let host = Host::new(

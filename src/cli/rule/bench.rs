@@ -113,7 +113,7 @@ fn subjects(
             .unwrap_or_default()
             .to_string_lossy()
             .into_owned();
-        let prepare = move |_: &Module| -> Result<Prepared, CliError> {
+        let prepare = move |module: &Module| -> Result<Prepared, CliError> {
             let told = |e: &dyn std::fmt::Display| format!("{}: {e}", file.display());
             let opened = std::fs::File::open(&file).map_err(|e| told(&e))?;
             let instance = Instance::read(opened).map_err(|e| told(&e))?;
@@ -129,6 +129,7 @@ fn subjects(
                     .into_owned(),
                 received: "20260102030405".to_owned(),
                 settings: Arc::clone(&settings),
+                tables: Arc::new(module.tables.clone()),
                 ..Context::default()
             };
             Ok(Prepared {

@@ -62,7 +62,7 @@ fn wrong(named: &NamedPath, manifest: &Manifest, access: &Access) -> Option<Stri
         Use::Read | Use::Find => (access.declares_read(&pattern) == Some(false)).then(|| {
             format!("reads {path}, which the manifest does not declare: add it to \"reads\"")
         }),
-        Use::Set | Use::Edit => {
+        Use::Set | Use::Edit | Use::Redact => {
             if manifest.kind != Kind::Anonymize {
                 return Some(format!(
                     "writes {path}, and a {} rule may not write",
@@ -70,6 +70,7 @@ fn wrong(named: &NamedPath, manifest: &Manifest, access: &Access) -> Option<Stri
                 ));
             }
             if let Some((tag, _)) = pattern.plain_tag()
+                && named.use_ != Use::Redact
                 && is_protected(tag)
             {
                 return Some(format!("writes {path}, which Sluice keeps itself"));

@@ -3,8 +3,10 @@
 
 use super::super::host::{Action, Context, Edit, EditError, Host};
 use super::super::pseudonym::Pseudonyms;
+use super::super::tables::Tables;
 use super::failure;
 use super::sandbox::Watch;
+use crate::dicom::Region;
 use ::rhai::plugin::*;
 use ::rhai::{Array, Dynamic, EvalAltResult, INT, Map, Shared};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -185,6 +187,25 @@ mod dataset_functions {
             .map(INT::from)
     }
 
+    /// Half open, in all frames.
+    #[rhai_fn(return_raw)]
+    pub fn redact(
+        ctx: NativeCallContext,
+        ds: &mut Dataset,
+        left: INT,
+        top: INT,
+        right: INT,
+        bottom: INT,
+    ) -> Result<(), Thrown> {
+        let region = Region {
+            left: count("left", left)?,
+            top: count("top", top)?,
+            right: count("right", right)?,
+            bottom: count("bottom", bottom)?,
+        };
+        ds.edit(&ctx, |host| host.redact(region))
+    }
+
     /// Each entry is `#{ pattern, action }`, with `value` for `set` and `days` for `shift_date`.
     #[rhai_fn(return_raw)]
     pub fn apply(ctx: NativeCallContext, ds: &mut Dataset, edits: Array) -> Result<INT, Thrown> {
@@ -256,15 +277,31 @@ fn edit_of(edit: Dynamic) -> Result<Edit, String> {
     }
 }
 
-/// The pseudonym service, carried as the run's tag.
+/// What is behind `pseudonym::`, carried as the run's tag.
 #[derive(Clone)]
-pub struct Service(pub Arc<Pseudonyms>);
+pub struct Service {
+    pseudonyms: Arc<Pseudonyms>,
+    tables: Arc<Tables>,
+}
+
+impl Service {
+    pub fn new(pseudonyms: &Arc<Pseudonyms>, context: &Context) -> Self {
+        Self {
+            pseudonyms: Arc::clone(pseudonyms),
+            tables: Arc::clone(&context.tables),
+        }
+    }
+
+    fn of(ctx: &NativeCallContext) -> Result<Self, Thrown> {
+        let tag = ctx
+            .tag()
+            .and_then(|tag| tag.read_lock::<Service>().map(|held| held.clone()));
+        tag.ok_or_else(|| "pseudonyms are not available here".into())
+    }
+}
 
 fn service(ctx: &NativeCallContext) -> Result<Arc<Pseudonyms>, Thrown> {
-    let tag = ctx
-        .tag()
-        .and_then(|tag| tag.read_lock::<Service>().map(|held| Arc::clone(&held.0)));
-    tag.ok_or_else(|| "pseudonyms are not available here".into())
+    Ok(Service::of(ctx)?.pseudonyms)
 }
 
 /// `()` stays `()`; anything but text is thrown back.
@@ -287,6 +324,16 @@ mod service_functions {
     pub fn uid(ctx: NativeCallContext, original: Dynamic) -> Result<Dynamic, Thrown> {
         let service = service(&ctx)?;
         on_text(original, |text| Ok(service.uid(text).into()))
+    }
+
+    /// `()` for a key that is not listed.
+    #[rhai_fn(return_raw)]
+    pub fn lookup(ctx: NativeCallContext, table: &str, key: Dynamic) -> Result<Dynamic, Thrown> {
+        let service = Service::of(&ctx)?;
+        on_text(key, |key| {
+            let found = service.tables.lookup(table, key)?;
+            Ok(found.map_or(Dynamic::UNIT, |value| value.to_owned().into()))
+        })
     }
 
     #[rhai_fn(return_raw)]

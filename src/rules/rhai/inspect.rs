@@ -40,6 +40,8 @@ pub enum Use {
     Set,
     /// All that match a pattern.
     Edit,
+    /// The pixels made black.
+    Redact,
     /// Kept from removal: neither read nor written.
     Keep,
 }
@@ -269,7 +271,14 @@ impl Inspector {
                     .is_some_and(|v| roles.dataset.contains(&v));
         if on_dataset {
             let skipped = usize::from(receiver.is_none());
-            self.dataset_call(&call.name, call.args.get(skipped));
+            match call.name.as_str() {
+                "redact" => self.script.paths.push(NamedPath {
+                    path: "PixelData".to_owned(),
+                    use_: Use::Redact,
+                    position: failure::position(at),
+                }),
+                name => self.dataset_call(name, call.args.get(skipped)),
+            }
         }
     }
 
@@ -350,7 +359,10 @@ impl Inspector {
 
 /// The language knows hundreds of functions: only one that is near is worth naming.
 fn did_you_mean_only<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> String {
-    let hint = did_you_mean(name, known);
+    // Of those that are as near, the shortest: `remove` before `remove_private`.
+    let mut known: Vec<&str> = known.collect();
+    known.sort_by_key(|name| (name.len(), *name));
+    let hint = did_you_mean(name, known.into_iter());
     match hint.starts_with(" (did") {
         true => hint,
         false => String::new(),
@@ -471,7 +483,7 @@ mod tests {
             ),
             [
                 "line 1, column 37: the context has no `subjekt` (did you mean \"subject\"?)",
-                "line 1, column 94: there is no action \"blnk\" (did you mean \"blank\"?)"
+                "line 1, column 89: there is no action \"blnk\" (did you mean \"blank\"?)"
             ]
         );
     }
