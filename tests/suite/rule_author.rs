@@ -365,3 +365,49 @@ fn the_table_of_codes_is_printed() {
     assert!(told(&["codes", "bad-value"], 0).starts_with("bad-value\n"));
     told(&["codes", "nonsense"], 1);
 }
+
+/// The README's section, step by step: files are written, commands are run, in the order in which they stand.
+#[test]
+fn the_readmes_ten_minutes_work_as_they_are_written() {
+    let readme = fs::read_to_string(Path::new(REPOSITORY).join("README.md")).unwrap();
+    let (_, section) = readme.split_once("## Write a rule in ten minutes").unwrap();
+    let (section, _) = section.split_once("\n## ").unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("sluice-data");
+    fs::create_dir_all(data.join("rules/modules")).unwrap();
+    crate::dicom::study(&data.join("inbox/DEMO/study"), 0, 1, 2);
+    let program = Path::new(env!("CARGO_BIN_EXE_sluice")).parent().unwrap();
+    let path = format!("{}:{}", program.display(), std::env::var("PATH").unwrap());
+    let mut said = String::new();
+    let mut blocks = section.split("```").skip(1).step_by(2).peekable();
+    assert!(blocks.peek().is_some());
+    for block in blocks {
+        let (language, text) = block.split_once('\n').unwrap();
+        if language == "sh" {
+            let mut command = Command::new("sh");
+            command.args(["-e", "-c", text]).current_dir(&folder);
+            let database = crate::database::url(&data);
+            command
+                .env("PATH", &path)
+                .envs(database.map(|url| ("SLUICE_DATABASE", url)));
+            let output = command.output().unwrap();
+            said += &String::from_utf8(output.stdout).unwrap();
+            let error = String::from_utf8_lossy(&output.stderr);
+            assert!(output.status.success(), "{text}: {said}{error}");
+        } else {
+            let (first, text) = text.split_once('\n').unwrap();
+            let file = folder.path().join(first.strip_prefix("// ").unwrap());
+            fs::create_dir_all(file.parent().unwrap()).unwrap();
+            fs::write(file, text).unwrap();
+        }
+    }
+    for expected in [
+        "initials: 0 errors, 0 warnings\n",
+        "2 cases, 0 failed\n",
+        "rules: 0 errors, 0 warnings\n",
+        "  xnat-routing: archive: prearchive code 4",
+        "set (line 5) StudyInstanceUID: ",
+    ] {
+        assert!(said.contains(expected), "{expected}\n{said}");
+    }
+}
