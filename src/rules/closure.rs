@@ -151,13 +151,16 @@ fn stricter_leak_check(site: &Policy, own: &Policy) -> (LeakCheck, Vec<String>) 
     (wished.max(held), notes)
 }
 
+/// A table's text and what it says.
+type ReadTable = (Vec<u8>, Arc<Table>);
+
 /// The modules that policies name, each read once.
 struct Modules<'a> {
     folder: &'a Folder,
     project: &'a str,
     named: BTreeMap<String, Arc<ModuleSource>>,
     /// By the policy that they stand beside, and their file names.
-    tables: BTreeMap<(&'static str, String), (Vec<u8>, Arc<Table>)>,
+    tables: BTreeMap<(&'static str, String), ReadTable>,
 }
 
 impl Modules<'_> {

@@ -101,6 +101,15 @@ pub struct Edit {
     pub action: Action,
 }
 
+/// What is to be done with an element, and what the rule calls that.
+type Decide<'a> = dyn FnMut(
+        &Location,
+        &crate::dicom::Element,
+        &edit::Scope<'_>,
+        &Pseudonyms,
+    ) -> (Change, &'static str)
+    + 'a;
+
 /// One run's view: owns the instance while the rule runs, and gives it back.
 pub struct Host {
     instance: Instance,
@@ -391,15 +400,7 @@ impl Host {
     }
 
     /// Edits in one walk; an undeclared change is not made, and latched.
-    fn edit(
-        &mut self,
-        decide: &mut dyn FnMut(
-            &Location,
-            &crate::dicom::Element,
-            &edit::Scope<'_>,
-            &Pseudonyms,
-        ) -> (Change, &'static str),
-    ) -> Result<u32, EditError> {
+    fn edit(&mut self, decide: &mut Decide<'_>) -> Result<u32, EditError> {
         let (access, pseudonyms) = (self.access.clone(), self.pseudonyms.clone());
         let (trace, position) = (&mut self.trace, self.position);
         let mut refused = None;

@@ -156,6 +156,9 @@ fn print_study(
     }
 }
 
+/// Before and after, as they differ within a group of files.
+type Values<'a> = BTreeSet<(&'a Option<String>, &'a Option<String>)>;
+
 /// What was done to an element, without the values.
 type Row = (String, Option<Position>, &'static str, String);
 
@@ -222,7 +225,7 @@ fn print_groups(files: &[&FileExplained], verbose: bool) {
 }
 
 fn print_rows(members: &[&FileExplained], wanted: impl Fn(&Row) -> bool) {
-    let mut values: BTreeMap<usize, BTreeSet<(&Option<String>, &Option<String>)>> = BTreeMap::new();
+    let mut values: BTreeMap<usize, Values<'_>> = BTreeMap::new();
     for member in members {
         for (index, (_, edit)) in rows(member).into_iter().enumerate() {
             values

@@ -263,8 +263,11 @@ fn compare_file(
     Ok(())
 }
 
+/// Where an element stands, in dataset order, and its path.
+type Key = (Vec<(Tag, Option<u32>)>, String);
+
 /// By their places, with VR and value as a reader sees them.
-fn elements(instance: &Instance) -> BTreeMap<(Vec<(Tag, Option<u32>)>, String), String> {
+fn elements(instance: &Instance) -> BTreeMap<Key, String> {
     let mut elements = BTreeMap::new();
     instance.walk(&mut |location, element, scope| {
         let place = location.iter().map(|p| (p.tag, p.item)).collect();
