@@ -10,6 +10,7 @@ mod rule;
 mod sample;
 mod serve;
 mod user;
+mod webhook;
 mod worker;
 
 use std::collections::BTreeSet;
@@ -18,6 +19,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory as _, Parser, Subcommand};
 
 use crate::config::{self, Config, StateArgs};
+use crate::inbox::Inbox;
 use crate::store::Store;
 
 /// What a command fails with: shown in one line, causes after colons.
@@ -66,6 +68,9 @@ enum Command {
     /// Import requests of a server
     #[command(subcommand)]
     Request(request::Command),
+    /// Whom a server tells of the ends of requests
+    #[command(subcommand)]
+    Webhook(webhook::Command),
 }
 
 /// Runs the command that the process was started with.
@@ -91,6 +96,7 @@ fn dispatch(command: Command) -> Result<ExitCode, CliError> {
         Command::User(command) => runtime.block_on(user::run(command)),
         Command::Project(command) => runtime.block_on(project::run(command)),
         Command::Request(command) => runtime.block_on(request::run(command)),
+        Command::Webhook(command) => runtime.block_on(webhook::run(command)),
     };
     done.map(|()| ExitCode::SUCCESS)
 }
@@ -121,6 +127,15 @@ async fn open(state: &StateArgs) -> Result<(Config, Store), CliError> {
     }
     let store = Store::open(&config.database).await?;
     Ok((config, store))
+}
+
+/// The inbox as the settings have it.
+fn inbox(config: &Config) -> Result<Inbox, CliError> {
+    let inbox = Inbox::new(config.inbox.clone())?;
+    Ok(inbox.with(
+        config.project_to_inbox_root.clone(),
+        config.client_prefix_to_path.clone(),
+    ))
 }
 
 fn one_line(error: &dyn std::error::Error) -> String {
@@ -155,6 +170,7 @@ mod tests {
             "SLUICE_LISTEN",
             "SLUICE_WORKERS",
             "SLUICE_LOG",
+            "SLUICE_METRICS",
         ] {
             assert!(known.contains(name), "{name}");
         }

@@ -91,6 +91,9 @@ pub struct RawConfig {
     /// How to log [default: text on a terminal, else json]
     #[arg(long, env = "SLUICE_LOG_FORMAT", value_name = "FORMAT")]
     pub log_format: Option<LogFormat>,
+    /// Who may read /metrics: administrators, anyone, or nobody [default: admin]
+    #[arg(long, env = "SLUICE_METRICS", value_name = "WHO")]
+    pub metrics: Option<MetricsAccess>,
     /// Projects whose inbox folder is elsewhere: `PROJECT = "/absolute/folder"`.
     #[arg(skip)]
     #[serde(default)]
@@ -106,6 +109,16 @@ pub struct RawConfig {
 pub enum LogFormat {
     Text,
     Json,
+}
+
+/// Who may read the metrics.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum MetricsAccess {
+    #[default]
+    Admin,
+    Open,
+    Off,
 }
 
 /// A server's settings, checked.
@@ -125,6 +138,7 @@ pub struct Config {
     pub log: String,
     /// None: text on a terminal, else JSON.
     pub log_format: Option<LogFormat>,
+    pub metrics: MetricsAccess,
 }
 
 impl Config {
@@ -198,6 +212,7 @@ impl Config {
             login_lifetime: Duration::from_secs(u64::from(minutes) * 60),
             log: flags.log.or(file.log).unwrap_or_else(|| "info".into()),
             log_format: flags.log_format.or(file.log_format),
+            metrics: flags.metrics.or(file.metrics).unwrap_or_default(),
             data,
         })
     }

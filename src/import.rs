@@ -9,6 +9,7 @@ pub mod explain;
 mod gate;
 mod leak;
 mod outcome;
+mod progress;
 mod report;
 mod resolution;
 mod session;
@@ -19,18 +20,20 @@ mod trawl;
 
 use crate::archive::{ActionError, Archive};
 use crate::inbox::Inbox;
+use crate::rulebook::{Rulebook, RulebookError};
 use crate::rules::pseudonym::Pseudonyms;
-use crate::rules::{Registry, RuleSet, Run};
-use crate::store::{Counts, ImportRequest, Session, Status, Store, StoreError};
+use crate::rules::{RuleSet, Run};
+use crate::store::{Counts, ImportRequest, Session, Status, Store, StoreError, cancelled_text};
 use chrono::DateTime;
 use outcome::FileState;
 use session::Settled;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use tokio::runtime::Handle;
 
 pub use outcome::Outcome;
+pub use progress::Progress;
 
 /// How often an import starts afresh when another one of the same study got ahead of its commit.
 const TRIES: usize = 5;
@@ -40,7 +43,7 @@ const TRIES: usize = 5;
 pub struct Importer {
     pub store: Store,
     pub archive: Archive,
-    pub registry: Arc<Registry>,
+    pub rulebook: Rulebook,
     pub inbox: Inbox,
     pub data: PathBuf,
     pub runtime: Handle,
@@ -55,16 +58,6 @@ pub struct Ended {
     pub bytes: i64,
 }
 
-/// What a running import can be asked, and told, from outside.
-#[derive(Debug, Default)]
-pub struct Progress {
-    pub found: AtomicU64,
-    pub staged: AtomicU64,
-    pub bytes: AtomicU64,
-    /// Set to have the import drop everything and answer [`Stop::Interrupted`].
-    pub stop: AtomicBool,
-}
-
 /// Why an import did not come to an end of its own.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Stop {
@@ -72,6 +65,9 @@ pub(crate) enum Stop {
     /// goes back to the queue if it is still this worker's.
     #[error("interrupted")]
     Interrupted,
+    /// The request was cancelled: staging is dropped, what is committed stays, the request ends.
+    #[error("cancelled")]
+    Cancelled,
     /// Another import changed the session in the meantime: start afresh.
     #[error("another import of the study was committed in the meantime")]
     Overtaken,
@@ -117,13 +113,19 @@ impl Importer {
         if request.attempt > 1 {
             self.finish_earlier_attempts(request)?;
         }
+        // Marked before a crash: it never starts again.
+        if request.cancel_asked.is_some() {
+            progress.cancel.store(true, Ordering::Relaxed);
+        }
         for _ in 0..TRIES {
+            progress.set(Counts::default());
             let outcome = self.attempt(request, progress);
             self.drop_staging(request);
             match outcome {
                 Ok(ended) => return Ok(Some(ended)),
                 Err(Stop::Overtaken) => continue,
                 Err(Stop::Interrupted) => return Ok(None),
+                Err(Stop::Cancelled) => return self.cancelled_before(request).map(Some),
                 Err(Stop::Store(error)) => return Err(error),
                 Err(Stop::Failed(why)) => return Ok(Some(failed(why))),
             }
@@ -151,12 +153,17 @@ impl Importer {
     }
 
     fn attempt(&self, request: &ImportRequest, progress: &Progress) -> Result<Ended, Stop> {
+        if progress.cancel.load(Ordering::Relaxed) {
+            return Err(Stop::Cancelled);
+        }
         let located = self.recheck(request)?;
-        let rules = self.registry.pin(&request.project).map_err(|e| {
-            Stop::Failed(format!(
-                "The rules of project {} can't be used: {e}",
+        let pinned = self.block_on(self.rulebook.pin(&request.project));
+        let rules = pinned.map_err(|error| match error {
+            RulebookError::Store(error) => error.into(),
+            other => Stop::Failed(format!(
+                "The rules of project {} can't be used: {other}",
                 request.project
-            ))
+            )),
         })?;
         self.block_on(self.store.requests().pin(request.claim(), rules.hash()))?;
         self.block_on(
@@ -195,8 +202,11 @@ impl Importer {
             staged.for_each(|f| f.settle(Outcome::Failed, Some(why.clone())));
             return job.end(&trawled.files, &sessions, Some(why));
         }
-        let requests = self.store.requests();
-        self.block_on(requests.set_status(request.claim(), Status::Processed))?;
+        if !self.block_on(self.store.requests().set_processed(request.claim()))? {
+            // All is committed by now, and stays; the sources stay too.
+            let why = self.cancelled(request.id)?;
+            return job.end(&trawled.files, &sessions, Some(why));
+        }
         if request.cleanup {
             job.clean_up(&mut trawled.files);
         }
@@ -236,6 +246,28 @@ impl Importer {
         })
     }
 
+    /// How a cancelled request ends. To be asked once nothing more of it is committed.
+    fn cancelled(&self, request: i64) -> Result<String, StoreError> {
+        let kept = self.block_on(self.store.requests().sessions(request))?;
+        Ok(cancelled_text(&kept))
+    }
+
+    /// The end of a request that was cancelled before this attempt found anything. An earlier one may have
+    /// come so far as to write its report, which then stands.
+    fn cancelled_before(&self, request: &ImportRequest) -> Result<Ended, StoreError> {
+        let why = self.cancelled(request.id)?;
+        Ok(
+            match report::counts(&self.data.join("reports"), request.id) {
+                Some(counts) => Ended {
+                    counts,
+                    bytes: request.bytes,
+                    ..failed(why)
+                },
+                None => failed(why),
+            },
+        )
+    }
+
     /// One folder for each attempt: a worker that was taken for dead may still write to its own.
     fn staging_of(&self, request: &ImportRequest) -> PathBuf {
         let attempt = format!("{}-{}", request.id, request.attempt);
@@ -266,10 +298,17 @@ impl Job<'_> {
     }
 
     fn check_stop(&self) -> Result<(), Stop> {
+        if self.progress.cancel.load(Ordering::Relaxed) {
+            return Err(Stop::Cancelled);
+        }
         match self.progress.stop.load(Ordering::Relaxed) {
             true => Err(Stop::Interrupted),
             false => Ok(()),
         }
+    }
+
+    fn cancelled(&self) -> Result<String, StoreError> {
+        self.importer.cancelled(self.request.id)
     }
 
     /// What an earlier attempt at the request has committed: its clean-up may have left no source to find.

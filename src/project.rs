@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
+use crate::rules::Change;
 use crate::store::{NewProject, Store, StoreError};
 
 /// The module whose settings hold XNAT's code.
@@ -137,8 +138,24 @@ impl Policies {
 
     /// Writes a code into the project's policy, which is made when it is missing.
     pub fn set_prearchive_code(&self, id: &str, code: PrearchiveCode) -> Result<(), ProjectError> {
-        let file = self.file(id);
-        let mut policy = read(&file)?.unwrap_or_else(|| json!({}));
+        write(&self.file(id), &self.policy_with_code(id, code)?)
+    }
+
+    /// The same as a change that is not made yet.
+    pub fn with_prearchive_code(
+        &self,
+        id: &str,
+        code: PrearchiveCode,
+    ) -> Result<Change, ProjectError> {
+        let policy = self.policy_with_code(id, code)?;
+        Ok(Change {
+            path: format!("projects/{id}/policy.json"),
+            content: Some(to_text(&policy)?.into_bytes().into()),
+        })
+    }
+
+    fn policy_with_code(&self, id: &str, code: PrearchiveCode) -> Result<Value, ProjectError> {
+        let mut policy = read(&self.file(id))?.unwrap_or_else(|| json!({}));
         let route = policy
             .as_object_mut()
             .ok_or(ProjectError::Malformed)?
@@ -155,7 +172,7 @@ impl Policies {
             .as_object_mut()
             .ok_or(ProjectError::Malformed)?
             .insert("prearchive_code".into(), code.number().into());
-        write(&file, &policy)
+        Ok(policy)
     }
 
     fn folder(&self, id: &str) -> PathBuf {
@@ -189,10 +206,13 @@ fn write(file: &Path, policy: &Value) -> Result<(), ProjectError> {
     let folder = file.parent().ok_or(ProjectError::Malformed)?;
     std::fs::create_dir_all(folder)?;
     let draft = folder.join(format!(".policy-{}.tmp", crate::store::now_ms()));
-    let mut text = serde_json::to_string_pretty(policy).map_err(|_| ProjectError::Malformed)?;
-    text.push('\n');
-    std::fs::write(&draft, text)?;
+    std::fs::write(&draft, to_text(policy)?)?;
     Ok(std::fs::rename(draft, file)?)
+}
+
+fn to_text(policy: &Value) -> Result<String, ProjectError> {
+    let text = serde_json::to_string_pretty(policy).map_err(|_| ProjectError::Malformed)?;
+    Ok(text + "\n")
 }
 
 #[cfg(test)]

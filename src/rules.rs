@@ -1,7 +1,7 @@
 //! The rule engine: what a project's rule set is, and how it runs over an instance.
 //!
 //! A policy names modules, [`Registry`] reads and compiles them into a [`RuleSet`], which an import pins
-//! and runs: filter, label, anonymize, route. What a rule sees of the world, whatever its engine, is
+//! ([`crate::rulebook`]) and runs: filter, label, anonymize, route. What a rule sees of the world, whatever its engine, is
 //! [`host`]. It knows [`crate::dicom`] and nothing else of Sluice.
 
 mod answer;
@@ -38,11 +38,12 @@ pub use document::DocumentError;
 pub use engine::{Engine, Ran};
 pub use error::RuleSetError;
 pub use explain::StepTrace;
+pub use folder::Files;
 pub use manifest::{EngineKind, Kind, Limits, Manifest};
 pub use module::{Module, ModuleSource, Origin};
 pub use policy::{FileNames, LeakCheck, Policy};
 pub use position::Position;
-pub use registry::{ModuleStatus, ProjectStatus, Registry};
+pub use registry::{Change, Draft, ModuleStatus, Registry};
 pub use rule_set::{Anonymized, RuleSet, Run, Scope, StepInfo};
 pub use tables::Tables;
 pub use usage::{Usage, Used};

@@ -15,13 +15,16 @@ mod form;
 mod health;
 mod import;
 mod log;
+mod metrics;
 mod prearchive;
 mod projects;
+mod rules;
 mod site;
 mod state;
 mod subjects;
 mod table;
 mod users;
+mod webhooks;
 
 use std::future::Future;
 use std::time::Duration;
@@ -33,6 +36,7 @@ use axum::middleware::{from_fn, map_response};
 use tokio::net::TcpListener;
 use tower_http::timeout::TimeoutLayer;
 
+pub use dicom::retry_for_owner;
 pub use error::ApiError;
 pub use state::AppState;
 
@@ -48,18 +52,23 @@ const SHUTDOWN_GRACE: Duration = Duration::from_secs(10);
 
 /// All routes, with their layers.
 pub fn router(state: AppState) -> Router {
+    let slow = dicom::slow_routes().layer(timeout(dicom::LONGEST_WAIT + SLOWEST_ANSWER));
     let xapi = Router::new()
         .merge(dicom::routes())
+        .merge(webhooks::routes())
         .merge(users::xapi())
+        .merge(rules::routes())
         .merge(site::xapi())
         .fallback(nothing_here)
-        .layer(timeout(SLOWEST_ANSWER));
+        .layer(timeout(SLOWEST_ANSWER))
+        .merge(slow);
     Router::new()
         .nest("/data", data())
         // XNAT's old name for it.
         .nest("/REST", data())
         .nest("/xapi", xapi)
         .merge(health::routes())
+        .merge(metrics::routes())
         .layer(DefaultBodyLimit::max(LARGEST_BODY))
         .layer(from_fn(log::log_requests))
         .with_state(state)
@@ -102,13 +111,14 @@ pub async fn serve(
     listener: TcpListener,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> std::io::Result<()> {
-    let (told, mut ended) = tokio::sync::watch::channel(false);
+    let mut ended = state.stopping.subscribe();
+    let told = state.clone();
     let serving = axum::serve(listener, router(state)).with_graceful_shutdown(async move {
         shutdown.await;
-        told.send_replace(true);
+        told.stopping.send_replace(true);
     });
     let out_of_patience = async {
-        // The sender goes only after it has sent, or with the server.
+        // The sender goes with the server.
         let _ = ended.wait_for(|ended| *ended).await;
         tokio::time::sleep(SHUTDOWN_GRACE).await;
     };

@@ -10,41 +10,53 @@
 mod audit;
 mod commits;
 mod database;
+mod idempotency;
 mod instances;
 mod labels;
 mod logins;
 mod migrations;
+mod overview;
 mod projects;
 mod requests;
+mod rules;
 mod sessions;
+mod signals;
 mod subjects;
 mod users;
+mod webhooks;
 
 use std::sync::Arc;
 
 use sqlx::any::AnyRow;
 use sqlx::{Any, AnyPool, Row};
-use tokio::sync::Notify;
+use tokio::sync::broadcast;
 
 use database::{Database, WriteTransaction};
+use signals::Signals;
 
 pub use audit::{AuditEntry, SYSTEM};
 pub use commits::{CommitError, CommitPlan, Commits, Orphan, PendingCommit};
 pub use database::sqlite_url;
+pub use idempotency::{CallKey, Inserted};
 pub use instances::Instances;
 pub use labels::{Labels, Taken};
 pub use logins::{Login, Logins, Token};
+pub use overview::Overview;
 pub use projects::{NewProject, Project, Projects, PseudonymKey, Role, RoleEntry};
-pub use requests::{Claim, Counts, ImportRequest, NewRequest, RequestFilter, Requests, Status};
+pub use requests::{
+    Cancelled, Claim, Counts, ImportRequest, NewRequest, RequestFilter, Requests, Status,
+    cancelled_text,
+};
+pub use rules::{Activation, NewActivation, RuleSets};
 pub use sessions::{
     Area, NewSession, ResourceSummary, Scan, ScanSummary, Session, SessionFilter, SessionState,
     Sessions, StoredFile,
 };
 pub use subjects::{Subject, Subjects};
 pub use users::{NewUser, PasswordRecord, User, Users};
-
-/// What processes tell each other when a request is queued.
-const REQUEST_ADDED: &str = "request-added";
+pub use webhooks::{
+    Attempt, Delivery, DeliveryState, NewWebhook, Secret, Webhook, WebhookChange, Webhooks,
+};
 
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -97,28 +109,23 @@ struct Shared {
     database: Database,
     /// What tells this process from all others that use the database.
     instance: String,
-    request_added: Arc<Notify>,
+    signals: Signals,
 }
 
 impl Store {
     /// Opens the database at `url` (`sqlite://…` or `postgres://…`) and brings its schema up to date.
     pub async fn open(url: &str) -> Result<Store, StoreError> {
         let database = Database::open(url).await?;
-        let request_added = Arc::new(Notify::new());
         let store = Store {
             pool: database.pool.clone(),
             shared: Arc::new(Shared {
-                database,
                 instance: hex::encode(random_bytes::<8>()?),
-                request_added: request_added.clone(),
+                signals: database.signals.clone(),
+                database,
             }),
         };
         migrations::run(&store).await?;
-        store.shared.database.listen(move |word| {
-            if word == REQUEST_ADDED {
-                request_added.notify_one();
-            }
-        });
+        store.shared.database.listen();
         Ok(store)
     }
 
@@ -164,6 +171,10 @@ impl Store {
         Commits(self)
     }
 
+    pub fn rule_sets(&self) -> RuleSets<'_> {
+        RuleSets(self)
+    }
+
     pub fn labels(&self) -> Labels<'_> {
         Labels(self)
     }
@@ -171,7 +182,22 @@ impl Store {
     /// Resolves once a request has been added since the last time this was awaited: by this process or,
     /// on PostgreSQL, by any. Others' are found by asking again now and then.
     pub async fn request_added(&self) {
-        self.shared.request_added.notified().await;
+        self.shared.signals.request_added.notified().await;
+    }
+
+    /// The ids of requests that change from now on: by this process or, on PostgreSQL, by any. A listener
+    /// that falls behind gets `Lagged`, and must then take it that its request has changed.
+    pub fn changes(&self) -> broadcast::Receiver<i64> {
+        self.shared.signals.request_changed.subscribe()
+    }
+
+    /// Resolves once a notice has been added to the outbox since this was awaited last, as with `changes`.
+    pub async fn notice_added(&self) {
+        self.shared.signals.notice_added.notified().await;
+    }
+
+    pub fn webhooks(&self) -> Webhooks<'_> {
+        Webhooks(self)
     }
 
     /// Whether the database answers.
@@ -193,10 +219,6 @@ impl Store {
     /// A transaction that runs alone among those that hand out requests.
     async fn begin_queue(&self) -> Result<WriteTransaction, StoreError> {
         self.shared.database.begin_queue().await
-    }
-
-    async fn tell_request_added(&self, tx: &mut WriteTransaction) -> Result<(), StoreError> {
-        tx.tell(REQUEST_ADDED).await
     }
 
     /// A transaction that only changes rows of its own.

@@ -3,17 +3,24 @@
 //! Several in one process, each with one request at a time. Knows nothing of HTTP.
 
 use crate::archive::ActionError;
-use crate::import::{Importer, Progress};
+use crate::import::{Ended, Importer, Progress};
+use crate::metrics::metrics;
 use crate::presence;
-use crate::store::{Counts, ImportRequest, StoreError};
+use crate::store::{Claim, ImportRequest, Requests, Status, StoreError};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
+use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+use tokio::time::{Interval, MissedTickBehavior, interval};
 
-/// How often a running import's lease is renewed and its progress written down: well within the lease.
+/// How often a running import's lease is renewed, and its row asked whether another process has cancelled
+/// it: well within the lease.
 const HEARTBEAT: Duration = Duration::from_secs(2);
+
+/// How often a running import's progress is written down, if there is any. Each time waits for the disk.
+const PROGRESS: Duration = Duration::from_secs(1);
 
 /// How often an idle worker looks for requests that no notice told of: those of another process, and
 /// those whose worker died.
@@ -87,6 +94,7 @@ async fn tidy(importer: Importer, mut shutdown: watch::Receiver<bool>) {
 async fn take_over(importer: &Importer) -> Result<(), ActionError> {
     presence::forget_the_dead(&importer.store, &importer.data).await?;
     let commits = importer.archive.recover().await?;
+    metrics().commits_recovered.inc_by(commits as u64);
     if commits > 0 {
         tracing::info!(commits, "finished the commits that a crash had left");
     }
@@ -103,23 +111,40 @@ async fn run_one(
     mut shutdown: watch::Receiver<bool>,
 ) -> Result<(), StoreError> {
     let (id, claim) = (request.id, request.claim());
+    let (start, _running) = (Instant::now(), Running::new());
     let progress = Arc::new(Progress::default());
     let (importer_, progress_) = (importer.clone(), progress.clone());
     let mut import = tokio::task::spawn_blocking(move || importer_.run(&request, &progress_));
     let requests = importer.store.requests();
+    let mut changes = importer.store.changes();
+    let (mut heartbeat, mut report) = (every(HEARTBEAT), every(PROGRESS));
+    let mut written = progress.so_far();
     let ended = loop {
         tokio::select! {
             joined = &mut import => break joined,
             () = wait_for(&mut shutdown), if !progress.stop.load(Ordering::Relaxed) => {
                 progress.stop.store(true, Ordering::Relaxed);
             }
-            () = tokio::time::sleep(HEARTBEAT) => {
-                let (counts, bytes) = so_far(&progress);
-                match requests.heartbeat(claim, &counts, bytes).await {
-                    Ok(true) => {}
+            changed = changes.recv() => {
+                // Behind, it can't know what it missed.
+                if matches!(changed, Ok(changed) if changed == id)
+                    || matches!(changed, Err(RecvError::Lagged(_)))
+                {
+                    told(id, look_for_cancel(&requests, id, &progress).await);
+                }
+            }
+            _ = report.tick() => {
+                let now = progress.so_far();
+                if now != written {
+                    told(id, requests.progress(claim, &now.0, now.1).await);
+                    written = now;
+                }
+            }
+            _ = heartbeat.tick() => {
+                match requests.renew(claim).await {
+                    Ok(true) => told(id, look_for_cancel(&requests, id, &progress).await),
                     Ok(false) => progress.stop.store(true, Ordering::Relaxed),
-                    // The import may go on until it needs the database itself.
-                    Err(error) => tracing::warn!(request = id, %error, "a lease could not be renewed"),
+                    Err(error) => told(id, Err(error)),
                 }
             }
         }
@@ -133,15 +158,7 @@ async fn run_one(
                 stored = ended.counts.stored,
                 "import ends"
             );
-            requests
-                .finish(
-                    claim,
-                    ended.status,
-                    Some(&ended.resolution),
-                    &ended.counts,
-                    ended.bytes,
-                )
-                .await
+            finish(&requests, claim, &ended, start).await
         }
         Ok(Ok(None)) => {
             tracing::info!(
@@ -158,17 +175,23 @@ async fn run_one(
                 "the import broke"
             );
             let why = "The import broke by an error of Sluice itself; the server's log tells more.";
-            let (counts, bytes) = so_far(&progress);
-            requests
-                .finish(
-                    claim,
-                    crate::store::Status::Failed,
-                    Some(why),
-                    &counts,
-                    bytes,
-                )
-                .await
+            let (mut counts, bytes) = progress.so_far();
+            counts.give_up();
+            let ended = Ended {
+                status: Status::Failed,
+                resolution: why.to_owned(),
+                counts,
+                bytes,
+            };
+            finish(&requests, claim, &ended, start).await
         }
+    }
+}
+
+/// An import that runs goes on without the database for as long as it needs none itself.
+fn told(request: i64, outcome: Result<(), StoreError>) {
+    if let Err(error) = outcome {
+        tracing::warn!(request, %error, "the database could not be told of an import");
     }
 }
 
@@ -177,14 +200,56 @@ async fn wait_for(shutdown: &mut watch::Receiver<bool>) {
     drop(shutdown.wait_for(|down| *down).await);
 }
 
-/// What is staged is not stored yet: only what was found is certain.
-fn so_far(progress: &Progress) -> (Counts, i64) {
-    let counts = Counts {
-        found: progress.found.load(Ordering::Relaxed),
-        ..Counts::default()
-    };
-    (
-        counts,
-        i64::try_from(progress.bytes.load(Ordering::Relaxed)).unwrap_or(i64::MAX),
-    )
+async fn finish(
+    requests: &Requests<'_>,
+    claim: Claim,
+    ended: &Ended,
+    start: Instant,
+) -> Result<(), StoreError> {
+    requests
+        .finish(
+            claim,
+            ended.status,
+            Some(&ended.resolution),
+            &ended.counts,
+            ended.bytes,
+        )
+        .await?;
+    metrics().import_ended(ended.status, &ended.counts, ended.bytes, start.elapsed());
+    Ok(())
+}
+
+async fn look_for_cancel(
+    requests: &Requests<'_>,
+    id: i64,
+    progress: &Progress,
+) -> Result<(), StoreError> {
+    if !progress.cancel.load(Ordering::Relaxed) && requests.is_cancel_asked(id).await? {
+        tracing::info!(request = id, "the import is cancelled");
+        progress.cancel.store(true, Ordering::Relaxed);
+    }
+    Ok(())
+}
+
+/// Ticks that a slow database puts off, and does not pile up. The first comes at once.
+fn every(period: Duration) -> Interval {
+    let mut ticks = interval(period);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    ticks
+}
+
+/// Counts an import as running until it is dropped, however the import ends.
+struct Running;
+
+impl Running {
+    fn new() -> Running {
+        metrics().imports_running.inc();
+        Running
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        metrics().imports_running.dec();
+    }
 }

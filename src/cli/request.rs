@@ -2,10 +2,14 @@
 
 use std::io::Write as _;
 
+use crate::archive::Archive;
 use crate::config::StateArgs;
-use crate::store::{ImportRequest, RequestFilter};
+use crate::rulebook::Rulebook;
+use crate::rules::Registry;
+use crate::server::{self, AppState};
+use crate::store::{Cancelled, ImportRequest, RequestFilter};
 
-use super::{CliError, open};
+use super::{BY, CliError, inbox, open};
 
 #[derive(clap::Subcommand)]
 pub enum Command {
@@ -19,6 +23,18 @@ pub enum Command {
     },
     /// Show an import: where it stands, its counts, its sessions
     Show {
+        id: i64,
+        #[command(flatten)]
+        state: StateArgs,
+    },
+    /// Cancel an import that is not finished; what it has stored stays
+    Cancel {
+        id: i64,
+        #[command(flatten)]
+        state: StateArgs,
+    },
+    /// Queue a finished import again, as a new request of the same user with the same parameters
+    Retry {
         id: i64,
         #[command(flatten)]
         state: StateArgs,
@@ -52,6 +68,12 @@ pub async fn run(command: Command) -> Result<(), CliError> {
                 .ok_or("no request of that number")?;
             println!("{}", line(&request));
             println!("path\t{}", request.session_path);
+            if let Some(old) = request.retry_of {
+                println!("retry of\t{old}");
+            }
+            if let Some(new) = request.retried_as {
+                println!("retried as\t{new}");
+            }
             if let Some(resolution) = &request.resolution {
                 println!("resolution\t{resolution}");
             }
@@ -64,6 +86,25 @@ pub async fn run(command: Command) -> Result<(), CliError> {
             for session in store.requests().sessions(id).await? {
                 println!("session\t{}\t/data{}", session.state, session.uri());
             }
+        }
+        Command::Cancel { id, state } => {
+            let (_, store) = open(&state).await?;
+            match store.requests().cancel(id, BY).await? {
+                Cancelled::Ended => println!("{id}\tcancelled"),
+                Cancelled::Asked => println!("{id}\tits worker is told to end it"),
+                Cancelled::TooLate => return Err("everything is stored already".into()),
+                Cancelled::Final => return Err("the request has ended already".into()),
+                Cancelled::Missing => return Err("no request of that number".into()),
+            }
+        }
+        Command::Retry { id, state } => {
+            let (config, store) = open(&state).await?;
+            let archive = Archive::new(store.clone(), config.data.clone());
+            let inbox = inbox(&config)?;
+            let rulebook = Rulebook::new(store.clone(), Registry::open(config.rules()));
+            let state = AppState::new(config, store, inbox, archive, rulebook)?;
+            let new = server::retry_for_owner(&state, id, BY).await?;
+            println!("{new}");
         }
         Command::Report { id, state } => {
             let (config, store) = open(&state).await?;

@@ -51,8 +51,13 @@ pub async fn run_server(
     let address = listener.local_addr()?;
     let workers = Workers::start(&config, store.clone()).await?;
     let importer = &workers.importer;
-    let (inbox, archive) = (importer.inbox.clone(), importer.archive.clone());
-    let state = AppState::new(config.clone(), store, inbox, archive)?;
+    let state = AppState::new(
+        config.clone(),
+        store,
+        importer.inbox.clone(),
+        importer.archive.clone(),
+        importer.rulebook.clone(),
+    )?;
     tracing::info!(%address, data = %config.data.display(), workers = config.workers, "serving");
     let served = server::serve(state, listener, stop).await;
     workers.stop().await?;

@@ -1,18 +1,16 @@
 //! `sluice worker`: imports without a server, beside servers and workers on the same database and folder.
 
-use std::sync::Arc;
-
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::archive::{ActionError, Archive};
 use crate::config::{Config, RawConfig, StateArgs};
 use crate::import::Importer;
-use crate::inbox::Inbox;
 use crate::presence::Presence;
+use crate::rulebook::{self, Rulebook};
 use crate::rules::Registry;
 use crate::store::Store;
-use crate::worker;
+use crate::{webhook, worker};
 
 use super::{CliError, serve};
 
@@ -36,36 +34,36 @@ pub async fn run(args: Args) -> Result<(), CliError> {
     workers.stop().await
 }
 
-/// The workers of this process, which others see as living until they are stopped.
+/// The workers of this process, which others see as living until they are stopped; and who tells webhooks.
 pub struct Workers {
     pub importer: Importer,
     presence: Presence,
     down: watch::Sender<bool>,
     running: JoinHandle<Result<(), ActionError>>,
+    telling: JoinHandle<()>,
 }
 
 impl Workers {
     pub async fn start(config: &Config, store: Store) -> Result<Workers, CliError> {
-        let inbox = Inbox::new(config.inbox.clone())?.with(
-            config.project_to_inbox_root.clone(),
-            config.client_prefix_to_path.clone(),
-        );
         let importer = Importer {
             archive: Archive::new(store.clone(), config.data.clone()),
-            registry: Arc::new(Registry::open(config.rules())),
-            inbox,
+            rulebook: Rulebook::new(store.clone(), Registry::open(config.rules())),
+            inbox: super::inbox(config)?,
             data: config.data.clone(),
             runtime: tokio::runtime::Handle::current(),
             store: store.clone(),
         };
-        let presence = Presence::enter(store, &config.data, config.workers).await?;
+        let presence = Presence::enter(store.clone(), &config.data, config.workers).await?;
         let (down, shutdown) = watch::channel(false);
+        tokio::spawn(rulebook::watch(importer.rulebook.clone(), shutdown.clone()));
+        let telling = tokio::spawn(webhook::run(store, shutdown.clone()));
         let running = tokio::spawn(worker::run(importer.clone(), config.workers, shutdown));
         Ok(Workers {
             importer,
             presence,
             down,
             running,
+            telling,
         })
     }
 
@@ -74,6 +72,7 @@ impl Workers {
         // The receivers are gone only if the workers have ended already.
         _ = self.down.send(true);
         self.running.await??;
+        self.telling.await?;
         self.presence.leave().await?;
         self.importer.store.close().await;
         tracing::info!("stopped");

@@ -7,6 +7,7 @@ use super::{Job, Stop};
 use crate::archive::Names;
 use crate::dicom::{Instance, tags};
 use crate::inbox::Found;
+use crate::metrics::metrics;
 use crate::rules::Run;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -107,6 +108,7 @@ impl Job<'_> {
                 }
             }
             Err(failure) => {
+                metrics().rule_failed(failure);
                 tracing::warn!(
                     request = self.request.id,
                     code = failure.code(),

@@ -110,23 +110,45 @@ impl FileState {
     }
 }
 
+/// The counts of an import that runs: what is staged is nothing else yet.
+pub fn so_far<'a>(files: impl IntoIterator<Item = &'a FileState>) -> Counts {
+    let mut counts = Counts::default();
+    for file in files {
+        counts.found += 1;
+        add(&mut counts, file);
+    }
+    counts
+}
+
+/// Counts a file that was found before as what it has come to.
+pub fn add(counts: &mut Counts, file: &FileState) {
+    match file.fate {
+        Fate::Staged => counts.staged += 1,
+        Fate::Done(outcome, _) => *of(counts, outcome) += 1,
+    }
+}
+
 pub fn count<'a>(files: impl IntoIterator<Item = &'a FileState>) -> Counts {
     let mut counts = Counts::default();
     for file in files {
         counts.found += 1;
-        *match file.outcome() {
-            Outcome::Stored => &mut counts.stored,
-            Outcome::Duplicate => &mut counts.duplicate,
-            Outcome::Conflict => &mut counts.conflict,
-            Outcome::Filtered => &mut counts.filtered,
-            Outcome::Rejected => &mut counts.rejected,
-            Outcome::Failed => &mut counts.failed,
-            Outcome::Quarantined => &mut counts.quarantined,
-            Outcome::NotDicom => &mut counts.not_dicom,
-            Outcome::Unreadable => &mut counts.unreadable,
-            Outcome::CutShort => &mut counts.cut_short,
-            Outcome::Changed => &mut counts.changed,
-        } += 1;
+        *of(&mut counts, file.outcome()) += 1;
     }
     counts
+}
+
+fn of(counts: &mut Counts, outcome: Outcome) -> &mut u64 {
+    match outcome {
+        Outcome::Stored => &mut counts.stored,
+        Outcome::Duplicate => &mut counts.duplicate,
+        Outcome::Conflict => &mut counts.conflict,
+        Outcome::Filtered => &mut counts.filtered,
+        Outcome::Rejected => &mut counts.rejected,
+        Outcome::Failed => &mut counts.failed,
+        Outcome::Quarantined => &mut counts.quarantined,
+        Outcome::NotDicom => &mut counts.not_dicom,
+        Outcome::Unreadable => &mut counts.unreadable,
+        Outcome::CutShort => &mut counts.cut_short,
+        Outcome::Changed => &mut counts.changed,
+    }
 }

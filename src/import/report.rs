@@ -100,6 +100,17 @@ impl<'a> Report<'a> {
     }
 }
 
+/// The counts in a report that was written, if one was.
+pub fn counts(folder: &Path, request: i64) -> Option<Counts> {
+    #[derive(serde::Deserialize)]
+    struct Written {
+        counts: Counts,
+    }
+    let text = fs::read(folder.join(format!("{request}.json"))).ok()?;
+    let written: Written = serde_json::from_slice(&text).ok()?;
+    Some(written.counts)
+}
+
 fn session_entry(settled: &Settled) -> SessionEntry<'_> {
     SessionEntry {
         label: &settled.label,

@@ -2,7 +2,7 @@
 //! and one commit takes it there.
 
 use super::leak::Finding;
-use super::outcome::{FileState, Outcome};
+use super::outcome::{self, FileState, Outcome};
 use super::study::Study;
 use super::summary::{Conflict, of_study, scans_of};
 use super::{Job, Stop, stage};
@@ -10,6 +10,7 @@ use crate::archive::{
     ActionError, ArchiveOptions, session_modality, session_type, sync_file_system,
 };
 use crate::dicom::{Instance, tags};
+use crate::metrics::metrics;
 use crate::rules::{Decision, Labels, LeakCheck};
 use crate::store::{Area, CommitPlan, NewSession, Scan, Session, SessionState, StoredFile, Taken};
 use chrono::Local;
@@ -45,12 +46,17 @@ impl Job<'_> {
         }
         for study in studies {
             let Ok(labels) = &study.labels else { continue };
-            self.check_stop()?;
-            match self.settle_study(study, labels, files) {
+            let study = self
+                .check_stop()
+                .and_then(|()| self.settle_study(study, labels, files));
+            match study {
                 Ok(study) => settled.push(study),
                 Err(Stop::Failed(why)) => return Ok(Some(why)),
+                // What was committed before stays.
+                Err(Stop::Cancelled) => return Ok(Some(self.cancelled()?)),
                 Err(stop) => return Err(stop),
             }
+            self.progress.set(outcome::so_far(files.iter()));
         }
         Ok(None)
     }
@@ -83,6 +89,7 @@ impl Job<'_> {
         let decision = match self.rules.route(&summary.to_string(), &self.run, labels) {
             Ok(decision) => decision,
             Err(failure) => {
+                metrics().rule_failed(&failure);
                 tracing::warn!(
                     request = self.request.id,
                     code = failure.code(),
@@ -105,6 +112,13 @@ impl Job<'_> {
             )?;
             return Ok(settled);
         };
+        // Rules may take their time: a cancelled request commits nothing that it has not begun to.
+        if let Err(Stop::Cancelled) = self.check_stop() {
+            let labels_of = self.importer.store.labels();
+            let unused = labels_of.release_unused(&self.request.project, &labels.session);
+            self.importer.block_on(unused)?;
+            return Err(Stop::Cancelled);
+        }
         let session = self.new_session(study, labels, &scans, &first, &reason, state);
         settled.session =
             Some(self.commit(study, session, state, overwrite, scans, &staged, files)?);

@@ -8,9 +8,9 @@ use super::study::Study;
 use super::{Job, Stop, leak, stage};
 use crate::dicom::{Instance, ReadError, tags};
 use crate::inbox::{Found, Identity, Walk};
+use crate::metrics::metrics;
 use crate::rules::{LeakCheck, Run, Verdict};
 use std::fs::File;
-use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Beside one thread for each core: enough to keep the disk busy while rules run.
@@ -49,16 +49,21 @@ impl Job<'_> {
                             .check_stop()
                             .and_then(|()| self.file(found, index, &mut ticket, &plan))
                         {
-                            Ok(state) => lock(&done).push((index, state)),
+                            Ok(state) => {
+                                self.progress.settled(&state);
+                                lock(&done).push((index, state));
+                            }
                             Err(why) => _ = lock(&stop).get_or_insert(why),
                         }
                     }
                 });
             }
         });
-        if let Some(stop) = stop.into_inner().unwrap_or_else(PoisonError::into_inner) {
-            return Err(stop);
-        }
+        let cancelled = match stop.into_inner().unwrap_or_else(PoisonError::into_inner) {
+            None => None,
+            Some(Stop::Cancelled) => Some(self.cancelled()?),
+            Some(stop) => return Err(stop),
+        };
         let mut done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
         done.sort_by_key(|(index, _)| *index);
         let plan = plan.into_inner().unwrap_or_else(PoisonError::into_inner);
@@ -66,7 +71,7 @@ impl Job<'_> {
         Ok(Trawled {
             files,
             studies: plan.studies,
-            fatal: plan.fatal,
+            fatal: cancelled.or(plan.fatal),
         })
     }
 
@@ -77,7 +82,7 @@ impl Job<'_> {
         ticket: &mut Ticket<'_>,
         plan: &Mutex<Plan>,
     ) -> Result<FileState, Stop> {
-        self.progress.found.fetch_add(1, Ordering::Relaxed);
+        self.progress.found();
         let mut state = FileState::new(found);
         let file = match state.found.open() {
             Ok(file) => file,
@@ -135,6 +140,7 @@ impl Job<'_> {
             Ok(Verdict::Quarantine(reason)) => study.quarantine(reason),
             Ok(Verdict::Reject(reason)) => return Ok(state.done(Outcome::Rejected, reason)),
             Err(failure) => {
+                metrics().rule_failed(&failure);
                 tracing::warn!(
                     request = self.request.id,
                     code = failure.code(),
@@ -154,11 +160,6 @@ impl Job<'_> {
         }
         match stage::write(self, &instance, &study, &mut staged, &identity) {
             Ok(()) => {
-                self.progress.staged.fetch_add(1, Ordering::Relaxed);
-                self.progress.bytes.fetch_add(
-                    u64::try_from(staged.file.size).unwrap_or_default(),
-                    Ordering::Relaxed,
-                );
                 state.fate = Fate::Staged;
             }
             Err(stage::Trouble::File(outcome, reason)) => state.settle(outcome, Some(reason)),

@@ -78,6 +78,17 @@ pub enum RuleFailure {
 }
 
 impl RuleFailure {
+    /// The name of the module that gave no answer.
+    pub fn module(&self) -> &str {
+        match self {
+            Self::Error { module, .. }
+            | Self::Broke { module, .. }
+            | Self::TooLong { module, .. }
+            | Self::TooLarge { module, .. }
+            | Self::Refused { module, .. } => module,
+        }
+    }
+
     /// A stable code, without any value: for logs, metrics and audit rows.
     pub fn code(&self) -> &'static str {
         match self {

@@ -4,9 +4,9 @@
 use super::document::{DocumentError, did_you_mean};
 use super::error::RuleSetError;
 use super::filter::Filter;
-use super::folder::Folder;
+use super::folder::{Files, Folder};
 use super::manifest::Kind;
-use super::module::{ContentHash, ModuleSource};
+use super::module::{ContentHash, ModuleSource, Origin};
 use super::policy::{FileNames, LeakCheck, Policy, StepPolicy};
 use super::rule_set::Scope;
 use super::shipped;
@@ -16,6 +16,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 const POLICY_BYTES: usize = 1 << 20;
+
+/// Where a version keeps what stands beside the two policies.
+const SITE: &str = "site";
+const PROJECT: &str = "project";
 
 /// A module in its place, not yet compiled.
 pub struct Planned {
@@ -31,6 +35,8 @@ pub struct Planned {
 pub struct Closure {
     /// SHA-256 in hexadecimal. Depends on content only, not on the project's name or the machine.
     pub hash: String,
+    /// Of what the site alone decides, in the same way.
+    pub site_hash: String,
     pub label: Planned,
     pub chain: Vec<Planned>,
     pub route: Planned,
@@ -39,18 +45,24 @@ pub struct Closure {
     pub file_names: FileNames,
     /// What a policy asks for and does not get, and why.
     pub notes: Vec<String>,
+    /// All that it was made of: `site/policy.json`, `project/policy.json`, tables beside them,
+    /// `modules/<name>/…` and `shipped/<name>/…`. Read again ([`Folder::of_version`]), they give the same.
+    pub files: Files,
 }
 
 impl Closure {
     /// `project` has been checked to be a bare name.
     pub fn read(folder: &Folder, project: &str) -> Result<Self, RuleSetError> {
         let mut hash = ContentHash::new("sluice rule set 1");
-        let site = read_policy(folder, "site/policy.json", &mut hash)?;
-        let own = read_policy(
-            folder,
-            &format!("projects/{project}/policy.json"),
-            &mut hash,
-        )?;
+        let mut files = Files::new();
+        let mut policy = |path: &str, kept: &str| {
+            let text = folder.read(path, POLICY_BYTES)?;
+            hash.part(text.as_deref().unwrap_or_default());
+            files.extend(text.clone().map(|text| (kept.to_owned(), text)));
+            parse_policy(folder.shown(path), text.as_deref())
+        };
+        let site = policy("site/policy.json", "site/policy.json")?;
+        let own = policy(&folder.project_policy(project), "project/policy.json")?;
         let mut modules = Modules {
             folder,
             project,
@@ -89,11 +101,28 @@ impl Closure {
         for (name, source) in &modules.named {
             hash.part(name.as_bytes());
             hash.part(source.hash.as_bytes());
+            let kept = match source.origin {
+                Origin::Shipped => shipped_folder(name),
+                Origin::Folder => folder_of(name),
+            };
+            let of_module = source.files();
+            files.extend(of_module.map(|(file, text)| (format!("{kept}/{file}"), text.clone())));
         }
-        for ((scope, name), (text, _)) in &modules.tables {
-            hash.part(scope.as_bytes());
+        let mut site_hash = ContentHash::new("sluice site rules 1");
+        site_hash.part(files.get("site/policy.json").map_or(&[], |text| text));
+        let of_site = |step: &&Planned| step.scope != Scope::Project;
+        for step in [&label, &route].into_iter().chain(&chain).filter(of_site) {
+            site_hash.part(step.source.hash.as_bytes());
+        }
+        for ((place, name), (text, _)) in &modules.tables {
+            hash.part(place.as_bytes());
             hash.part(name.as_bytes());
             hash.part(text);
+            if *place == SITE {
+                site_hash.part(name.as_bytes());
+                site_hash.part(text);
+            }
+            files.insert(format!("{place}/{name}"), text.clone());
         }
         let (leak_check, notes) = stricter_leak_check(&site, &own);
         let file_names = own.file_names.or(site.file_names).unwrap_or_default();
@@ -103,6 +132,7 @@ impl Closure {
         ];
         Ok(Self {
             hash: hash.finish(),
+            site_hash: site_hash.finish(),
             label,
             chain,
             route,
@@ -114,21 +144,15 @@ impl Closure {
             leak_check,
             file_names,
             notes,
+            files,
         })
     }
 }
 
 /// One that doesn't exist leaves everything out.
-fn read_policy(
-    folder: &Folder,
-    path: &str,
-    hash: &mut ContentHash,
-) -> Result<Policy, RuleSetError> {
-    let text = folder.read(path, POLICY_BYTES)?;
-    hash.part(text.as_deref().unwrap_or_default());
-    let file = folder.shown(path);
+fn parse_policy(file: String, text: Option<&[u8]>) -> Result<Policy, RuleSetError> {
     match text {
-        Some(text) => Ok(Policy::parse(&file, &text)?),
+        Some(text) => Ok(Policy::parse(&file, text)?),
         None => Ok(Policy {
             file,
             ..Policy::default()
@@ -152,7 +176,7 @@ fn stricter_leak_check(site: &Policy, own: &Policy) -> (LeakCheck, Vec<String>) 
 }
 
 /// A table's text and what it says.
-type ReadTable = (Vec<u8>, Arc<Table>);
+type ReadTable = (Arc<[u8]>, Arc<Table>);
 
 /// The modules that policies name, each read once.
 struct Modules<'a> {
@@ -258,9 +282,10 @@ impl Modules<'_> {
 
     /// The tables that a policy's entry names, from beside the policy.
     fn tables(&mut self, scope: Scope, step: &StepPolicy) -> Result<Tables, RuleSetError> {
-        let (of, place) = match scope {
-            Scope::Project => ("project", format!("projects/{}", self.project)),
-            Scope::Site | Scope::BuiltIn => ("site", "site".to_owned()),
+        let policy = self.folder.project_policy(self.project);
+        let (of, place) = match (scope, policy.rsplit_once('/')) {
+            (Scope::Project, Some((place, _))) => (PROJECT, place),
+            _ => (SITE, SITE),
         };
         let mut tables = Vec::with_capacity(step.tables.len());
         for (name, file) in &step.tables {
@@ -282,18 +307,30 @@ impl Modules<'_> {
     }
 
     fn is_ambiguous(&self, name: &str) -> bool {
-        shipped::find(name).is_some() && self.folder.holds(&folder_of(name))
+        self.ships(name) && self.folder.holds(&folder_of(name))
+    }
+
+    fn ships(&self, name: &str) -> bool {
+        match self.folder.holds_shipped() {
+            true => self.folder.holds(&shipped_folder(name)),
+            false => shipped::find(name).is_some(),
+        }
     }
 
     fn find(&self, name: &str) -> Result<Option<ModuleSource>, RuleSetError> {
-        let path = folder_of(name);
-        match shipped::find(name) {
-            Some(shipped) => ModuleSource::shipped(shipped).map(Some),
-            None if self.folder.holds(&path) => {
-                ModuleSource::from_folder(self.folder, &path).map(Some)
+        let (own, kept) = (folder_of(name), shipped_folder(name));
+        let of_version = self.folder.holds_shipped();
+        let found = match shipped::find(name) {
+            _ if of_version && self.folder.holds(&kept) => {
+                ModuleSource::from_folder(self.folder, &kept, Origin::Shipped)?
             }
-            None => Ok(None),
-        }
+            Some(shipped) if !of_version => ModuleSource::shipped(shipped)?,
+            _ if self.folder.holds(&own) => {
+                ModuleSource::from_folder(self.folder, &own, Origin::Folder)?
+            }
+            _ => return Ok(None),
+        };
+        Ok(Some(found))
     }
 
     fn unknown(&self, name: &str) -> String {
@@ -306,4 +343,9 @@ impl Modules<'_> {
 
 fn folder_of(module: &str) -> String {
     format!("modules/{module}")
+}
+
+/// Where a version keeps a module that shipped when it was made.
+fn shipped_folder(module: &str) -> String {
+    format!("shipped/{module}")
 }

@@ -1,17 +1,31 @@
-//! The rules folder on disk: bounded reads of its files, never through a link that leads out of it.
-//! What the files mean is not its business.
+//! Where rules are read from: the rules folder on disk, by bounded reads that never follow a link out of
+//! it; or the files of a version that was active before. What the files mean is not its business.
 
 use super::error::RuleSetError;
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{ErrorKind, Read};
 use std::path::Path;
+use std::sync::Arc;
+
+/// The files that a rule set was made of, by their paths there (see [`Folder::project_policy`] and
+/// `closure.rs`): what is kept of a version.
+pub type Files = BTreeMap<String, Arc<[u8]>>;
 
 /// An opened folder; one that doesn't exist reads like an empty one.
 pub struct Folder {
     /// What its files are called in messages: `rules`, or the path given on a command line.
     name: String,
-    dir: Option<Dir>,
+    source: Source,
+    /// Files that read as if they had been changed already; None for one that is taken away.
+    changes: BTreeMap<String, Option<Arc<[u8]>>>,
+}
+
+enum Source {
+    Disk(Option<Dir>),
+    /// A version's files. Nothing else is there, not even the modules that ship today.
+    Version(Files),
 }
 
 impl Folder {
@@ -23,8 +37,37 @@ impl Folder {
         };
         Ok(Self {
             name: name.to_owned(),
-            dir,
+            source: Source::Disk(dir),
+            changes: BTreeMap::new(),
         })
+    }
+
+    pub fn of_version(name: &str, files: Files) -> Self {
+        Self {
+            name: name.to_owned(),
+            source: Source::Version(files),
+            changes: BTreeMap::new(),
+        }
+    }
+
+    /// The folder as it would be after a change.
+    #[must_use]
+    pub fn with(mut self, path: &str, content: Option<Arc<[u8]>>) -> Self {
+        self.changes.insert(path.to_owned(), content);
+        self
+    }
+
+    /// Where a project's policy is. A version is of one project, which it does not name.
+    pub fn project_policy(&self, project: &str) -> String {
+        match self.source {
+            Source::Disk(_) => format!("projects/{project}/policy.json"),
+            Source::Version(_) => "project/policy.json".to_owned(),
+        }
+    }
+
+    /// A version's own copy of a module that shipped when it was made.
+    pub fn holds_shipped(&self) -> bool {
+        matches!(self.source, Source::Version(_))
     }
 
     /// What a file in it is called in messages.
@@ -33,16 +76,40 @@ impl Folder {
     }
 
     pub fn holds(&self, path: &str) -> bool {
-        self.dir
-            .as_ref()
-            .is_some_and(|dir| dir.symlink_metadata(path).is_ok())
+        let below = format!("{path}/");
+        let changed = self.changes.keys().any(|file| file.starts_with(&below));
+        changed
+            || match &self.source {
+                Source::Disk(dir) => dir
+                    .as_ref()
+                    .is_some_and(|dir| dir.symlink_metadata(path).is_ok()),
+                Source::Version(files) => files.keys().any(|file| file.starts_with(&below)),
+            }
     }
 
     /// None where the file doesn't exist. `limit` is in bytes.
-    pub fn read(&self, path: &str, limit: usize) -> Result<Option<Vec<u8>>, RuleSetError> {
-        let Some(dir) = &self.dir else {
-            return Ok(None);
+    pub fn read(&self, path: &str, limit: usize) -> Result<Option<Arc<[u8]>>, RuleSetError> {
+        let found = match (self.changes.get(path), &self.source) {
+            (Some(changed), _) => changed.clone(),
+            (None, Source::Disk(Some(dir))) => self.read_disk(dir, path, limit)?,
+            (None, Source::Disk(None)) => None,
+            (None, Source::Version(files)) => files.get(path).cloned(),
         };
+        match found {
+            Some(bytes) if bytes.len() > limit => Err(RuleSetError::Unreadable {
+                file: self.shown(path),
+                message: format!("is larger than {} KiB", limit >> 10),
+            }),
+            found => Ok(found),
+        }
+    }
+
+    fn read_disk(
+        &self,
+        dir: &Dir,
+        path: &str,
+        limit: usize,
+    ) -> Result<Option<Arc<[u8]>>, RuleSetError> {
         let file = self.shown(path);
         // Asked before opening: opening a named pipe would wait for its writer.
         match dir.metadata(path) {
@@ -60,17 +127,22 @@ impl Folder {
         dir.open(path)
             .and_then(|opened| opened.take(limit as u64 + 1).read_to_end(&mut bytes))
             .map_err(|error| unreadable(&file, &error))?;
-        if bytes.len() > limit {
-            let message = format!("is larger than {} KiB", limit >> 10);
-            return Err(RuleSetError::Unreadable { file, message });
-        }
-        Ok(Some(bytes))
+        Ok(Some(bytes.into()))
     }
 
     /// The names of the folders in `path`, sorted.
     pub fn folders(&self, path: &str) -> Result<Vec<String>, RuleSetError> {
-        let Some(dir) = &self.dir else {
-            return Ok(Vec::new());
+        let dir = match &self.source {
+            Source::Disk(Some(dir)) => dir,
+            Source::Disk(None) => return Ok(Vec::new()),
+            Source::Version(files) => {
+                let below = format!("{path}/");
+                let names = files.keys().filter_map(|file| {
+                    let (name, _) = file.strip_prefix(&below)?.split_once('/')?;
+                    Some(name.to_owned())
+                });
+                return Ok(names.collect::<BTreeSet<_>>().into_iter().collect());
+            }
         };
         let entries = match dir.read_dir(path) {
             Ok(entries) => entries,
@@ -117,7 +189,7 @@ mod tests {
         let folder = Folder::open("rules", root.path()).unwrap();
         assert!(folder.read("modules/secret", 10).is_err());
         assert!(folder.read("../secret", 10).is_err());
-        assert_eq!(folder.read("alias", 10).unwrap().unwrap(), b"ok");
+        assert_eq!(&*folder.read("alias", 10).unwrap().unwrap(), b"ok");
     }
 
     #[test]

@@ -17,7 +17,6 @@ use super::wasm::WasmEngine;
 use serde::Serialize;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
-use std::borrow::Cow;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -48,9 +47,19 @@ pub struct ModuleSource {
     pub hash: String,
     /// Where it is, for messages.
     place: String,
-    code: Cow<'static, [u8]>,
-    settings: Option<Cow<'static, [u8]>>,
-    tables: Tables,
+    manifest_text: Arc<[u8]>,
+    code: Arc<[u8]>,
+    settings: Option<Arc<[u8]>>,
+    tables: Vec<ModuleTable>,
+}
+
+/// A table of the module's own.
+#[derive(Debug)]
+struct ModuleTable {
+    name: String,
+    file: String,
+    text: Arc<[u8]>,
+    table: Arc<Table>,
 }
 
 /// A module that can run.
@@ -68,7 +77,7 @@ pub struct Module {
 impl ModuleSource {
     pub fn shipped(shipped: &'static Shipped) -> Result<Self, RuleSetError> {
         Self::read(shipped.folder, Origin::Shipped, |file, _| {
-            Ok(shipped.file(file).map(Cow::Borrowed))
+            Ok(shipped.file(file).map(Arc::from))
         })
     }
 
@@ -118,19 +127,18 @@ impl ModuleSource {
             origin: Origin::Folder,
             hash: hash.finish(),
             place,
-            code: Cow::Owned(code),
+            manifest_text: Arc::from([]),
+            code,
             settings: None,
-            tables: Tables::default(),
+            tables: Vec::new(),
         })
     }
 
     /// `path` is the module's folder inside `folder`. The manifest's name must be the folder's.
-    pub fn from_folder(folder: &Folder, path: &str) -> Result<Self, RuleSetError> {
+    pub fn from_folder(folder: &Folder, path: &str, origin: Origin) -> Result<Self, RuleSetError> {
         let place = folder.shown(path);
-        let source = Self::read(&place, Origin::Folder, |file, limit| {
-            Ok(folder
-                .read(&format!("{path}/{file}"), limit)?
-                .map(Cow::Owned))
+        let source = Self::read(&place, origin, |file, limit| {
+            folder.read(&format!("{path}/{file}"), limit)
         })?;
         let name = path.rsplit('/').next().unwrap_or(path);
         if source.manifest.name != name {
@@ -150,14 +158,14 @@ impl ModuleSource {
         Self::read(
             &path.display().to_string(),
             Origin::Folder,
-            |file, limit| Ok(folder.read(file, limit)?.map(Cow::Owned)),
+            |file, limit| folder.read(file, limit),
         )
     }
 
     fn read(
         place: &str,
         origin: Origin,
-        read: impl Fn(&str, usize) -> Result<Option<Cow<'static, [u8]>>, RuleSetError>,
+        read: impl Fn(&str, usize) -> Result<Option<Arc<[u8]>>, RuleSetError>,
     ) -> Result<Self, RuleSetError> {
         let needed = |file: &str, limit: usize| {
             read(file, limit)?.ok_or_else(|| RuleSetError::Unreadable {
@@ -179,15 +187,21 @@ impl ModuleSource {
             let table = Table::parse(&format!("{place}/{file}"), &text)?;
             hash.part(name.as_bytes());
             hash.part(&text);
-            tables.push((name.clone(), Arc::new(table)));
+            tables.push(ModuleTable {
+                name: name.clone(),
+                file: file.clone(),
+                text,
+                table: Arc::new(table),
+            });
         }
         let hash = hash.finish();
         Ok(Self {
-            tables: Tables::new(tables),
+            tables,
             manifest,
             origin,
             hash,
             place: place.to_owned(),
+            manifest_text,
             code,
             settings,
         })
@@ -199,6 +213,18 @@ impl ModuleSource {
             EngineKind::Rhai => std::str::from_utf8(&self.code).ok(),
             EngineKind::Wasm => None,
         }
+    }
+
+    /// Its files, by their names in its folder.
+    pub fn files(&self) -> impl Iterator<Item = (&str, &Arc<[u8]>)> {
+        let settings = self.settings.iter().map(|text| (SETTINGS, text));
+        [
+            (MANIFEST, &self.manifest_text),
+            (self.manifest.entry.as_str(), &self.code),
+        ]
+        .into_iter()
+        .chain(settings)
+        .chain((self.tables.iter()).map(|table| (table.file.as_str(), &table.text)))
     }
 
     pub fn compile(&self) -> Result<Module, RuleSetError> {
@@ -239,7 +265,9 @@ impl ModuleSource {
             access: Arc::new(access),
             engine,
             settings,
-            tables: self.tables.clone(),
+            tables: Tables::new(
+                (self.tables.iter()).map(|own| (own.name.clone(), Arc::clone(&own.table))),
+            ),
         })
     }
 }

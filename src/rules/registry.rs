@@ -1,17 +1,17 @@
-//! The rule sets of all projects: made from the rules folder when a request pins one, kept as long as
-//! they are in use. A project whose rules are broken keeps its last good rule set; no project's error
-//! reaches another. The store's versions and the watch on the folder are not its business.
+//! Rule sets read and compiled, each once for its content: from the rules folder as it is, as it would
+//! be after a change, or from the files of an earlier version. Which of them is active for a project is
+//! [`crate::rulebook`]'s to say.
 
 use super::closure::Closure;
 use super::error::RuleSetError;
-use super::folder::Folder;
+use super::folder::{Files, Folder};
 use super::manifest::Kind;
 use super::module::{Module, ModuleSource, Origin};
 use super::rule_set::RuleSet;
 use super::shipped;
 use serde::Serialize;
-use std::collections::{BTreeMap, HashMap};
-use std::path::PathBuf;
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 /// What the rules folder is called in messages.
@@ -29,26 +29,29 @@ pub struct Registry {
 struct State {
     hash_to_rule_set: HashMap<String, Weak<RuleSet>>,
     hash_to_module: HashMap<String, Weak<Module>>,
-    project_to_active: BTreeMap<String, Active>,
 }
 
-#[derive(Default)]
-struct Active {
-    last_good: Option<Arc<RuleSet>>,
-    /// Why the folder's present content isn't active, if it isn't.
-    error: Option<RuleSetError>,
+/// A project's rule set, read and put together but not compiled.
+pub struct Draft(Closure);
+
+impl Draft {
+    /// Of everything that it is made of, SHA-256 in hexadecimal.
+    pub fn hash(&self) -> &str {
+        &self.0.hash
+    }
+
+    pub fn files(&self) -> &Files {
+        &self.0.files
+    }
 }
 
-/// Where a project's rules stand.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct ProjectStatus {
-    pub project: String,
-    /// Of the rule set that imports get; none if there never was a good one.
-    pub active: Option<String>,
-    /// Why the folder's present content isn't active, if it isn't.
-    pub error: Option<String>,
-    /// What a policy asks for and does not get, and why.
-    pub notes: Vec<String>,
+/// A change of the rules folder that is not made yet.
+#[derive(Debug, Clone)]
+pub struct Change {
+    /// Below the rules folder.
+    pub path: String,
+    /// None takes the file away.
+    pub content: Option<Arc<[u8]>>,
 }
 
 /// A module that policies may name.
@@ -66,7 +69,7 @@ pub struct ModuleStatus {
 
 impl Registry {
     /// `root` holds `site/policy.json`, `projects/<ID>/policy.json` and `modules/<name>/`; all of it
-    /// is optional, and read anew at each [`Registry::pin`].
+    /// is optional, and read anew at each [`Registry::draft`].
     pub fn open(root: PathBuf) -> Self {
         Self {
             root,
@@ -74,59 +77,30 @@ impl Registry {
         }
     }
 
-    /// The rule set for an import into `project`: of the folder's present content, or the last good
-    /// one while that is broken.
-    pub fn pin(&self, project: &str) -> Result<Arc<RuleSet>, RuleSetError> {
-        check_project_id(project)?;
-        let made = self.make(project);
-        let mut state = self.state();
-        let active = state
-            .project_to_active
-            .entry(project.to_owned())
-            .or_default();
-        match made {
-            Ok(rule_set) => {
-                active.error = None;
-                active.last_good = Some(Arc::clone(&rule_set));
-                Ok(rule_set)
-            }
-            Err(error) => {
-                let last_good = active.last_good.clone();
-                if active.error.as_ref() != Some(&error) {
-                    tracing::warn!(
-                        project,
-                        code = error.code(),
-                        kept = last_good.as_ref().map(|rule_set| rule_set.hash()),
-                        "the project's rules are broken, see the rules' status"
-                    );
-                }
-                active.error = Some(error.clone());
-                last_good.ok_or(error)
-            }
-        }
+    pub fn root(&self) -> &Path {
+        &self.root
     }
 
-    /// What the folder holds now, compiled; nothing becomes active. For a check before a change.
+    /// What the folder holds for a project at present, or would hold after some changes.
+    pub fn draft(&self, project: &str, changes: &[Change]) -> Result<Draft, RuleSetError> {
+        check_project_id(project)?;
+        let folder = changes
+            .iter()
+            .fold(Folder::open(NAME, &self.root)?, |folder, change| {
+                folder.with(&change.path, change.content.clone())
+            });
+        Closure::read(&folder, project).map(Draft)
+    }
+
+    /// What a version held, from its files.
+    pub fn version(&self, files: Files) -> Result<Draft, RuleSetError> {
+        let folder = Folder::of_version("version", files);
+        Closure::read(&folder, "version").map(Draft)
+    }
+
+    /// What the folder holds now, compiled; nothing becomes active.
     pub fn check(&self, project: &str) -> Result<Arc<RuleSet>, RuleSetError> {
-        check_project_id(project)?;
-        self.make(project)
-    }
-
-    /// Of every project that was pinned since the start.
-    pub fn status(&self) -> Vec<ProjectStatus> {
-        let of = |(project, active): (&String, &Active)| ProjectStatus {
-            project: project.clone(),
-            active: active
-                .last_good
-                .as_ref()
-                .map(|rule_set| rule_set.hash().to_owned()),
-            error: active.error.as_ref().map(RuleSetError::to_string),
-            notes: active
-                .last_good
-                .as_ref()
-                .map_or(Vec::new(), |set| set.notes().to_vec()),
-        };
-        self.state().project_to_active.iter().map(of).collect()
+        self.compile(self.draft(project, &[])?)
     }
 
     /// Every module, shipped or in the folder, compiled to see whether it can be used.
@@ -139,7 +113,7 @@ impl Registry {
         let own = folder.folders("modules")?.into_iter().map(|name| {
             let path = format!("modules/{name}");
             let found = match shipped::find(&name) {
-                None => ModuleSource::from_folder(&folder, &path),
+                None => ModuleSource::from_folder(&folder, &path, Origin::Folder),
                 Some(_) => Err(RuleSetError::Unreadable {
                     file: folder.shown(&path),
                     message: "has the name of a shipped module: give it another".to_owned(),
@@ -170,20 +144,21 @@ impl Registry {
         }
     }
 
-    /// Reads what `project` needs, and compiles it unless that was done before. Without the lock, so
-    /// that no project waits for another's compiler; at worst two threads do the same work.
-    fn make(&self, project: &str) -> Result<Arc<RuleSet>, RuleSetError> {
-        let folder = Folder::open(NAME, &self.root)?;
-        let closure = Closure::read(&folder, project)?;
-        let known = self
-            .state()
+    /// A rule set that is in use, by its hash.
+    pub fn known(&self, hash: &str) -> Option<Arc<RuleSet>> {
+        self.state()
             .hash_to_rule_set
-            .get(&closure.hash)
-            .and_then(Weak::upgrade);
-        if let Some(rule_set) = known {
+            .get(hash)
+            .and_then(Weak::upgrade)
+    }
+
+    /// Compiles what was read, unless that was done before. Without the lock, so that no project waits
+    /// for another's compiler; at worst two threads do the same work.
+    pub fn compile(&self, draft: Draft) -> Result<Arc<RuleSet>, RuleSetError> {
+        if let Some(rule_set) = self.known(draft.hash()) {
             return Ok(rule_set);
         }
-        let rule_set = Arc::new(RuleSet::compile(closure, &mut |source| {
+        let rule_set = Arc::new(RuleSet::compile(draft.0, &mut |source| {
             self.module(source)
         })?);
         let mut state = self.state();
@@ -224,7 +199,7 @@ impl Registry {
 }
 
 /// It becomes a part of a path.
-fn check_project_id(project: &str) -> Result<(), RuleSetError> {
+pub(super) fn check_project_id(project: &str) -> Result<(), RuleSetError> {
     let allowed = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
     match !project.is_empty() && project.len() <= LONGEST_PROJECT_ID && project.chars().all(allowed)
     {

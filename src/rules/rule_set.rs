@@ -70,6 +70,7 @@ pub struct StepInfo {
 
 pub struct RuleSet {
     hash: String,
+    site_hash: String,
     label: Step,
     chain: Vec<Step>,
     route: Step,
@@ -105,6 +106,7 @@ impl RuleSet {
             filters: closure.filters,
             filter_access: Arc::new(Access::read_everything()),
             hash: closure.hash,
+            site_hash: closure.site_hash,
             leak_check: closure.leak_check,
             file_names: closure.file_names,
             notes: closure.notes,
@@ -114,6 +116,11 @@ impl RuleSet {
     /// Of everything that it is made of, SHA-256 in hexadecimal.
     pub fn hash(&self) -> &str {
         &self.hash
+    }
+
+    /// Of what the site alone decides: its policy, and the modules that it asks for.
+    pub fn site_hash(&self) -> &str {
+        &self.site_hash
     }
 
     pub fn leak_check(&self) -> LeakCheck {

@@ -24,7 +24,7 @@ use sha2::Sha256;
 use tokio::sync::Semaphore;
 
 use crate::password;
-use crate::store::{Token, User, now_ms};
+use crate::store::{PasswordRecord, Token, User, now_ms};
 
 use super::error::ApiError;
 use super::form::Parameters;
@@ -50,9 +50,41 @@ pub struct Caller {
     pub admin: bool,
     /// The session they called with, if it was one.
     pub token: Option<String>,
+    /// What their password was verified against, if they called with one.
+    password: Option<PasswordRecord>,
 }
 
 impl Caller {
+    /// A user by name, as the one in whose name something is done that they called for before. None if
+    /// they may not call any more.
+    pub async fn of_user(state: &AppState, name: &str) -> Result<Option<Caller>, ApiError> {
+        let user = state.store.users().get(name).await?;
+        Ok(user.filter(|user| user.enabled).map(|user| Caller {
+            name: user.name,
+            admin: user.admin,
+            token: None,
+            password: Some(user.password),
+        }))
+    }
+
+    /// The caller as they stand now, for an answer that goes on; none if they may not call any more: logged
+    /// out, disabled, gone, or with another password.
+    pub async fn again(&self, state: &AppState) -> Result<Option<Caller>, ApiError> {
+        let now = match &self.token {
+            // Listening is no use of a session: it does not prolong it.
+            Some(token) => {
+                let user = state.store.logins().look_up(token).await?;
+                user.map(|user| Caller {
+                    name: user.name,
+                    admin: user.admin,
+                    ..self.clone()
+                })
+            }
+            None => Caller::of_user(state, &self.name).await?,
+        };
+        Ok(now.filter(|now| now.password == self.password))
+    }
+
     pub fn require_admin(&self) -> Result<(), ApiError> {
         match self.admin {
             true => Ok(()),
@@ -181,6 +213,7 @@ async fn from_cookie(state: &AppState, token: Option<String>) -> Result<Option<C
         name: login.user.name,
         admin: login.user.admin,
         token: Some(token),
+        password: None,
     }))
 }
 
@@ -199,6 +232,7 @@ async fn from_password(state: &AppState, name: &str, password: &str) -> Result<C
             name: user.name,
             admin: user.admin,
             token: None,
+            password: Some(user.password),
         }),
         _ => Err(ApiError::Unauthorized("Authentication failed.".into())),
     }

@@ -34,6 +34,9 @@ pub enum ApiError {
     Nothing,
     #[error("{0}")]
     Conflict(Text),
+    /// Understood, and at odds with an earlier call.
+    #[error("{0}")]
+    Unprocessable(Text),
     #[error("the store failed")]
     Store(#[from] StoreError),
     #[error("{what}")]
@@ -63,6 +66,7 @@ impl ApiError {
             ApiError::Forbidden(_) => StatusCode::FORBIDDEN,
             ApiError::NotFound(_) | ApiError::Nothing => StatusCode::NOT_FOUND,
             ApiError::Conflict(_) => StatusCode::CONFLICT,
+            ApiError::Unprocessable(_) => StatusCode::UNPROCESSABLE_ENTITY,
             ApiError::Store(StoreError::NulCharacter) => StatusCode::BAD_REQUEST,
             ApiError::Store(StoreError::Away(_)) => StatusCode::SERVICE_UNAVAILABLE,
             ApiError::Store(_)
@@ -130,7 +134,8 @@ impl IntoResponse for ApiError {
                 | ApiError::Unauthorized(text)
                 | ApiError::Forbidden(text)
                 | ApiError::NotFound(text)
-                | ApiError::Conflict(text) => text,
+                | ApiError::Conflict(text)
+                | ApiError::Unprocessable(text) => text,
                 other => other
                     .source()
                     .map_or_else(String::new, ToString::to_string)

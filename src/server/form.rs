@@ -23,6 +23,20 @@ pub struct Parameters {
 }
 
 impl Parameters {
+    /// Those of an earlier call.
+    pub fn from_map(name_to_value: BTreeMap<String, String>) -> Parameters {
+        Parameters {
+            name_to_value,
+            ..Parameters::default()
+        }
+    }
+
+    /// Name and value of each, in the order of the names.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        let pairs = self.name_to_value.iter();
+        pairs.map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
     pub fn get(&self, name: &str) -> Option<&str> {
         self.name_to_value.get(name).map(String::as_str)
     }

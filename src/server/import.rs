@@ -5,13 +5,15 @@
 //! XNAT's documentation says and its code does not), and the path is looked up by opening it beneath
 //! the inbox, not by comparing text.
 
+mod idempotency;
+
 use axum::Router;
 use axum::extract::State;
-use axum::http::header;
+use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 
-use crate::store::NewRequest;
+use crate::store::{Inserted, NewRequest};
 
 use crate::inbox::Located;
 
@@ -40,33 +42,52 @@ pub fn routes() -> Router<AppState> {
 async fn import(
     State(state): State<AppState>,
     caller: Caller,
-    mut parameters: Parameters,
+    headers: HeaderMap,
+    parameters: Parameters,
 ) -> Result<Response, ApiError> {
+    let inserted = match idempotency::key(&caller, &headers, &parameters)? {
+        Some(key) => idempotency::insert(&state, &caller, parameters, &key).await?,
+        None => {
+            let new = check(&state, &caller, parameters).await?;
+            Inserted::New(state.store.requests().insert(new).await?)
+        }
+    };
+    match inserted {
+        Inserted::New(id) => {
+            tracing::info!(request = id, "import queued");
+            Ok(queued(id))
+        }
+        Inserted::Before(id) => Ok((idempotency::REPLAYED, queued(id)).into_response()),
+        Inserted::OtherCall => Err(ApiError::Unprocessable(idempotency::OTHER_CALL.into())),
+    }
+}
+
+/// The answer that names a queued request.
+pub fn queued(id: i64) -> Response {
+    let kind = [(header::CONTENT_TYPE, "text/uri-list")];
+    (kind, format!("/xapi/dicom/{id}\r\n")).into_response()
+}
+
+/// All checks of a call; what comes of it may be queued.
+pub async fn check(
+    state: &AppState,
+    caller: &Caller,
+    mut parameters: Parameters,
+) -> Result<NewRequest, ApiError> {
     check_handler(&parameters)?;
-    let located = locate(&state, &caller, &parameters).await?;
-    let project = destination(&state, &caller, &parameters).await?;
+    let located = locate(state, caller, &parameters).await?;
+    let project = destination(state, caller, &parameters).await?;
     check_content(&located)?;
     let cleanup = parameters.flag("cleanupAfterImport")?.unwrap_or(false);
     check_label("SUBJECT_ID", parameters.text("SUBJECT_ID"))?;
-    settle_session_label(&state, &project, &mut parameters).await?;
-
-    let id = state
-        .store
-        .requests()
-        .insert(NewRequest {
-            username: caller.name,
-            project,
-            session_path: located.absolute.to_string_lossy().into_owned(),
-            cleanup,
-            parameters: parameters.into_map(),
-        })
-        .await?;
-    tracing::info!(request = id, "import queued");
-    Ok((
-        [(header::CONTENT_TYPE, "text/uri-list")],
-        format!("/xapi/dicom/{id}\r\n"),
-    )
-        .into_response())
+    settle_session_label(state, &project, &mut parameters).await?;
+    Ok(NewRequest {
+        username: caller.name.clone(),
+        project,
+        session_path: located.absolute.to_string_lossy().into_owned(),
+        cleanup,
+        parameters: parameters.into_map(),
+    })
 }
 
 /// Only the inbox works without a file. XNAT: an unknown handler is a 404 if a file came with the

@@ -12,6 +12,8 @@ use axum::middleware::Next;
 use axum::response::Response;
 use tracing::Instrument as _;
 
+use crate::metrics::metrics;
+
 use super::error::Problem;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -40,6 +42,12 @@ pub async fn log_requests(mut request: Request, next: Next) -> Response {
     let span = tracing::info_span!("request", id);
     let mut response = next.run(request).instrument(span.clone()).await;
 
+    metrics().answered(
+        method.as_str(),
+        route.as_ref().map_or("(none)", MatchedPath::as_str),
+        response.status().as_u16(),
+        start.elapsed(),
+    );
     let _entered = span.enter();
     if let Some(cause) = response
         .extensions()

@@ -10,6 +10,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, put};
 
 use crate::project::PrearchiveCode;
+use crate::rulebook::Author;
 use crate::store::{NewProject, Role};
 
 use super::auth::Caller;
@@ -183,7 +184,14 @@ async fn set_prearchive_code(
     Path((id, code)): Path<(String, String)>,
 ) -> Result<StatusCode, ApiError> {
     state.editable_project(&caller, &id).await?;
-    state.policies.set_prearchive_code(&id, code_from(&code)?)?;
+    let policy = state
+        .policies
+        .with_prearchive_code(&id, code_from(&code)?)?;
+    let author = Author {
+        username: &caller.name,
+        reason: "prearchive code",
+    };
+    state.rulebook.change(&[id], &[policy], author).await?;
     Ok(StatusCode::OK)
 }
 

@@ -3,10 +3,13 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use tokio::sync::watch;
+
 use crate::archive::Archive;
 use crate::config::Config;
 use crate::inbox::Inbox;
 use crate::project::Policies;
+use crate::rulebook::Rulebook;
 use crate::store::{Project, Role, Store};
 
 use super::auth::{Caller, CredentialCache};
@@ -19,10 +22,13 @@ pub struct Shared {
     pub config: Config,
     pub store: Store,
     pub policies: Policies,
+    pub rulebook: Rulebook,
     pub inbox: Inbox,
     pub archive: Archive,
     pub credentials: CredentialCache,
     pub started: Instant,
+    /// Turns true when the server goes down: answers that wait must end.
+    pub stopping: watch::Sender<bool>,
 }
 
 impl std::ops::Deref for AppState {
@@ -39,15 +45,18 @@ impl AppState {
         store: Store,
         inbox: Inbox,
         archive: Archive,
+        rulebook: Rulebook,
     ) -> Result<AppState, ApiError> {
         Ok(AppState(Arc::new(Shared {
             policies: Policies::new(config.rules()),
+            rulebook,
             credentials: CredentialCache::new()?,
             config,
             store,
             inbox,
             archive,
             started: Instant::now(),
+            stopping: watch::Sender::new(false),
         })))
     }
 
@@ -95,10 +104,14 @@ impl AppState {
         }
     }
 
+    pub async fn owns(&self, caller: &Caller, project: &str) -> Result<bool, ApiError> {
+        Ok(caller.admin || self.role(caller, project).await? == Some(Role::Owner))
+    }
+
     /// A project that the caller owns.
     pub async fn owned_project(&self, caller: &Caller, id: &str) -> Result<Project, ApiError> {
         let project = self.readable_project(caller, id).await?;
-        match caller.admin || self.role(caller, id).await? == Some(Role::Owner) {
+        match self.owns(caller, id).await? {
             true => Ok(project),
             false => Err(ApiError::Forbidden(
                 "Only an owner of the project may do this.".into(),

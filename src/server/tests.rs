@@ -15,6 +15,8 @@ use crate::archive::Archive;
 use crate::config::{Config, StateArgs};
 use crate::inbox::Inbox;
 use crate::password;
+use crate::rulebook::Rulebook;
+use crate::rules::Registry;
 use crate::store::{
     CommitPlan, NewProject, NewSession, NewUser, Role, Scan, SessionState, Store, StoredFile,
 };
@@ -92,6 +94,7 @@ impl Site {
             store.clone(),
             Inbox::new(config.inbox.clone()).unwrap(),
             Archive::new(store.clone(), config.data.clone()),
+            Rulebook::new(store.clone(), Registry::open(config.rules())),
         )
         .unwrap();
         Site {

@@ -15,6 +15,7 @@ use sqlx::{Any, AnyConnection, AnyPool, Executor as _, Transaction};
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use super::StoreError;
+use super::signals::{Signals, Word};
 
 /// Readers of one server; more would only wait for the same disk.
 const MAX_CONNECTIONS: u32 = 8;
@@ -43,6 +44,7 @@ pub enum Kind {
 pub(super) struct Database {
     pub pool: AnyPool,
     pub kind: Kind,
+    pub signals: Signals,
     url: String,
     /// SQLite has one writer; queueing for it here is fair, its own busy loop is not.
     writer: Arc<Mutex<()>>,
@@ -97,6 +99,7 @@ impl Database {
         Ok(Database {
             pool,
             kind,
+            signals: Signals::new(),
             url: url.to_owned(),
             writer: Arc::new(Mutex::new(())),
         })
@@ -147,6 +150,8 @@ impl Database {
         WriteTransaction {
             inner,
             kind: self.kind,
+            signals: self.signals.clone(),
+            words: Vec::new(),
             _turn: turn,
         }
     }
@@ -156,16 +161,16 @@ impl Database {
         &self.url
     }
 
-    /// Calls `told` with what other processes say by [`WriteTransaction::tell`], for as long as the
-    /// process lives. SQLite has no such means: its processes ask again now and then.
-    pub fn listen(&self, told: impl Fn(&str) + Send + Sync + 'static) {
+    /// Hears what other processes say, for as long as this one lives. SQLite has no such means: its
+    /// processes ask again now and then.
+    pub fn listen(&self) {
         if self.kind == Kind::Sqlite {
             return;
         }
-        let (url, pool) = (self.url.clone(), self.pool.clone());
+        let (url, pool, signals) = (self.url.clone(), self.pool.clone(), self.signals.clone());
         tokio::spawn(async move {
             while !pool.is_closed() {
-                if let Err(error) = hear(&url, &pool, &told).await {
+                if let Err(error) = hear(&url, &pool, &signals).await {
                     tracing::warn!(%error, "the database tells nothing at present");
                     tokio::time::sleep(LISTEN_AGAIN).await;
                 }
@@ -174,12 +179,16 @@ impl Database {
     }
 }
 
-async fn hear(url: &str, pool: &AnyPool, told: &impl Fn(&str)) -> Result<(), sqlx::Error> {
+async fn hear(url: &str, pool: &AnyPool, signals: &Signals) -> Result<(), sqlx::Error> {
     let mut listener = PgListener::connect(url).await?;
     listener.listen(CHANNEL).await?;
     loop {
         tokio::select! {
-            heard = listener.recv() => told(heard?.payload()),
+            heard = listener.recv() => {
+                if let Some(word) = Word::from_text(heard?.payload()) {
+                    signals.say(word);
+                }
+            }
             () = pool.close_event() => return Ok(()),
         }
     }
@@ -199,10 +208,12 @@ async fn set_up(connection: &mut AnyConnection, kind: Kind) -> Result<(), sqlx::
     Ok(())
 }
 
-/// A transaction that writes. Dropped without `commit`, it changes nothing.
+/// A transaction that writes. Dropped without `commit`, it changes nothing and says nothing.
 pub(super) struct WriteTransaction {
     inner: Transaction<'static, Any>,
     kind: Kind,
+    signals: Signals,
+    words: Vec<Word>,
     _turn: Option<OwnedMutexGuard<()>>,
 }
 
@@ -211,20 +222,25 @@ impl WriteTransaction {
         &mut self.inner
     }
 
-    /// Has every process hear `word` once this is committed.
-    pub async fn tell(&mut self, word: &str) -> Result<(), StoreError> {
-        if self.kind == Kind::Postgres {
-            sqlx::query("SELECT pg_notify($1, $2)")
-                .bind(CHANNEL)
-                .bind(word)
-                .execute(self.on())
-                .await?;
-        }
-        Ok(())
+    /// Has those who wait hear `word` once this is committed.
+    pub fn say(&mut self, word: Word) {
+        self.words.push(word);
     }
 
-    pub async fn commit(self) -> Result<(), StoreError> {
+    pub async fn commit(mut self) -> Result<(), StoreError> {
+        if self.kind == Kind::Postgres {
+            for word in &self.words {
+                sqlx::query("SELECT pg_notify($1, $2)")
+                    .bind(CHANNEL)
+                    .bind(word.to_text())
+                    .execute(&mut *self.inner)
+                    .await?;
+            }
+        }
         self.inner.commit().await?;
+        for word in self.words {
+            self.signals.say(word);
+        }
         Ok(())
     }
 }

@@ -10,6 +10,8 @@ use super::{Store, StoreError, column};
 const SCRIPTS: &[&str] = &[
     include_str!("migrations/0001_start.sql"),
     include_str!("migrations/0002_instances.sql"),
+    include_str!("migrations/0003_follow.sql"),
+    include_str!("migrations/0007_rules.sql"),
 ];
 
 pub(super) async fn run(store: &Store) -> Result<(), StoreError> {

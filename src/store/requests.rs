@@ -5,16 +5,25 @@
 //! XNAT's (`DicomInboxImportRequest.Status`). What a request means is not known here.
 
 mod claim;
+mod counts;
+mod list;
+mod steer;
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
 use sqlx::any::AnyRow;
 
 pub use claim::Claim;
 pub(super) use claim::{LEASE, check_held};
+pub use counts::Counts;
+pub use list::RequestFilter;
+pub use steer::{Cancelled, cancelled_text};
 
-use super::{SYSTEM, Store, StoreError, audit, column, flag, json, now_ms, text_enum, to_json};
+use super::signals::Word;
+use super::{
+    SYSTEM, Store, StoreError, WriteTransaction, audit, column, flag, json, now_ms, text_enum,
+    to_json,
+};
 
 text_enum! {
     Status {
@@ -33,24 +42,6 @@ impl Status {
     pub fn is_final(self) -> bool {
         matches!(self, Status::Completed | Status::Failed)
     }
-}
-
-/// Files by what became of them. `found` is the sum of the others.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Counts {
-    pub found: u64,
-    pub stored: u64,
-    pub duplicate: u64,
-    pub conflict: u64,
-    pub filtered: u64,
-    pub rejected: u64,
-    pub failed: u64,
-    pub quarantined: u64,
-    pub not_dicom: u64,
-    pub unreadable: u64,
-    pub cut_short: u64,
-    pub changed: u64,
 }
 
 #[derive(Debug, Clone)]
@@ -75,6 +66,12 @@ pub struct ImportRequest {
     pub bytes: i64,
     /// How often it has been claimed: more than once after a crash.
     pub attempt: i64,
+    /// When its cancelling was asked for.
+    pub cancel_asked: Option<i64>,
+    /// The request whose parameters it repeats.
+    pub retry_of: Option<i64>,
+    /// The last request that repeats this one's.
+    pub retried_as: Option<i64>,
 }
 
 #[derive(Debug, Clone)]
@@ -86,40 +83,14 @@ pub struct NewRequest {
     pub cleanup: bool,
 }
 
-/// Which requests to list.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct RequestFilter<'a> {
-    /// Only this user's.
-    pub username: Option<&'a str>,
-    /// Only those not in a final state.
-    pub active: bool,
-}
-
 pub struct Requests<'a>(pub(super) &'a Store);
 
 impl Requests<'_> {
     /// Queues a request and wakes a worker.
     pub async fn insert(&self, new: NewRequest) -> Result<i64, StoreError> {
-        let now = now_ms();
         let mut tx = self.0.begin_rows().await?;
-        let row = sqlx::query(
-            "INSERT INTO requests (username, project, parameters, session_path, status, cleanup, created, timestamp)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $7) RETURNING id",
-        )
-        .bind(&new.username)
-        .bind(new.project)
-        .bind(to_json(&new.parameters, "parameters")?)
-        .bind(new.session_path)
-        .bind(Status::Queued.as_str())
-        .bind(i64::from(new.cleanup))
-        .bind(now)
-        .fetch_one(tx.on())
-        .await?;
-        let id = column(&row, "id")?;
-        audit::record(&mut tx, &new.username, "request.insert", object(id)).await?;
-        self.0.tell_request_added(&mut tx).await?;
+        let id = insert_row(&mut tx, new).await?;
         tx.commit().await?;
-        self.0.shared.request_added.notify_one();
         Ok(id)
     }
 
@@ -131,21 +102,6 @@ impl Requests<'_> {
             .as_ref()
             .map(from_row)
             .transpose()
-    }
-
-    /// Requests in the order they came.
-    pub async fn list(&self, filter: RequestFilter<'_>) -> Result<Vec<ImportRequest>, StoreError> {
-        let rows = sqlx::query(
-            "SELECT * FROM requests
-             WHERE ($1 IS NULL OR username = $1) AND ($2 = 0 OR status NOT IN ($3, $4)) ORDER BY id",
-        )
-        .bind(filter.username)
-        .bind(i64::from(filter.active))
-        .bind(Status::Completed.as_str())
-        .bind(Status::Failed.as_str())
-        .fetch_all(&self.0.pool)
-        .await?;
-        rows.iter().map(from_row).collect()
     }
 
     /// The sessions a request made or added to, in the order of their commits.
@@ -161,6 +117,30 @@ impl Requests<'_> {
         .await?;
         rows.iter().map(super::sessions::from_row).collect()
     }
+}
+
+/// Adds a queued request's row.
+pub(super) async fn insert_row(
+    tx: &mut WriteTransaction,
+    new: NewRequest,
+) -> Result<i64, StoreError> {
+    let row = sqlx::query(
+        "INSERT INTO requests (username, project, parameters, session_path, status, cleanup, created, timestamp)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $7) RETURNING id",
+    )
+    .bind(&new.username)
+    .bind(new.project)
+    .bind(to_json(&new.parameters, "parameters")?)
+    .bind(new.session_path)
+    .bind(Status::Queued.as_str())
+    .bind(i64::from(new.cleanup))
+    .bind(now_ms())
+    .fetch_one(tx.on())
+    .await?;
+    let id = column(&row, "id")?;
+    audit::record(tx, &new.username, "request.insert", object(id)).await?;
+    tx.say(Word::RequestAdded);
+    Ok(id)
 }
 
 fn object(id: i64) -> String {
@@ -198,6 +178,9 @@ fn from_row(row: &AnyRow) -> Result<ImportRequest, StoreError> {
         counts: json(row, "counts")?,
         bytes: column(row, "bytes")?,
         attempt: column(row, "attempt")?,
+        cancel_asked: column(row, "cancel_asked")?,
+        retry_of: column(row, "retry_of")?,
+        retried_as: column(row, "retried_as")?,
     })
 }
 

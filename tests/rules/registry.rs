@@ -2,7 +2,7 @@
 //! policy is broken.
 
 use crate::support::*;
-use sluice::rules::{FileNames, LeakCheck, Scope, Verdict};
+use sluice::rules::{Change, FileNames, LeakCheck, Scope, Verdict};
 use std::sync::Arc;
 
 const KEEP: &str = "fn anonymize(ds, ctx) { keep() }";
@@ -101,7 +101,7 @@ fn unchanged_content_gives_the_same_rule_set_and_changed_content_another() {
     let rules = Rules::new();
     let first = rules.pinned();
     assert!(Arc::ptr_eq(&first, &rules.pinned()));
-    assert!(Arc::ptr_eq(&first, &rules.registry.pin("OTHER").unwrap()));
+    assert!(Arc::ptr_eq(&first, &rules.registry.check("OTHER").unwrap()));
     let second = rules.project("{ }").pinned();
     assert_ne!(first.hash(), second.hash());
     rules.remove("projects/DEMO/policy.json");
@@ -127,35 +127,38 @@ fn a_modules_code_is_part_of_the_hash() {
 }
 
 #[test]
-fn a_broken_policy_leaves_the_last_good_one_active_and_says_why() {
+fn a_version_is_the_same_rule_set_again_whatever_the_folder_holds_by_then() {
     let rules = Rules::new();
-    let good = rules.project(r#"{ "leak_check": "report" }"#).pinned();
-    rules.project(r#"{ "leak_chek": "report" }"#);
-    assert!(Arc::ptr_eq(&good, &rules.pinned()));
-    let status = &rules.registry.status()[0];
-    assert_eq!(status.active.as_deref(), Some(good.hash()));
-    assert_eq!(
-        status.error.as_deref(),
-        Some(
-            r#"rules/projects/DEMO/policy.json: /leak_chek: unknown key (did you mean "leak_check"?)"#
-        )
-    );
-    rules.project(r#"{ "leak_check": "report" }"#).pinned();
-    assert_eq!(rules.registry.status()[0].error, None);
+    rules.project(r#"{ "anonymize": [{ "module": "a" }, { "module": "ps315-basic" }] }"#);
+    rules.rhai("a", "anonymize", &[], &[], KEEP);
+    let draft = rules.registry.draft(PROJECT, &[]).unwrap();
+    let (hash, files) = (draft.hash().to_owned(), draft.files().clone());
+    rules.remove("modules/a/rule.rhai");
+    rules.project("{");
+    let version = rules.registry.version(files.clone()).unwrap();
+    assert_eq!(version.hash(), hash);
+    let set = rules.registry.compile(version).unwrap();
+    assert_eq!(set.modules().len(), 5);
+    let mut other = files;
+    other.remove("shipped/ps315-basic/rule.wasm");
+    assert!(rules.registry.version(other).is_err());
 }
 
 #[test]
-fn one_projects_error_never_touches_another() {
+fn a_change_can_be_looked_at_before_it_is_made() {
     let rules = Rules::new();
-    rules.project("{");
-    assert!(rules.pin().is_err());
-    assert!(rules.registry.pin("OTHER").is_ok());
-    let status = rules.registry.status();
-    let errors: Vec<_> = status
-        .iter()
-        .map(|of| (&*of.project, of.error.is_some()))
-        .collect();
-    assert_eq!(errors, [("DEMO", true), ("OTHER", false)]);
+    let change = |text: &str| Change {
+        path: format!("projects/{PROJECT}/policy.json"),
+        content: Some(text.as_bytes().into()),
+    };
+    let as_it_is = rules.registry.draft(PROJECT, &[]).unwrap();
+    let changed = rules.registry.draft(PROJECT, &[change("{ }")]).unwrap();
+    assert_ne!(as_it_is.hash(), changed.hash());
+    assert!(rules.registry.draft(PROJECT, &[change("{")]).is_err());
+    assert!(
+        !rules.path().join("projects").exists(),
+        "nothing is written"
+    );
 }
 
 #[test]
@@ -255,7 +258,7 @@ fn a_folder_with_a_shipped_modules_name_is_refused() {
 fn project_ids_are_bare_names() {
     let rules = Rules::new();
     for id in ["", "..", "../site", "a/b", "a b", "ä", &"x".repeat(65)] {
-        assert!(rules.registry.pin(id).is_err(), "{id:?}");
+        assert!(rules.registry.check(id).is_err(), "{id:?}");
     }
 }
 

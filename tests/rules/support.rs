@@ -80,7 +80,7 @@ impl Rules {
     }
 
     pub fn pin(&self) -> Result<Arc<RuleSet>, RuleSetError> {
-        self.registry.pin(PROJECT)
+        self.registry.check(PROJECT)
     }
 
     pub fn pinned(&self) -> Arc<RuleSet> {

@@ -6,6 +6,7 @@ use serde_json::Value;
 pub struct Answer {
     pub status: u16,
     pub kind: String,
+    pub headers: ureq::http::HeaderMap,
     pub body: Vec<u8>,
 }
 
@@ -14,8 +15,18 @@ impl Answer {
         std::str::from_utf8(&self.body).unwrap()
     }
 
+    /// The value of a header, empty if it is not there.
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", |v| v.to_str().unwrap())
+    }
+
     pub fn json(&self) -> Value {
         assert_eq!(self.status, 200, "{}", self.text());
+        self.body_json()
+    }
+
+    /// The same, of an answer with any status.
+    pub fn body_json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap()
     }
 
@@ -53,6 +64,7 @@ pub fn read(mut answer: ureq::http::Response<ureq::Body>) -> Answer {
     Answer {
         status: answer.status().as_u16(),
         kind: kind.map_or("", |kind| kind.to_str().unwrap()).to_owned(),
+        headers: answer.headers().clone(),
         body: answer.body_mut().read_to_vec().unwrap(),
     }
 }

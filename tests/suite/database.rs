@@ -45,7 +45,8 @@ pub fn pairs(data: &Path, sql: &str) -> Vec<(i64, i64)> {
     })
 }
 
-fn url_of(data: &Path) -> String {
+/// The URL of a data folder's database, wherever it is.
+pub fn url_of(data: &Path) -> String {
     url(data).unwrap_or_else(|| sluice::store::sqlite_url(&data.join("sluice.db")))
 }
 

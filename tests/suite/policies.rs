@@ -37,9 +37,11 @@ fn broken() -> Vec<(serde_json::Value, &'static str, &'static str)> {
 }
 
 #[test]
-fn a_broken_policy_fails_the_request_with_file_and_place() {
-    let site = Site::new();
+fn a_policy_that_was_never_good_fails_the_request_with_file_and_place() {
+    let mut site = Site::prepared();
     dicom::study(&site.inbox("P/s"), 1, 1, 1);
+    site.rules("projects/P/policy.json", "nonsense");
+    site.serve(&[]);
     for (policy, file, place) in broken() {
         site.policy("P", &policy);
         let done = site.import("P", "P/s", &[("cleanupAfterImport", "true")]);
@@ -57,9 +59,10 @@ fn a_broken_policy_fails_the_request_with_file_and_place() {
 
 #[test]
 fn text_that_is_no_json_is_named_with_its_line() {
-    let site = Site::new();
+    let mut site = Site::prepared();
     dicom::study(&site.inbox("P/s"), 1, 1, 1);
     site.rules("projects/P/policy.json", "{\n  \"anonymize\": [\n}");
+    site.serve(&[]);
     let done = site.import("P", "P/s", &[]);
     assert_eq!(done.state(), "Failed");
     assert!(
@@ -72,7 +75,7 @@ fn text_that_is_no_json_is_named_with_its_line() {
 
 #[test]
 fn a_broken_module_fails_the_project_that_names_it_and_no_other() {
-    let site = Site::new();
+    let mut site = Site::prepared();
     dicom::study(&site.inbox("P/s"), 1, 1, 1);
     dicom::study(&site.inbox("AUTO/s"), 2, 1, 1);
     site.rhai(
@@ -83,6 +86,7 @@ fn a_broken_module_fails_the_project_that_names_it_and_no_other() {
         "fn anonymize(ds, ctx) { keep( }",
     );
     site.policy("P", &json!({ "anonymize": [{ "module": "broken" }] }));
+    site.serve(&[]);
     let done = site.import("P", "P/s", &[]);
     assert_eq!(done.state(), "Failed");
     assert!(
@@ -128,12 +132,13 @@ fn a_policy_that_breaks_later_leaves_the_last_good_rules_in_use() {
 
 #[test]
 fn a_broken_site_policy_fails_every_import_rather_than_leaving_its_rules_out() {
-    let site = Site::new();
+    let mut site = Site::prepared();
     dicom::study(&site.inbox("P/s"), 1, 1, 1);
     site.rules(
         "site/policy.json",
         r#"{ "anonymize": [{ "module": "missing" }] }"#,
     );
+    site.serve(&[]);
     let done = site.import("P", "P/s", &[]);
     assert_eq!(done.state(), "Failed");
     assert!(

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 
 use crate::answer::{Answer, authorization, headed, read};
+use crate::database;
 use crate::done::Done;
 use crate::server::{Server, run, wait_for};
 
@@ -33,6 +34,8 @@ impl Site {
         let agent = ureq::Agent::config_builder()
             .http_status_as_error(false)
             .timeout_global(Some(crate::server::DEADLINE))
+            // A server that refuses a call need not take its body in, and closes the connection then.
+            .max_idle_connections(0)
             .build()
             .new_agent();
         Site {
@@ -203,6 +206,84 @@ impl Site {
         read(answer.unwrap())
     }
 
+    /// A call with a body of JSON.
+    pub fn send(&self, user: &str, method: &str, path: &str, body: &Value) -> Answer {
+        let url = format!("{}{path}", self.server().base);
+        let request = match method {
+            "PUT" => self.agent.put(url),
+            _ => self.agent.post(url),
+        };
+        let request = headed(request, authorization(user));
+        let request = request.header("Content-Type", "application/json");
+        read(request.send(body.to_string()).unwrap())
+    }
+
+    /// A GET whose answer's body is still to be read, as it comes.
+    pub fn open(
+        &self,
+        user: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+    ) -> ureq::http::Response<ureq::Body> {
+        let url = format!("{}{path}", self.server().base);
+        let mut request = headed(self.agent.get(url), authorization(user));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        request.call().unwrap()
+    }
+
+    /// The same in a thread, for an answer that takes its time.
+    pub fn open_later(&self, user: &str, path: &str) -> std::thread::JoinHandle<Answer> {
+        let url = format!("{}{path}", self.server().base);
+        let request = headed(self.agent.get(url), authorization(user));
+        std::thread::spawn(move || read(request.call().unwrap()))
+    }
+
+    /// A DELETE with headers, by nobody.
+    pub fn delete_with(&self, path: &str, headers: &[(&str, &str)]) -> Answer {
+        let mut request = self.agent.delete(format!("{}{path}", self.server().base));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        read(request.call().unwrap())
+    }
+
+    /// Enough files for the slow rule to keep all cores busy for some seconds, of which the first are
+    /// done long before the last.
+    pub fn slow_files() -> u32 {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        10 * (cores as u32 + 2)
+    }
+
+    /// A rule that takes a while over each file, for a project.
+    pub fn slow_rule(&self, project: &str) {
+        let code = "fn anonymize(ds, ctx) { let n = 0; while n < 1000000 { n += 1; } keep() }";
+        self.rhai("slow", "anonymize", &[], &[], code);
+        self.policy(project, &json!({ "anonymize": [{ "module": "slow" }] }));
+    }
+
+    /// Waits until some files of a running import are staged.
+    pub fn staged(&self) {
+        wait_for("the first staged files", || {
+            (self.instances("staging").len() > 2).then_some(())
+        });
+    }
+
+    /// The audit's rows of an object: who did what.
+    pub fn audit(&self, object: &str) -> Vec<(String, String)> {
+        let url = database::url_of(self.data());
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        let trail = runtime.block_on(async {
+            let store = sluice::store::Store::open(&url).await.unwrap();
+            let trail = store.audit_trail(i64::MAX).await.unwrap();
+            store.close().await;
+            trail
+        });
+        let rows = trail.into_iter().rev().filter(|row| row.object == object);
+        rows.map(|row| (row.username, row.action)).collect()
+    }
+
     pub fn get(&self, user: &str, path: &str) -> Answer {
         self.call(user, "GET", path, &[])
     }
@@ -214,6 +295,14 @@ impl Site {
         read(request.send_form(form.iter().copied()).unwrap())
     }
 
+    /// A PUT with JSON as its body.
+    pub fn put_json(&self, user: &str, path: &str, body: &Value) -> Answer {
+        let url = format!("{}{path}", self.server().base);
+        let request = headed(self.agent.put(url), authorization(user));
+        let request = request.header("Content-Type", "application/json");
+        read(request.send(body.to_string()).unwrap())
+    }
+
     /// The import call of a folder below the inbox, without waiting.
     pub fn call_import(
         &self,
@@ -222,6 +311,18 @@ impl Site {
         below: &str,
         more: &[(&str, &str)],
     ) -> Answer {
+        self.call_import_with(user, project, below, more, &[])
+    }
+
+    /// The same with headers.
+    pub fn call_import_with(
+        &self,
+        user: &str,
+        project: &str,
+        below: &str,
+        more: &[(&str, &str)],
+        headers: &[(&str, &str)],
+    ) -> Answer {
         let path = self.path("inbox").join(below);
         let mut query = vec![
             ("import-handler", "inbox"),
@@ -229,7 +330,12 @@ impl Site {
             ("path", path.to_str().unwrap()),
         ];
         query.extend(more);
-        self.call(user, "POST", "/data/services/import", &query)
+        let url = format!("{}/data/services/import", self.server().base);
+        let mut request = headed(self.agent.post(url).query_pairs(query), authorization(user));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        read(request.send_empty().unwrap())
     }
 
     /// Queues an import as ada, and returns the address of its status.

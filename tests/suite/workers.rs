@@ -118,7 +118,7 @@ fn a_request_whose_server_was_killed_after_the_clean_up_completes() {
     assert_eq!(site.files("inbox/P"), Vec::<String>::new());
     site.kill();
     // As if it had been killed just before the request's last row was written.
-    unfinish(&site, first.id());
+    unfinish(&site, first.id(), "Processed");
 
     site.serve(&[]);
     let again = site.ended(&address);
@@ -133,12 +133,19 @@ fn a_request_whose_server_was_killed_after_the_clean_up_completes() {
 }
 
 /// Puts a request's row back to what it was while a worker, dead by now, had it.
-fn unfinish(site: &Site, id: i64) {
-    let sql = format!(
-        "UPDATE requests SET status = 'Processed', finished = NULL, resolution = NULL, worker = 'dead',
-                instance = 'dead', lease_until = 0 WHERE id = {id}"
+pub fn unfinish(site: &Site, id: i64, status: &str) {
+    change(
+        site,
+        &format!(
+            "UPDATE requests SET status = '{status}', finished = NULL, resolution = NULL,
+                    worker = 'dead', instance = 'dead', lease_until = 0 WHERE id = {id}"
+        ),
     );
-    assert_eq!(database::execute(site.data(), &sql), 1);
+}
+
+/// Changes one row of the database behind a server's back.
+pub fn change(site: &Site, statement: &str) {
+    assert_eq!(database::execute(site.data(), statement), 1);
 }
 
 #[test]

@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use sqlx::any::AnyRow;
 
-use super::super::{StoreError, WriteTransaction, audit, column, now_ms, to_json};
+use super::super::signals::Word;
+use super::super::{StoreError, WriteTransaction, audit, column, now_ms, to_json, webhooks};
 use super::{Counts, ImportRequest, Requests, SYSTEM, Status, action, from_row, object};
 
 /// How long a claim holds without being renewed.
@@ -81,33 +82,45 @@ impl Requests<'_> {
             return Ok(None);
         };
         audit::record(&mut tx, SYSTEM, action(Status::Accepted), object(id)).await?;
+        tx.say(Word::RequestChanged(id));
         tx.commit().await?;
         Ok(Some(request))
     }
 
-    /// Prolongs the lease and says what is known so far; false if the request is no longer the worker's.
-    /// Each call waits for the disk: say it now and then, not per file.
-    pub async fn heartbeat(
+    /// Prolongs the lease, to be called well within it; false if the request is no longer the worker's.
+    pub async fn renew(&self, claim: Claim) -> Result<bool, StoreError> {
+        let mut tx = self.0.begin_rows().await?;
+        let renewed = sqlx::query(held!("UPDATE requests SET lease_until = $3"))
+            .bind(claim.request)
+            .bind(claim.attempt)
+            .bind(now_ms() + LEASE.as_millis() as i64)
+            .execute(tx.on())
+            .await?;
+        tx.commit().await?;
+        Ok(renewed.rows_affected() == 1)
+    }
+
+    /// What is known so far. Each call waits for the disk: say it now and then, not per file. Nothing
+    /// changes if the request is no longer the worker's.
+    pub async fn progress(
         &self,
         claim: Claim,
         counts: &Counts,
         bytes: i64,
-    ) -> Result<bool, StoreError> {
-        let now = now_ms();
+    ) -> Result<(), StoreError> {
         let mut tx = self.0.begin_rows().await?;
-        let renewed = sqlx::query(held!(
-            "UPDATE requests SET lease_until = $3, counts = $4, bytes = $5, timestamp = $6"
+        sqlx::query(held!(
+            "UPDATE requests SET counts = $3, bytes = $4, timestamp = $5"
         ))
         .bind(claim.request)
         .bind(claim.attempt)
-        .bind(now + LEASE.as_millis() as i64)
         .bind(to_json(counts, "counts")?)
         .bind(bytes)
-        .bind(now)
+        .bind(now_ms())
         .execute(tx.on())
         .await?;
-        tx.commit().await?;
-        Ok(renewed.rows_affected() == 1)
+        tx.say(Word::RequestChanged(claim.request));
+        tx.commit().await
     }
 
     /// Moves a request on. For the last step, `finish`.
@@ -125,7 +138,35 @@ impl Requests<'_> {
             .await?;
         still_held(changed.rows_affected())?;
         audit::record(&mut tx, SYSTEM, action(status), object(claim.request)).await?;
+        tx.say(Word::RequestChanged(claim.request));
         tx.commit().await
+    }
+
+    /// Moves a request to Processed, from where it can't be cancelled. False if it has been by now.
+    pub async fn set_processed(&self, claim: Claim) -> Result<bool, StoreError> {
+        let mut tx = self.0.begin_rows().await?;
+        check_held(&mut tx, claim).await?;
+        let moved = sqlx::query(
+            "UPDATE requests SET status = $2, timestamp = $3 WHERE id = $1 AND cancel_asked IS NULL",
+        )
+        .bind(claim.request)
+        .bind(Status::Processed.as_str())
+        .bind(now_ms())
+        .execute(tx.on())
+        .await?;
+        if moved.rows_affected() == 0 {
+            return Ok(false);
+        }
+        audit::record(
+            &mut tx,
+            SYSTEM,
+            action(Status::Processed),
+            object(claim.request),
+        )
+        .await?;
+        tx.say(Word::RequestChanged(claim.request));
+        tx.commit().await?;
+        Ok(true)
     }
 
     /// Records the rule set that the request runs under, by its hash.
@@ -143,7 +184,7 @@ impl Requests<'_> {
         tx.commit().await
     }
 
-    /// Ends a request: Completed or Failed, with the final counts.
+    /// Ends a request: Completed or Failed, with the final counts. Those who asked for it are told.
     pub async fn finish(
         &self,
         claim: Claim,
@@ -155,9 +196,12 @@ impl Requests<'_> {
         let resolution: Option<String> =
             resolution.map(|text| text.chars().take(RESOLUTION_CHARS).collect());
         let mut tx = self.0.begin_rows().await?;
-        let changed = sqlx::query(held!(
-            "UPDATE requests SET status = $3, resolution = $4, counts = $5, bytes = $6, timestamp = $7,
-                    finished = $7, worker = NULL, instance = NULL, lease_until = NULL"
+        let ended = sqlx::query(concat!(
+            held!(
+                "UPDATE requests SET status = $3, resolution = $4, counts = $5, bytes = $6, timestamp = $7,
+                        finished = $7, worker = NULL, instance = NULL, lease_until = NULL"
+            ),
+            " RETURNING *"
         ))
         .bind(claim.request)
         .bind(claim.attempt)
@@ -166,10 +210,12 @@ impl Requests<'_> {
         .bind(to_json(counts, "counts")?)
         .bind(bytes)
         .bind(now_ms())
-        .execute(tx.on())
+        .fetch_optional(tx.on())
         .await?;
-        still_held(changed.rows_affected())?;
+        let ended = ended.ok_or(StoreError::ClaimLost)?;
         audit::record(&mut tx, SYSTEM, action(status), object(claim.request)).await?;
+        webhooks::add_notices(&mut tx, &from_row(&ended)?).await?;
+        tx.say(Word::RequestChanged(claim.request));
         tx.commit().await
     }
 
@@ -224,14 +270,12 @@ impl Requests<'_> {
         rows: Vec<AnyRow>,
     ) -> Result<u64, StoreError> {
         for row in &rows {
-            let object = object(column(row, "id")?);
-            audit::record(&mut tx, SYSTEM, "request.requeue", object).await?;
+            let id = column(row, "id")?;
+            audit::record(&mut tx, SYSTEM, "request.requeue", object(id)).await?;
+            tx.say(Word::RequestAdded);
+            tx.say(Word::RequestChanged(id));
         }
-        self.0.tell_request_added(&mut tx).await?;
         tx.commit().await?;
-        for _ in &rows {
-            self.0.shared.request_added.notify_one();
-        }
         Ok(rows.len() as u64)
     }
 }

@@ -50,6 +50,7 @@ async fn a_request_goes_its_way_and_is_listed_as_active_until_the_end() {
     let own = |active| RequestFilter {
         username: Some("ada"),
         active,
+        ..RequestFilter::default()
     };
     assert_eq!(requests.list(own(true)).await.unwrap().len(), 1);
     assert_eq!(
@@ -103,9 +104,8 @@ async fn what_a_dead_worker_held_is_queued_again_what_a_live_one_holds_is_not() 
         requests.get(live.request).await.unwrap().unwrap().status,
         Status::Accepted
     );
-    let nothing = Counts::default();
-    assert!(!requests.heartbeat(dead, &nothing, 0).await.unwrap());
-    assert!(requests.heartbeat(live, &nothing, 0).await.unwrap());
+    assert!(!requests.renew(dead).await.unwrap());
+    assert!(requests.renew(live).await.unwrap());
     assert_eq!(requests.claim("next").await.unwrap().unwrap().attempt, 2);
     requests.release(live).await.unwrap();
     let released = requests.get(live.request).await.unwrap().unwrap();

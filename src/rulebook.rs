@@ -1,0 +1,363 @@
+//! Which rule set each project's imports run under: staged from the rules folder, kept in the store with
+//! who made it active and why, swapped as a whole.
+//!
+//! The folder is the draft. When it holds something new for a project, that is read, compiled and tested;
+//! only if all of it is good does it become the project's active version, in the store and so for every
+//! server. What is broken leaves the active version in place and shows in the status. A rollback makes an
+//! earlier version active again without touching the folder: it stands until the folder holds something
+//! else than it did then.
+
+mod watch;
+
+use crate::rules::{Change, Draft, Registry, RuleSet, RuleSetError};
+use crate::store::{Activation, NewActivation, Store, StoreError};
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+pub use watch::watch;
+
+/// Who the history names for an edit on disk.
+pub const FILES: &str = "(files)";
+
+#[derive(Debug, thiserror::Error)]
+pub enum RulebookError {
+    #[error(transparent)]
+    Rules(#[from] RuleSetError),
+    #[error("version {0} was never active in this project")]
+    NoVersion(String),
+    #[error("version {hash} can't be used by this release: {why}")]
+    Outdated { hash: String, why: String },
+    #[error("the rules folder can't be written to: {0}")]
+    Files(#[from] std::io::Error),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Where a project's rules stand.
+#[derive(Debug, Clone)]
+pub struct ProjectStatus {
+    pub project: String,
+    /// What imports get; none if there never was a good one.
+    pub active: Option<Activation>,
+    /// The hash of what the folder holds; none if that is broken.
+    pub draft: Option<String>,
+    /// Why the folder's present content isn't active, if it is broken.
+    pub error: Option<String>,
+    /// What a policy asks for and does not get, and why.
+    pub notes: Vec<String>,
+}
+
+/// Who changes rules, and why.
+#[derive(Debug, Clone, Copy)]
+pub struct Author<'a> {
+    pub username: &'a str,
+    pub reason: &'a str,
+}
+
+impl Author<'static> {
+    pub const FILES: Author<'static> = Author {
+        username: FILES,
+        reason: "edited on disk",
+    };
+}
+
+#[derive(Clone)]
+pub struct Rulebook {
+    store: Store,
+    registry: Arc<Registry>,
+    /// Held so that no import compiles anew what is active; and what was told of each project last.
+    project_to_known: Arc<Mutex<BTreeMap<String, Known>>>,
+}
+
+#[derive(Default)]
+struct Known {
+    active: Option<Arc<RuleSet>>,
+    error: Option<RuleSetError>,
+}
+
+impl Rulebook {
+    pub fn new(store: Store, registry: Registry) -> Self {
+        Self {
+            store,
+            registry: Arc::new(registry),
+            project_to_known: Arc::default(),
+        }
+    }
+
+    pub fn registry(&self) -> &Registry {
+        &self.registry
+    }
+
+    /// The rule set for an import into `project`: what the folder holds if that is good and new, else the
+    /// active one.
+    ///
+    /// # Errors
+    /// If the folder is broken for the project and there never was a good version.
+    pub async fn pin(&self, project: &str) -> Result<Arc<RuleSet>, RulebookError> {
+        self.refresh(project, Author::FILES).await
+    }
+
+    /// Stages what the folder holds for a project. The author is who brought about a change, if there is one.
+    ///
+    /// # Errors
+    /// As [`Rulebook::pin`].
+    pub async fn refresh(
+        &self,
+        project: &str,
+        author: Author<'_>,
+    ) -> Result<Arc<RuleSet>, RulebookError> {
+        let active = self.store.rule_sets().active(project).await?;
+        let staged = match self.registry.draft(project, &[]) {
+            Ok(draft) => match &active {
+                Some(active) if active.rule_set == draft.hash() => self.compile(draft).await,
+                // Rolled back, and the folder is still what it was then.
+                Some(active) if active.draft == draft.hash() => {
+                    self.known(project, |known| known.error = None);
+                    return self.rule_set_of(active).await;
+                }
+                _ => return self.activate(project, draft, active.as_ref(), author).await,
+            },
+            Err(error) => Err(error),
+        };
+        match staged {
+            Ok(rule_set) => {
+                self.known(project, |known| known.is(&rule_set));
+                Ok(rule_set)
+            }
+            Err(error) => self.fall_back(project, active.as_ref(), error).await,
+        }
+    }
+
+    /// Makes what is new in the folder the active version, if it is good.
+    async fn activate(
+        &self,
+        project: &str,
+        draft: Draft,
+        active: Option<&Activation>,
+        author: Author<'_>,
+    ) -> Result<Arc<RuleSet>, RulebookError> {
+        let (hash, files) = (draft.hash().to_owned(), draft.files().clone());
+        let rule_set = match self.compile(draft).await {
+            Ok(rule_set) => rule_set,
+            Err(error) => return self.fall_back(project, active, error).await,
+        };
+        let new = NewActivation {
+            project,
+            rule_set: &hash,
+            draft: &hash,
+            username: author.username,
+            reason: author.reason,
+            files: &files,
+        };
+        self.store.rule_sets().activate(new).await?;
+        tracing::info!(project, rule_set = hash, "new rules are active");
+        self.known(project, |known| known.is(&rule_set));
+        Ok(rule_set)
+    }
+
+    /// Stages what the folder holds, for all projects.
+    ///
+    /// # Errors
+    /// If the store fails. What is wrong with rules is in [`Rulebook::status`].
+    pub async fn refresh_all(&self, author: Author<'_>) -> Result<(), StoreError> {
+        for project in self.store.projects().list().await? {
+            match self.refresh(&project.id, author).await {
+                Err(RulebookError::Store(error)) => return Err(error),
+                // Told in the status, and in the log when it was new.
+                Ok(_) | Err(_) => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes a version active again that was so before.
+    ///
+    /// # Errors
+    /// If it never was active in the project, or this release can't run it any more.
+    pub async fn roll_back(
+        &self,
+        project: &str,
+        hash: &str,
+        author: Author<'_>,
+    ) -> Result<Arc<RuleSet>, RulebookError> {
+        let rule_sets = self.store.rule_sets();
+        let rule_set = self.version(project, hash).await?;
+        let draft = self.registry.draft(project, &[]);
+        let draft = draft.map_or_else(|_| String::new(), |draft| draft.hash().to_owned());
+        rule_sets
+            .activate(NewActivation {
+                project,
+                rule_set: hash,
+                draft: &draft,
+                username: author.username,
+                reason: author.reason,
+                files: &BTreeMap::new(),
+            })
+            .await?;
+        tracing::info!(project, rule_set = hash, "rolled back to earlier rules");
+        self.known(project, |known| known.is(&rule_set));
+        Ok(rule_set)
+    }
+
+    /// A version that was active in a project.
+    ///
+    /// # Errors
+    /// If it never was, or this release can't run it any more.
+    pub async fn version(&self, project: &str, hash: &str) -> Result<Arc<RuleSet>, RulebookError> {
+        match self.store.rule_sets().was_active(project, hash).await? {
+            true => self.of_version(hash).await,
+            false => Err(RulebookError::NoVersion(hash.to_owned())),
+        }
+    }
+
+    /// Changes the rules folder, if every project that is given is good with the change; their new
+    /// versions are active when this returns. Nothing is written otherwise.
+    ///
+    /// # Errors
+    /// What the first of the projects would be broken by.
+    pub async fn change(
+        &self,
+        projects: &[String],
+        changes: &[Change],
+        author: Author<'_>,
+    ) -> Result<(), RulebookError> {
+        for project in projects {
+            let draft = self.registry.draft(project, changes)?;
+            self.compile(draft).await?;
+        }
+        let (root, changes) = (self.registry.root().to_owned(), changes.to_vec());
+        run_blocking(move || changes.iter().try_for_each(|change| write(&root, change))).await??;
+        for project in projects {
+            self.refresh(project, author).await?;
+        }
+        Ok(())
+    }
+
+    /// Where the rules of a project stand, the folder looked at anew.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub async fn status(&self, project: &str) -> Result<ProjectStatus, StoreError> {
+        let rule_set = match self.pin(project).await {
+            Err(RulebookError::Store(error)) => return Err(error),
+            pinned => pinned.ok(),
+        };
+        let draft = self.registry.draft(project, &[]).ok();
+        Ok(ProjectStatus {
+            project: project.to_owned(),
+            active: self.store.rule_sets().active(project).await?,
+            draft: draft.map(|draft| draft.hash().to_owned()),
+            error: self.known(project, |known| {
+                known.error.as_ref().map(ToString::to_string)
+            }),
+            notes: rule_set.map_or_else(Vec::new, |rule_set| rule_set.notes().to_vec()),
+        })
+    }
+
+    /// Any version that is kept, compiled.
+    async fn of_version(&self, hash: &str) -> Result<Arc<RuleSet>, RulebookError> {
+        if let Some(known) = self.registry.known(hash) {
+            return Ok(known);
+        }
+        let outdated = |why: String| RulebookError::Outdated {
+            hash: hash.to_owned(),
+            why,
+        };
+        let files = self.store.rule_sets().files(hash).await?;
+        let draft = self
+            .registry
+            .version(files)
+            .map_err(|error| outdated(error.to_string()))?;
+        if draft.hash() != hash {
+            return Err(outdated("its files are not what they were".into()));
+        }
+        self.compile(draft)
+            .await
+            .map_err(|error| outdated(error.to_string()))
+    }
+
+    async fn rule_set_of(&self, active: &Activation) -> Result<Arc<RuleSet>, RulebookError> {
+        let rule_set = self.of_version(&active.rule_set).await?;
+        self.known(&active.project, |known| {
+            known.active = Some(rule_set.clone())
+        });
+        Ok(rule_set)
+    }
+
+    async fn compile(&self, draft: Draft) -> Result<Arc<RuleSet>, RuleSetError> {
+        if let Some(known) = self.registry.known(draft.hash()) {
+            return Ok(known);
+        }
+        let registry = self.registry.clone();
+        // A component takes a tenth of a second.
+        match run_blocking(move || registry.compile(draft)).await {
+            Ok(compiled) => compiled,
+            Err(_) => Err(RuleSetError::Unreadable {
+                file: "rules".into(),
+                message: "the compiler broke".into(),
+            }),
+        }
+    }
+
+    async fn fall_back(
+        &self,
+        project: &str,
+        active: Option<&Activation>,
+        error: RuleSetError,
+    ) -> Result<Arc<RuleSet>, RulebookError> {
+        let told = self.known(project, |known| known.error.replace(error.clone()));
+        if told.as_ref() != Some(&error) {
+            tracing::warn!(
+                project,
+                code = error.code(),
+                kept = active.map(|active| active.rule_set.as_str()),
+                "the project's rules are broken, see the rules' status"
+            );
+        }
+        match active {
+            Some(active) => self.rule_set_of(active).await,
+            None => Err(error.into()),
+        }
+    }
+
+    fn known<T>(&self, project: &str, with: impl FnOnce(&mut Known) -> T) -> T {
+        let known = self.project_to_known.lock();
+        let mut known = known.unwrap_or_else(PoisonError::into_inner);
+        with(known.entry(project.to_owned()).or_default())
+    }
+}
+
+impl Known {
+    fn is(&mut self, rule_set: &Arc<RuleSet>) {
+        self.active = Some(rule_set.clone());
+        self.error = None;
+    }
+}
+
+async fn run_blocking<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> std::io::Result<T> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(std::io::Error::other)
+}
+
+/// Whole or not at all: a reader of the folder never sees half a file.
+fn write(root: &Path, change: &Change) -> std::io::Result<()> {
+    let path = root.join(&change.path);
+    let Some(content) = &change.content else {
+        return match std::fs::remove_file(path) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        };
+    };
+    let folder = path.parent().unwrap_or(root);
+    std::fs::create_dir_all(folder)?;
+    let draft = folder.join(format!(".{}.tmp", crate::store::now_ms()));
+    std::fs::write(&draft, content)?;
+    std::fs::rename(draft, path)
+}
+
+#[cfg(test)]
+mod tests;

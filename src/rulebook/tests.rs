@@ -1,0 +1,182 @@
+//! Which version an import gets while the folder changes, breaks and is mended, on one server and on two.
+
+use super::*;
+use crate::store::{NewProject, testing};
+use std::fs;
+use tempfile::TempDir;
+
+const ADA: Author<'static> = Author {
+    username: "ada",
+    reason: "as agreed",
+};
+
+struct Site {
+    _database: TempDir,
+    rules: TempDir,
+    book: Rulebook,
+}
+
+impl Site {
+    async fn new() -> Site {
+        let (database, store) = testing::store_with_project().await;
+        store
+            .projects()
+            .create(NewProject::new("OTHER"), "ada")
+            .await
+            .unwrap();
+        let rules = tempfile::tempdir().unwrap();
+        let book = book(&rules, store);
+        Site {
+            _database: database,
+            rules,
+            book,
+        }
+    }
+
+    fn policy(&self, text: &str) {
+        let folder = self.rules.path().join("projects/DEMO");
+        fs::create_dir_all(&folder).unwrap();
+        fs::write(folder.join("policy.json"), text).unwrap();
+    }
+
+    async fn hash(&self) -> String {
+        self.book.pin("DEMO").await.unwrap().hash().to_owned()
+    }
+
+    async fn history(&self) -> Vec<Activation> {
+        let rule_sets = self.book.store.rule_sets();
+        rule_sets.history(Some("DEMO"), 10).await.unwrap()
+    }
+
+    /// Another server on the same database and folder, or this one after a restart.
+    async fn another(&self) -> Rulebook {
+        book(&self.rules, testing::another(&self.book.store).await)
+    }
+}
+
+fn book(rules: &TempDir, store: Store) -> Rulebook {
+    Rulebook::new(store, Registry::open(rules.path().to_owned()))
+}
+
+#[tokio::test]
+async fn a_broken_policy_leaves_the_active_version_in_place_and_says_why() {
+    let site = Site::new().await;
+    site.policy(r#"{ "leak_check": "report" }"#);
+    let good = site.hash().await;
+    site.policy(r#"{ "leak_chek": "report" }"#);
+    assert_eq!(site.hash().await, good);
+    let status = site.book.status("DEMO").await.unwrap();
+    assert_eq!(status.active.unwrap().rule_set, good);
+    assert_eq!(status.draft, None);
+    assert_eq!(
+        status.error.as_deref(),
+        Some(
+            r#"rules/projects/DEMO/policy.json: /leak_chek: unknown key (did you mean "leak_check"?)"#
+        )
+    );
+    let other = site.book.status("OTHER").await.unwrap();
+    assert_eq!(other.error, None, "another project's error is none of its");
+    site.policy(r#"{ "leak_check": "report" }"#);
+    site.hash().await;
+    assert_eq!(site.book.status("DEMO").await.unwrap().error, None);
+}
+
+#[tokio::test]
+async fn a_start_on_a_broken_folder_goes_on_with_the_active_version() {
+    let site = Site::new().await;
+    site.policy(r#"{ "leak_check": "report" }"#);
+    let good = site.hash().await;
+    site.policy("{");
+    let again = site.another().await;
+    assert_eq!(again.pin("DEMO").await.unwrap().hash(), good);
+    let never = again.pin("OTHER").await.unwrap();
+    assert_ne!(never.hash(), good);
+}
+
+#[tokio::test]
+async fn what_is_broken_from_the_first_is_an_error() {
+    let site = Site::new().await;
+    site.policy("{");
+    assert!(matches!(
+        site.book.pin("DEMO").await,
+        Err(RulebookError::Rules(_))
+    ));
+}
+
+#[tokio::test]
+async fn a_rollback_stands_until_the_folder_holds_something_else() {
+    let site = Site::new().await;
+    site.policy(r#"{ "leak_check": "report" }"#);
+    let first = site.hash().await;
+    site.policy(r#"{ "leak_check": "quarantine" }"#);
+    let second = site.hash().await;
+    site.book.roll_back("DEMO", &first, ADA).await.unwrap();
+    assert_eq!(site.hash().await, first);
+    let other = site.another().await;
+    assert_eq!(
+        other.pin("DEMO").await.unwrap().hash(),
+        first,
+        "on any server"
+    );
+    site.policy("{");
+    assert_eq!(site.hash().await, first, "and while the folder is broken");
+    site.policy(r#"{ "leak_check": "off" }"#);
+    let third = site.hash().await;
+    assert!(third != first && third != second);
+
+    let told: Vec<_> = site
+        .history()
+        .await
+        .into_iter()
+        .map(|a| (a.rule_set, a.username, a.reason))
+        .collect();
+    let by_files = |hash: String| (hash, FILES.to_owned(), Author::FILES.reason.to_owned());
+    let expected = [
+        by_files(third),
+        (first.clone(), "ada".to_owned(), "as agreed".to_owned()),
+        by_files(second),
+        by_files(first),
+    ];
+    assert_eq!(told, expected);
+}
+
+#[tokio::test]
+async fn only_what_was_active_in_the_project_can_be_rolled_back_to() {
+    let site = Site::new().await;
+    site.policy(r#"{ "leak_check": "report" }"#);
+    let of_demo = site.hash().await;
+    let refused = site.book.roll_back("OTHER", &of_demo, ADA).await;
+    assert!(matches!(refused, Err(RulebookError::NoVersion(_))));
+}
+
+#[tokio::test]
+async fn a_change_that_breaks_a_project_is_not_made() {
+    let site = Site::new().await;
+    let before = site.hash().await;
+    let change = |text: &str| {
+        [Change {
+            path: "projects/DEMO/policy.json".into(),
+            content: Some(text.as_bytes().into()),
+        }]
+    };
+    let projects = ["DEMO".to_owned(), "OTHER".to_owned()];
+    let bad = change(r#"{ "label": { "module": "none" } }"#);
+    assert!(site.book.change(&projects, &bad, ADA).await.is_err());
+    assert!(!site.rules.path().join("projects").exists());
+    assert_eq!(site.hash().await, before);
+    let good = change(r#"{ "leak_check": "report" }"#);
+    site.book.change(&projects, &good, ADA).await.unwrap();
+    let active = site.book.status("DEMO").await.unwrap().active.unwrap();
+    assert_ne!(active.rule_set, before);
+    assert_eq!(active.username, "ada");
+}
+
+#[tokio::test]
+async fn two_servers_that_see_the_same_change_record_it_once() {
+    let site = Site::new().await;
+    let other = site.another().await;
+    site.policy(r#"{ "leak_check": "report" }"#);
+    let (one, two) = tokio::join!(site.book.pin("DEMO"), other.pin("DEMO"));
+    assert_eq!(one.unwrap().hash(), two.unwrap().hash());
+    assert_eq!(site.history().await.len(), 1);
+}

@@ -1,0 +1,73 @@
+//! A request's files, counted.
+
+use serde::{Deserialize, Serialize};
+
+/// Files by what became of them. `found` is the sum of the others; while an import runs there are also
+/// those that are being worked on.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Counts {
+    pub found: u64,
+    pub stored: u64,
+    pub duplicate: u64,
+    pub conflict: u64,
+    pub filtered: u64,
+    pub rejected: u64,
+    pub failed: u64,
+    pub quarantined: u64,
+    pub not_dicom: u64,
+    pub unreadable: u64,
+    pub cut_short: u64,
+    pub changed: u64,
+    /// Through the rules, and not settled yet: none once the import has ended.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub staged: u64,
+}
+
+impl Counts {
+    /// What is not settled never will be: it has failed.
+    pub fn give_up(&mut self) {
+        let settled = self.stored
+            + self.duplicate
+            + self.conflict
+            + self.filtered
+            + self.rejected
+            + self.quarantined
+            + self.not_dicom
+            + self.unreadable
+            + self.cut_short
+            + self.changed;
+        self.failed = self.found.saturating_sub(settled);
+        self.staged = 0;
+    }
+}
+
+fn is_zero(count: &u64) -> bool {
+    *count == 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Counts;
+
+    #[test]
+    fn what_is_given_up_has_failed_and_the_sum_is_right() {
+        let mut counts = Counts {
+            found: 10,
+            stored: 3,
+            failed: 1,
+            not_dicom: 2,
+            staged: 2,
+            ..Counts::default()
+        };
+        counts.give_up();
+        assert_eq!((counts.failed, counts.staged), (5, 0));
+        let text = serde_json::to_value(counts).unwrap();
+        let sum = text
+            .as_object()
+            .unwrap()
+            .values()
+            .filter_map(|n| n.as_u64());
+        assert_eq!(sum.sum::<u64>(), 2 * counts.found);
+    }
+}
