@@ -536,6 +536,16 @@ fn keys_are_looked_up_in_the_tables_of_policy_and_module() {
     rules.write("modules/rule/own.csv", "key,value\na,B\n");
     hashes.insert(name("B S8"));
     assert_eq!(hashes.len(), 4);
+    // And so of every version that is kept: it can be read again without the folder.
+    let draft = rules.registry.draft(PROJECT, &[]).unwrap();
+    let again = rules.registry.version(draft.files().clone()).unwrap();
+    assert_eq!(again.hash(), draft.hash());
+    let set = rules.registry.compile(again).unwrap();
+    let done = set.anonymize(patient(), &run(), &labels());
+    assert_eq!(
+        element(done.instance, "PatientName").as_deref(),
+        Some("B S8")
+    );
     rules.write("projects/DEMO/given.csv", "key,value\n4711,S8\n4711,S9\n");
     let error = rules.registry.check(PROJECT).err().unwrap().to_string();
     assert_eq!(
