@@ -9,6 +9,7 @@ mod maintenance;
 mod project;
 mod request;
 mod restore;
+mod rule;
 mod sample;
 mod serve;
 mod session;
@@ -76,6 +77,9 @@ enum Command {
     /// Projects of a server
     #[command(subcommand)]
     Project(project::Command),
+    /// Write, check and test rules
+    #[command(subcommand)]
+    Rule(rule::Command),
     /// Import requests of a server
     #[command(subcommand)]
     Request(request::Command),
@@ -91,7 +95,7 @@ enum Command {
 pub fn run() -> ExitCode {
     let cli = Cli::parse();
     match check_environment().and_then(|()| dispatch(cli.command)) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             eprintln!("sluice: {}", one_line(error.as_ref()));
             ExitCode::FAILURE
@@ -99,9 +103,10 @@ pub fn run() -> ExitCode {
     }
 }
 
-fn dispatch(command: Command) -> Result<(), CliError> {
+fn dispatch(command: Command) -> Result<ExitCode, CliError> {
     let runtime = tokio::runtime::Runtime::new()?;
-    match command {
+    let done = match command {
+        Command::Rule(command) => return rule::run(command, &runtime),
         Command::Serve(args) => runtime.block_on(serve::run(*args)),
         Command::Backup(args) => runtime.block_on(backup::run(args)),
         Command::Restore(args) => runtime.block_on(restore::run(args)),
@@ -114,7 +119,8 @@ fn dispatch(command: Command) -> Result<(), CliError> {
         Command::Request(command) => runtime.block_on(request::run(command)),
         Command::Session(command) => runtime.block_on(session::run(command)),
         Command::Webhook(command) => runtime.block_on(webhook::run(command)),
-    }
+    };
+    done.map(|()| ExitCode::SUCCESS)
 }
 
 /// The variables that some flag of some command reads, and the first password.

@@ -11,6 +11,7 @@ mod instance;
 mod meta;
 mod parse;
 pub mod path;
+mod redact;
 mod source;
 #[cfg(test)]
 mod tests;
@@ -23,5 +24,6 @@ pub use dicom_core::{Tag, VR};
 pub use dicom_dictionary_std::tags;
 pub use error::ReadError;
 pub use instance::Instance;
+pub use redact::Region;
 pub use source::{Source, Span};
 pub use tree::{Dataset, Element, Encoding, Value};

@@ -8,6 +8,7 @@ mod at_archive;
 mod clean;
 mod commit;
 mod disk;
+pub mod explain;
 mod gate;
 mod later;
 mod leak;

@@ -162,10 +162,9 @@ impl Rulebook {
     /// If the store fails. What is wrong with rules is in [`Rulebook::status`].
     pub async fn refresh_all(&self, author: Author<'_>) -> Result<(), StoreError> {
         for project in self.store.projects().list().await? {
-            match self.refresh(&project.id, author).await {
-                Err(RulebookError::Store(error)) => return Err(error),
-                // Told in the status, and in the log when it was new.
-                Ok(_) | Err(_) => {}
+            // Anything else is told in the status, and in the log when it was new.
+            if let Err(RulebookError::Store(error)) = self.refresh(&project.id, author).await {
+                return Err(error);
             }
         }
         Ok(())

@@ -5,32 +5,45 @@
 //! [`host`]. It knows [`crate::dicom`] and nothing else of Sluice.
 
 mod answer;
+pub mod case;
+pub mod check;
 mod closure;
+pub mod codes;
 mod document;
 mod engine;
 mod error;
+mod explain;
 mod filter;
 mod folder;
 pub mod host;
 mod labels;
+mod locate;
 mod manifest;
 mod meter;
 mod module;
 mod policy;
+mod position;
 pub mod pseudonym;
 mod registry;
 mod rhai;
 mod rule_set;
+pub mod scaffold;
 mod shipped;
+mod tables;
+mod usage;
 mod wasm;
 
 pub use answer::{Decision, Labels, Refusal, RuleFailure, Verdict};
 pub use document::DocumentError;
 pub use engine::{Engine, Ran};
 pub use error::RuleSetError;
+pub use explain::StepTrace;
 pub use folder::Files;
 pub use manifest::{EngineKind, Kind, Limits, Manifest};
 pub use module::{Module, ModuleSource, Origin};
 pub use policy::{At, FileNames, LeakCheck, Overwrite, Policy};
+pub use position::Position;
 pub use registry::{Change, Draft, ModuleStatus, Registry};
 pub use rule_set::{Anonymized, RuleSet, Run, Scope, StepInfo};
+pub use tables::Tables;
+pub use usage::{Usage, Used};

@@ -2,6 +2,7 @@
 
 use super::error::ReadError;
 use super::parse;
+use super::redact::Redaction;
 use super::source::{Source, Span};
 use super::text::Charset;
 use super::tree::{Dataset, Element, Encoding, Value};
@@ -32,6 +33,8 @@ pub struct Instance {
     pub(super) transfer_syntax: String,
     /// Where the file meta information ends and the dataset starts.
     pub(super) dataset_start: u64,
+    /// What is to be black in the picture.
+    pub(super) redaction: Option<Redaction>,
 }
 
 impl Instance {
@@ -102,6 +105,7 @@ impl Instance {
             encoding,
             transfer_syntax,
             dataset_start,
+            redaction: None,
         })
     }
 
@@ -161,6 +165,6 @@ impl Instance {
 
     /// Whether any rule changed anything.
     pub fn is_touched(&self) -> bool {
-        self.meta.is_touched() || self.dataset.is_touched()
+        self.meta.is_touched() || self.dataset.is_touched() || self.redaction.is_some()
     }
 }

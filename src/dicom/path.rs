@@ -152,7 +152,8 @@ impl Pattern {
         &self.text
     }
 
-    fn is_path(&self) -> bool {
+    /// Whether it names one element: no wildcards.
+    pub fn is_path(&self) -> bool {
         self.steps.iter().all(|step| match step {
             Step::AnyDepth | Step::OneLevel => false,
             Step::Element { tag, items } => tag.is_exact() && *items != Items::Every,

@@ -5,6 +5,7 @@ mod edit;
 mod encoder;
 mod parse;
 mod property;
+mod redact;
 mod text;
 mod value;
 mod write;

@@ -27,6 +27,8 @@ enum Piece {
     Bytes(Vec<u8>),
     /// Of the source file.
     File(Span),
+    /// Pixels of the dataset's source, with regions of them black.
+    Redacted(Span),
 }
 
 /// The output: pieces, adjacent bytes in one.
@@ -71,7 +73,7 @@ impl Pieces {
         for piece in other.list {
             match piece {
                 Piece::Bytes(bytes) => self.tail().extend(bytes),
-                Piece::File(span) => self.list.push(Piece::File(span)),
+                piece => self.list.push(piece),
             }
         }
         self.len += other.len;
@@ -90,6 +92,9 @@ impl Instance {
             match (piece, self.file.handle()) {
                 (Piece::Bytes(bytes), _) => to.write_all(bytes)?,
                 (Piece::File(span), Some(from)) => copy(from, *span, to)?,
+                (Piece::Redacted(span), _) => {
+                    self.redacted(*span, &mut |bytes| to.write_all(bytes))?;
+                }
                 (Piece::File(_), None) => unreachable!("a source in memory is all loaded"),
             }
         }
@@ -110,6 +115,10 @@ impl Instance {
                     bytes.resize(start + span.len as usize, 0);
                     from.read_exact_at(&mut bytes[start..], span.start)?;
                 }
+                (Piece::Redacted(span), _) => self.redacted(span, &mut |more| {
+                    bytes.extend_from_slice(more);
+                    Ok(())
+                })?,
                 (Piece::File(_), None) => unreachable!("a source in memory is all loaded"),
             }
         }
@@ -135,6 +144,7 @@ impl Instance {
         }
         let splicer = Splicer {
             source: self.source(),
+            redacted: self.redacted_span(),
         };
         let dataset = splicer.dataset(&self.dataset, self.encoding)?;
         match TransferSyntaxRegistry
@@ -145,8 +155,12 @@ impl Instance {
                 let mut deflated = Vec::new();
                 let mut writer = deflate.adapt_writer(Box::new(&mut deflated));
                 for piece in &dataset.list {
-                    if let Piece::Bytes(bytes) = piece {
-                        writer.write_all(bytes)?;
+                    match piece {
+                        Piece::Bytes(bytes) => writer.write_all(bytes)?,
+                        Piece::Redacted(span) => {
+                            self.redacted(*span, &mut |bytes| writer.write_all(bytes))?;
+                        }
+                        Piece::File(_) => unreachable!("what was inflated is in memory"),
                     }
                 }
                 writer.flush()?;
@@ -160,6 +174,22 @@ impl Instance {
             _ => out.append(dataset),
         }
         Ok(out)
+    }
+
+    fn redacted(&self, span: Span, put: &mut dyn FnMut(&[u8]) -> io::Result<()>) -> io::Result<()> {
+        match &self.redaction {
+            Some(redaction) => redaction.copy(self.source(), span, put),
+            None => unreachable!("only a redaction makes such a piece"),
+        }
+    }
+
+    /// The value of Pixel Data, if regions of it are black.
+    fn redacted_span(&self) -> Option<Span> {
+        self.redaction.as_ref()?;
+        match self.dataset.get(tags::PIXEL_DATA)?.value {
+            Value::Source(span) => Some(span),
+            _ => None,
+        }
     }
 
     /// When the SOP instance is another one, or a de-identification profile has run (PS3.15 E.1.1):
@@ -216,6 +246,8 @@ fn copy_buffered(from: &File, mut offset: u64, end: u64, to: &mut File) -> io::R
 
 struct Splicer<'a> {
     source: &'a Source,
+    /// The one value that is not copied as it is.
+    redacted: Option<Span>,
 }
 
 impl Splicer<'_> {
@@ -247,6 +279,14 @@ impl Splicer<'_> {
     }
 
     fn element(&self, element: &Element, encoding: Encoding, out: &mut Pieces) -> io::Result<()> {
+        if let (Value::Source(value), Some(redacted)) = (&element.value, self.redacted)
+            && *value == redacted
+        {
+            out.span(Span::new(element.span.start, value.start), self.source);
+            out.list.push(Piece::Redacted(redacted));
+            out.len += redacted.len;
+            return Ok(());
+        }
         if !element.is_touched() {
             out.span(element.span, self.source);
             return Ok(());

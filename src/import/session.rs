@@ -218,7 +218,6 @@ impl Job<'_> {
         &self,
         study: &Study,
         labels: &Labels,
-        study_uid: &str,
         files: &[FileState],
     ) -> Result<Vec<Conflict>, Stop> {
         let mut conflicts = Vec::new();

@@ -6,8 +6,8 @@ use crate::archive::Names;
 use crate::rules::{Labels, RuleFailure};
 use crate::store::{Area, Session, SessionState, StoredFile};
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Mutex, OnceLock};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, OnceLock};
 
 /// A session that was stored before, with its files by SOP instance.
 pub type StoredSession = (Session, HashMap<String, StoredFile>);

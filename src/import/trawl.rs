@@ -211,7 +211,7 @@ fn unopened(trouble: &NotRegular) -> (Outcome, String) {
     }
 }
 
-fn unread(error: &ReadError) -> (Outcome, String) {
+pub(super) fn unread(error: &ReadError) -> (Outcome, String) {
     let outcome = match error {
         ReadError::NotDicom => Outcome::NotDicom,
         ReadError::CutShort { .. } => Outcome::CutShort,
@@ -221,7 +221,7 @@ fn unread(error: &ReadError) -> (Outcome, String) {
 }
 
 /// What makes a DICOM file one that can be stored: an instance of something (PS3.3 C.12.1).
-fn check_object(instance: &Instance) -> Result<(), (Outcome, String)> {
+pub(super) fn check_object(instance: &Instance) -> Result<(), (Outcome, String)> {
     let meta = instance
         .meta
         .get(tags::MEDIA_STORAGE_SOP_CLASS_UID)

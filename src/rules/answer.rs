@@ -1,5 +1,6 @@
 //! What a rule answers, and how a rule fails.
 
+use super::position::Position;
 use serde::Serialize;
 
 /// An anonymize rule's answer for one instance.
@@ -50,26 +51,30 @@ pub enum Refusal {
 /// never in a log. [`RuleFailure::code`] is safe anywhere.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RuleFailure {
-    /// The rule answered an error, or threw one. `position` is `line L, column C` where the engine knows it.
+    /// The rule answered an error, or threw one. `position` is in its script, where it is one.
     #[error("{module} failed{}: {message}", at(.position))]
     Error {
         module: String,
-        position: Option<String>,
+        position: Option<Position>,
         message: String,
     },
     /// The rule, or the host, broke: a trap, a wrong type of answer.
     #[error("{module} broke{}: {message}", at(.position))]
     Broke {
         module: String,
-        position: Option<String>,
+        position: Option<Position>,
         message: String,
     },
     #[error("{module} ran longer than its limit of {limit}")]
     TooLong { module: String, limit: String },
     #[error("{module} wanted more memory than its limit of {limit}")]
     TooLarge { module: String, limit: String },
-    #[error("{module} {refusal}")]
-    Refused { module: String, refusal: Refusal },
+    #[error("{module}{} {refusal}", at(.position))]
+    Refused {
+        module: String,
+        position: Option<Position>,
+        refusal: Refusal,
+    },
 }
 
 impl RuleFailure {
@@ -107,7 +112,7 @@ impl RuleFailure {
     }
 }
 
-fn at(position: &Option<String>) -> String {
+fn at(position: &Option<Position>) -> String {
     position
         .as_ref()
         .map(|p| format!(" at {p}"))

@@ -10,11 +10,16 @@ use super::module::{ContentHash, ModuleSource, Origin};
 use super::policy::{At, FileNames, LeakCheck, Overwrite, Policy, StepPolicy};
 use super::rule_set::Scope;
 use super::shipped;
+use super::tables::{TABLE_BYTES, Table, Tables};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 const POLICY_BYTES: usize = 1 << 20;
+
+/// Where a version keeps what stands beside the two policies.
+const SITE: &str = "site";
+const PROJECT: &str = "project";
 
 /// A module in its place, not yet compiled.
 pub struct Planned {
@@ -23,6 +28,7 @@ pub struct Planned {
     pub file: String,
     pub pointer: String,
     pub settings: Map<String, Value>,
+    pub tables: Tables,
     pub source: Arc<ModuleSource>,
     pub at: At,
 }
@@ -41,8 +47,8 @@ pub struct Closure {
     pub overwrite: Overwrite,
     /// What a policy asks for and does not get, and why.
     pub notes: Vec<String>,
-    /// All that it was made of: `site/policy.json`, `project/policy.json`, `modules/<name>/…` and
-    /// `shipped/<name>/…`. Read again ([`Folder::of_version`]), they give the same.
+    /// All that it was made of: `site/policy.json`, `project/policy.json`, tables beside them,
+    /// `modules/<name>/…` and `shipped/<name>/…`. Read again ([`Folder::of_version`]), they give the same.
     pub files: Files,
 }
 
@@ -61,7 +67,9 @@ impl Closure {
         let own = policy(&folder.project_policy(project), "project/policy.json")?;
         let mut modules = Modules {
             folder,
+            project,
             named: BTreeMap::new(),
+            tables: BTreeMap::new(),
         };
 
         let label = modules.first_of(
@@ -107,6 +115,16 @@ impl Closure {
         let of_site = |step: &&Planned| step.scope != Scope::Project;
         for step in [&label, &route].into_iter().chain(&chain).filter(of_site) {
             site_hash.part(step.source.hash.as_bytes());
+        }
+        for ((place, name), (text, _)) in &modules.tables {
+            hash.part(place.as_bytes());
+            hash.part(name.as_bytes());
+            hash.part(text);
+            if *place == SITE {
+                site_hash.part(name.as_bytes());
+                site_hash.part(text);
+            }
+            files.insert(format!("{place}/{name}"), text.clone());
         }
         let mut notes = Vec::new();
         let leak_check = stricter_leak_check(&site, &own, &mut notes);
@@ -174,10 +192,16 @@ fn stricter_overwrite(site: &Policy, own: &Policy, notes: &mut Vec<String>) -> O
     wished.min(held)
 }
 
+/// A table's text and what it says.
+type ReadTable = (Arc<[u8]>, Arc<Table>);
+
 /// The modules that policies name, each read once.
 struct Modules<'a> {
     folder: &'a Folder,
+    project: &'a str,
     named: BTreeMap<String, Arc<ModuleSource>>,
+    /// By the policy that they stand beside, and their file names.
+    tables: BTreeMap<(&'static str, String), ReadTable>,
 }
 
 impl Modules<'_> {
@@ -219,6 +243,7 @@ impl Modules<'_> {
             module: name.to_owned(),
             settings: settings.as_object().cloned().unwrap_or_default(),
             at: At::Import,
+            tables: BTreeMap::new(),
         };
         let defaults = Policy {
             file: "built-in policy".to_owned(),
@@ -268,9 +293,36 @@ impl Modules<'_> {
             file: policy.file.clone(),
             pointer,
             settings: step.settings.clone(),
+            tables: self.tables(scope, step)?,
             source,
             at: step.at,
         })
+    }
+
+    /// The tables that a policy's entry names, from beside the policy.
+    fn tables(&mut self, scope: Scope, step: &StepPolicy) -> Result<Tables, RuleSetError> {
+        let policy = self.folder.project_policy(self.project);
+        let (of, place) = match (scope, policy.rsplit_once('/')) {
+            (Scope::Project, Some((place, _))) => (PROJECT, place),
+            _ => (SITE, SITE),
+        };
+        let mut tables = Vec::with_capacity(step.tables.len());
+        for (name, file) in &step.tables {
+            let key = (of, file.clone());
+            if !self.tables.contains_key(&key) {
+                let path = format!("{place}/{file}");
+                let shown = self.folder.shown(&path);
+                let text = self.folder.read(&path, TABLE_BYTES)?;
+                let text = text.ok_or_else(|| RuleSetError::Unreadable {
+                    file: shown.clone(),
+                    message: "does not exist".to_owned(),
+                })?;
+                let table = Arc::new(Table::parse(&shown, &text)?);
+                self.tables.insert(key.clone(), (text, table));
+            }
+            tables.push((name.clone(), Arc::clone(&self.tables[&key].1)));
+        }
+        Ok(Tables::new(tables))
     }
 
     fn is_ambiguous(&self, name: &str) -> bool {

@@ -101,6 +101,15 @@ impl Schema {
         }
     }
 
+    /// All that is wrong with a document.
+    pub fn problems(&self, file: &str, value: &Value) -> Vec<DocumentError> {
+        let problems = self.validator.iter_errors(value).map(|error| {
+            let (pointer, message) = self.explain(&error);
+            DocumentError::content(file, &pointer, message)
+        });
+        problems.collect()
+    }
+
     fn explain(&self, error: &ValidationError<'_>) -> (String, String) {
         let pointer = error.instance_path().as_str().to_owned();
         let found = shown(error.instance());

@@ -2,17 +2,18 @@
 //! runs is [`super::RuleFailure`].
 
 use super::document::DocumentError;
+use super::position::Position;
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RuleSetError {
     /// A policy, a manifest, a settings schema, or settings.
     #[error(transparent)]
     Document(#[from] DocumentError),
-    /// The module's code: `position` is `line L, column C` where the engine knows it.
+    /// The module's code; `position` is there where the engine knows it.
     #[error("{file}: {}{message}", position.as_ref().map(|at| format!("{at}: ")).unwrap_or_default())]
     Code {
         file: String,
-        position: Option<String>,
+        position: Option<Position>,
         message: String,
     },
     #[error("{file}: {message}")]

@@ -5,16 +5,20 @@
 
 mod access;
 mod table;
+mod trace;
 
 use super::answer::Refusal;
+use super::position::Position;
 use super::pseudonym::Pseudonyms;
+use super::tables::Tables;
 use crate::dicom::edit::{self, Change, EditProblem};
-use crate::dicom::path::{Location, PathError, Pattern, location_text};
-use crate::dicom::{Instance, Tag, value};
+use crate::dicom::path::{Location, PathError, Pattern, Place, location_text};
+use crate::dicom::{Instance, Region, Tag, tags, value};
 pub use access::Access;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use table::Table;
+pub use trace::{Trace, TracedEdit, shown};
 
 /// What is known beside the dataset.
 #[derive(Debug, Clone, Default)]
@@ -32,6 +36,8 @@ pub struct Context {
     pub received: String,
     /// The policy's settings for this module: JSON, already validated.
     pub settings: Arc<str>,
+    /// What the rule may look keys up in.
+    pub tables: Arc<Tables>,
 }
 
 /// Why an edit was not made. The texts name paths and VRs, never a value.
@@ -45,6 +51,18 @@ pub enum EditError {
     Undeclared(String),
     #[error("protected: {0}")]
     Protected(String),
+}
+
+impl EditError {
+    /// A stable code, without any value.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::BadPath(_) => "bad-path",
+            Self::BadValue(_) => "bad-value",
+            Self::Undeclared(_) => "undeclared",
+            Self::Protected(_) => "protected",
+        }
+    }
 }
 
 impl From<PathError> for EditError {
@@ -83,13 +101,38 @@ pub struct Edit {
     pub action: Action,
 }
 
+/// What is to be done with an element, and what the rule calls that.
+type Decide<'a> = dyn FnMut(
+        &Location,
+        &crate::dicom::Element,
+        &edit::Scope<'_>,
+        &Pseudonyms,
+    ) -> (Change, &'static str)
+    + 'a;
+
 /// One run's view: owns the instance while the rule runs, and gives it back.
 pub struct Host {
     instance: Instance,
     access: Arc<Access>,
     pub context: Arc<Context>,
     pub pseudonyms: Arc<Pseudonyms>,
-    refusal: Option<Refusal>,
+    refusal: Option<(Refusal, Option<Position>)>,
+    /// Where the rule's call stands in its script, if it is one.
+    position: Option<Position>,
+    trace: Option<Trace>,
+}
+
+impl Action {
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Remove => "remove",
+            Self::Blank => "blank",
+            Self::Set(_) => "set",
+            Self::Uid => "uid",
+            Self::Dummy => "dummy",
+            Self::ShiftDate(_) => "shift-date",
+        }
+    }
 }
 
 impl Host {
@@ -105,6 +148,16 @@ impl Host {
             context,
             pseudonyms,
             refusal: None,
+            position: None,
+            trace: None,
+        }
+    }
+
+    /// The same, with every edit recorded.
+    pub fn traced(self) -> Self {
+        Self {
+            trace: Some(Trace::default()),
+            ..self
         }
     }
 
@@ -112,9 +165,19 @@ impl Host {
         self.instance
     }
 
-    /// The first refusal, latched.
-    pub fn refusal(&self) -> Option<&Refusal> {
+    /// What was recorded, if [`Host::traced`] asked for it.
+    pub fn take_trace(&mut self) -> Option<Trace> {
+        self.trace.take()
+    }
+
+    /// The first refusal, latched, and where the script was then.
+    pub fn refusal(&self) -> Option<&(Refusal, Option<Position>)> {
         self.refusal.as_ref()
+    }
+
+    /// Said by the engine before each call of the rule.
+    pub(super) fn set_position(&mut self, position: Option<Position>) {
+        self.position = position;
     }
 
     /// Text; several values joined by a backslash; none if the element is absent or holds no text.
@@ -180,7 +243,19 @@ impl Host {
         if let Some(place) = location.iter().find(|p| edit::is_protected(p.tag)) {
             return Err(protected(place.tag, &path));
         }
-        Ok(self.instance.set(&path, value)?)
+        let before = self.trace.is_some().then(|| self.shown(&path));
+        self.instance.set(&path, value)?;
+        if let Some(before) = before {
+            let edit = TracedEdit {
+                path: self.path_text(&path),
+                action: "set",
+                position: self.position,
+                before,
+                after: self.shown(&path),
+            };
+            self.trace.get_or_insert_default().push(edit);
+        }
+        Ok(())
     }
 
     /// # Errors
@@ -215,10 +290,9 @@ impl Host {
         self.edit(&mut |location, element, _, _| {
             let kept = keep.iter().any(|p| p.matches(location))
                 || kept_blocks.iter().any(|b| b == location);
-            if element.is_private() && !kept {
-                Change::Remove
-            } else {
-                Change::Keep
+            match element.is_private() && !kept {
+                true => (Change::Remove, "remove-private"),
+                false => (Change::Keep, ""),
             }
         })
     }
@@ -242,8 +316,39 @@ impl Host {
         })
     }
 
+    /// Makes a region of the picture black, in every frame: columns from `left` up to `right`, rows from `top`
+    /// up to `bottom`, the latter two not included.
+    ///
+    /// # Errors
+    /// [`EditError`], as for all edits: it is a write of PixelData. Compressed pixels are a bad value.
+    pub fn redact(&mut self, region: Region) -> Result<(), EditError> {
+        let pixels = [Place {
+            tag: tags::PIXEL_DATA,
+            creator: None,
+            item: None,
+        }];
+        self.grant_write(&pixels)?;
+        self.instance.redact(region)?;
+        if let Some(trace) = &mut self.trace {
+            let Region {
+                left,
+                top,
+                right,
+                bottom,
+            } = region;
+            trace.push(TracedEdit {
+                path: location_text(&pixels),
+                action: "redact",
+                position: self.position,
+                before: Some("as it was".to_owned()),
+                after: Some(format!("black from {left},{top} to {right},{bottom}")),
+            });
+        }
+        Ok(())
+    }
+
     /// The creators (gggg,00bb) of blocks in which a kept element lies.
-    fn kept_blocks(&self, keep: &[Pattern]) -> Vec<Vec<crate::dicom::path::Place>> {
+    fn kept_blocks(&self, keep: &[Pattern]) -> Vec<Vec<Place>> {
         let mut blocks = Vec::new();
         if keep.is_empty() {
             return blocks;
@@ -295,32 +400,36 @@ impl Host {
     }
 
     /// Edits in one walk; an undeclared change is not made, and latched.
-    fn edit(
-        &mut self,
-        decide: &mut dyn FnMut(
-            &Location,
-            &crate::dicom::Element,
-            &edit::Scope<'_>,
-            &Pseudonyms,
-        ) -> Change,
-    ) -> Result<u32, EditError> {
+    fn edit(&mut self, decide: &mut Decide<'_>) -> Result<u32, EditError> {
         let (access, pseudonyms) = (self.access.clone(), self.pseudonyms.clone());
+        let (trace, position) = (&mut self.trace, self.position);
         let mut refused = None;
-        let count = self
-            .instance
-            .edit(&mut |location, element, scope| match decide(
-                location,
-                element,
-                scope,
-                &pseudonyms,
-            ) {
-                Change::Keep => Change::Keep,
-                change if access.may_write(location) => change,
-                _ => {
-                    refused.get_or_insert_with(|| location_text(location));
-                    Change::Keep
-                }
-            });
+        // Of the change that is under way: it may yet turn out not to fit.
+        let mut traced_before = 0;
+        let count = self.instance.edit(&mut |location, element, scope| {
+            let (change, action) = decide(location, element, scope, &pseudonyms);
+            if change == Change::Keep {
+                return change;
+            }
+            if !access.may_write(location) {
+                refused.get_or_insert_with(|| location_text(location));
+                return Change::Keep;
+            }
+            if let Some(trace) = trace {
+                traced_before = trace.len();
+                trace.push(TracedEdit {
+                    path: location_text(location),
+                    action,
+                    position,
+                    before: Some(trace::shown(element, scope)),
+                    after: after(&change, element),
+                });
+            }
+            change
+        });
+        if let (Err(_), Some(trace)) = (&count, trace) {
+            trace.drop_last(traced_before);
+        }
         match refused {
             Some(path) => Err(self.refuse_write(path)),
             None => Ok(count?),
@@ -340,7 +449,34 @@ impl Host {
     }
 
     fn refuse(&mut self, refusal: Refusal) {
-        self.refusal.get_or_insert(refusal);
+        self.refusal.get_or_insert((refusal, self.position));
+    }
+
+    fn shown(&self, path: &Pattern) -> Option<String> {
+        let (element, scope, _) = self.instance.look_up(path)?;
+        Some(trace::shown(element, &scope))
+    }
+
+    fn path_text(&self, path: &Pattern) -> String {
+        match self.instance.look_up(path) {
+            Some((_, _, location)) => location_text(&location),
+            None => path.to_string(),
+        }
+    }
+}
+
+/// What an element holds after a change.
+fn after(change: &Change, element: &crate::dicom::Element) -> Option<String> {
+    match change {
+        Change::Remove => None,
+        Change::Blank if element.sequence().is_some() => Some("0 items".to_owned()),
+        Change::Blank | Change::Keep => Some(String::new()),
+        Change::Text(text) => Some(text.clone()),
+        Change::Bytes(bytes) => Some(format!(
+            "{} bytes of {}",
+            bytes.len(),
+            element.vr.to_string()
+        )),
     }
 }
 

@@ -4,6 +4,7 @@
 use super::document::{self, DocumentError, Schema};
 use super::host::Access;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::sync::LazyLock;
 use std::time::Duration;
 
@@ -24,6 +25,9 @@ pub struct Manifest {
     pub writes: Vec<String>,
     #[serde(default)]
     pub limits: Limits,
+    /// CSV files in the module's folder, by the names that the rule looks them up by.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub tables: BTreeMap<String, String>,
     pub author: Option<String>,
     pub licence: Option<String>,
     pub description: Option<String>,
@@ -104,6 +108,37 @@ impl Manifest {
             return Err(DocumentError::content(file, "/reads", message));
         }
         Ok(manifest)
+    }
+
+    /// Of code that comes without one: an anonymize rule that may read and write everything.
+    pub fn permissive(entry: &str, engine: EngineKind) -> Self {
+        let everything = || vec!["*".to_owned()];
+        Self {
+            name: entry.to_owned(),
+            version: "0.0.0".to_owned(),
+            kind: Kind::Anonymize,
+            engine,
+            entry: entry.to_owned(),
+            reads: everything(),
+            writes: everything(),
+            limits: Limits::default(),
+            tables: BTreeMap::new(),
+            author: None,
+            licence: None,
+            description: None,
+        }
+    }
+
+    /// All that is wrong with a manifest, where [`Manifest::parse`] says the first.
+    pub fn problems(file: &str, text: &[u8]) -> Vec<DocumentError> {
+        let problems = match document::parse(file, text) {
+            Ok(value) => SCHEMA.problems(file, &value),
+            Err(error) => return vec![error],
+        };
+        match problems.is_empty() {
+            true => Self::parse(file, text).err().into_iter().collect(),
+            false => problems,
+        }
     }
 
     /// The declared reads and writes, compiled. `file` is only named in errors.

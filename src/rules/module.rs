@@ -1,14 +1,18 @@
 //! One rule module: read ([`ModuleSource`]), then checked and compiled ([`Module`]). Where it is used,
 //! and with which settings, is said by a policy.
 
-use super::document::{DocumentError, Schema};
-use super::engine::Engine;
+use super::answer::RuleFailure;
+use super::document::{DocumentError, Schema, did_you_mean};
+use super::engine::{Engine, Ran};
 use super::error::RuleSetError;
 use super::folder::Folder;
-use super::host::Access;
+use super::host::{Access, Host};
 use super::manifest::{EngineKind, Manifest};
+use super::position::Position;
 use super::rhai::RhaiEngine;
-use super::shipped::Shipped;
+use super::shipped::{self, Shipped};
+use super::tables::{TABLE_BYTES, Table, Tables};
+use super::usage::Usage;
 use super::wasm::WasmEngine;
 use serde::Serialize;
 use serde_json::Value;
@@ -22,7 +26,7 @@ const DOCUMENT_BYTES: usize = 1 << 20;
 const RHAI_BYTES: usize = 1 << 20;
 const WASM_BYTES: usize = 64 << 20;
 
-const MANIFEST: &str = "module.json";
+pub(super) const MANIFEST: &str = "module.json";
 const SETTINGS: &str = "settings.schema.json";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -46,6 +50,16 @@ pub struct ModuleSource {
     manifest_text: Arc<[u8]>,
     code: Arc<[u8]>,
     settings: Option<Arc<[u8]>>,
+    tables: Vec<ModuleTable>,
+}
+
+/// A table of the module's own.
+#[derive(Debug)]
+struct ModuleTable {
+    name: String,
+    file: String,
+    text: Arc<[u8]>,
+    table: Arc<Table>,
 }
 
 /// A module that can run.
@@ -55,6 +69,8 @@ pub struct Module {
     pub hash: String,
     pub access: Arc<Access>,
     pub engine: Box<dyn Engine>,
+    /// Its own; a policy may put others over them.
+    pub tables: Tables,
     settings: Option<Schema>,
 }
 
@@ -62,6 +78,59 @@ impl ModuleSource {
     pub fn shipped(shipped: &'static Shipped) -> Result<Self, RuleSetError> {
         Self::read(shipped.folder, Origin::Shipped, |file, _| {
             Ok(shipped.file(file).map(Arc::from))
+        })
+    }
+
+    /// A shipped module by its name; the error names a near one.
+    pub fn by_name(name: &str) -> Result<Self, RuleSetError> {
+        match shipped::find(name) {
+            Some(shipped) => Self::shipped(shipped),
+            None => {
+                let known = shipped::MODULES.iter().map(|module| module.name);
+                let message = format!(
+                    "there is no shipped module, and no folder, of that name{}",
+                    did_you_mean(name, known)
+                );
+                Err(RuleSetError::Unreadable {
+                    file: name.to_owned(),
+                    message,
+                })
+            }
+        }
+    }
+
+    /// Code without a manifest, as an anonymize rule that may read and write everything.
+    pub fn loose(path: &Path, engine: EngineKind) -> Result<Self, RuleSetError> {
+        let unreadable = |message: String| RuleSetError::Unreadable {
+            file: path.display().to_string(),
+            message,
+        };
+        let (Some(folder), Some(entry)) =
+            (path.parent(), path.file_name().and_then(|n| n.to_str()))
+        else {
+            return Err(unreadable("is no file".to_owned()));
+        };
+        let folder = if folder.as_os_str().is_empty() {
+            Path::new(".")
+        } else {
+            folder
+        };
+        let place = folder.display().to_string();
+        let limit = code_bytes(engine);
+        let code = Folder::open(&place, folder)?
+            .read(entry, limit)?
+            .ok_or_else(|| unreadable("does not exist".to_owned()))?;
+        let mut hash = ContentHash::new("sluice loose rule 1");
+        hash.part(&code);
+        Ok(Self {
+            manifest: Manifest::permissive(entry, engine),
+            origin: Origin::Folder,
+            hash: hash.finish(),
+            place,
+            manifest_text: Arc::from([]),
+            code,
+            settings: None,
+            tables: Vec::new(),
         })
     }
 
@@ -106,18 +175,28 @@ impl ModuleSource {
         };
         let manifest_text = needed(MANIFEST, DOCUMENT_BYTES)?;
         let manifest = Manifest::parse(&format!("{place}/{MANIFEST}"), &manifest_text)?;
-        let limit = match manifest.engine {
-            EngineKind::Rhai => RHAI_BYTES,
-            EngineKind::Wasm => WASM_BYTES,
-        };
-        let code = needed(&manifest.entry, limit)?;
+        let code = needed(&manifest.entry, code_bytes(manifest.engine))?;
         let settings = read(SETTINGS, DOCUMENT_BYTES)?;
         let mut hash = ContentHash::new("sluice module 1");
         hash.part(&manifest_text);
         hash.part(&code);
         hash.part(settings.as_deref().unwrap_or_default());
+        let mut tables = Vec::with_capacity(manifest.tables.len());
+        for (name, file) in &manifest.tables {
+            let text = needed(file, TABLE_BYTES)?;
+            let table = Table::parse(&format!("{place}/{file}"), &text)?;
+            hash.part(name.as_bytes());
+            hash.part(&text);
+            tables.push(ModuleTable {
+                name: name.clone(),
+                file: file.clone(),
+                text,
+                table: Arc::new(table),
+            });
+        }
         let hash = hash.finish();
         Ok(Self {
+            tables,
             manifest,
             origin,
             hash,
@@ -126,6 +205,14 @@ impl ModuleSource {
             code,
             settings,
         })
+    }
+
+    /// The code, where it is a script.
+    pub fn script(&self) -> Option<&str> {
+        match self.manifest.engine {
+            EngineKind::Rhai => std::str::from_utf8(&self.code).ok(),
+            EngineKind::Wasm => None,
+        }
     }
 
     /// Its files, by their names in its folder.
@@ -137,9 +224,21 @@ impl ModuleSource {
         ]
         .into_iter()
         .chain(settings)
+        .chain((self.tables.iter()).map(|table| (table.file.as_str(), &table.text)))
     }
 
     pub fn compile(&self) -> Result<Module, RuleSetError> {
+        self.compile_as(None)
+    }
+
+    /// Compiled so that what its runs use is counted. Slower; for coverage and benches.
+    pub fn compile_watched(&self) -> Result<(Module, Arc<Usage>), RuleSetError> {
+        let usage = Arc::new(Usage::default());
+        let module = self.compile_as(Some(Arc::clone(&usage)))?;
+        Ok((module, usage))
+    }
+
+    fn compile_as(&self, usage: Option<Arc<Usage>>) -> Result<Module, RuleSetError> {
         let access = self
             .manifest
             .access(&format!("{}/{MANIFEST}", self.place))?;
@@ -151,8 +250,8 @@ impl ModuleSource {
             None => None,
         };
         let engine: Result<Box<dyn Engine>, CompileError> = match self.manifest.engine {
-            EngineKind::Rhai => RhaiEngine::compile(&self.manifest, &self.code).map(boxed),
-            EngineKind::Wasm => WasmEngine::compile(&self.manifest, &self.code).map(boxed),
+            EngineKind::Rhai => RhaiEngine::compile(&self.manifest, &self.code, usage).map(boxed),
+            EngineKind::Wasm => WasmEngine::compile(&self.manifest, &self.code, usage).map(boxed),
         };
         let engine = engine.map_err(|error| RuleSetError::Code {
             file: format!("{}/{}", self.place, self.manifest.entry),
@@ -166,11 +265,35 @@ impl ModuleSource {
             access: Arc::new(access),
             engine,
             settings,
+            tables: Tables::new(
+                (self.tables.iter()).map(|own| (own.name.clone(), Arc::clone(&own.table))),
+            ),
         })
     }
 }
 
+fn code_bytes(engine: EngineKind) -> usize {
+    match engine {
+        EngineKind::Rhai => RHAI_BYTES,
+        EngineKind::Wasm => WASM_BYTES,
+    }
+}
+
 impl Module {
+    /// One run of the module. What the host refused fails it, whatever the rule then answered.
+    pub fn run<T>(&self, host: Host, call: impl FnOnce(&dyn Engine, Host) -> Ran<T>) -> Ran<T> {
+        let Ran { host, answer } = call(&*self.engine, host);
+        let answer = match host.refusal() {
+            Some((refusal, position)) => Err(RuleFailure::Refused {
+                module: self.manifest.name.clone(),
+                position: *position,
+                refusal: refusal.clone(),
+            }),
+            None => answer,
+        };
+        Ran { host, answer }
+    }
+
     /// `file` and `pointer` say where the settings stand.
     pub fn check_settings(
         &self,
@@ -189,10 +312,10 @@ impl Module {
     }
 }
 
-/// Why code does not compile. `position` is `line L, column C`.
+/// Why code does not compile.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CompileError {
-    pub position: Option<String>,
+    pub position: Option<Position>,
     pub message: String,
 }
 

@@ -6,6 +6,7 @@ use super::document::{self, DocumentError, Schema};
 use super::filter::Filter;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 static SCHEMA: LazyLock<Schema> =
@@ -36,6 +37,9 @@ pub struct StepPolicy {
     /// Of an anonymize step alone.
     #[serde(default)]
     pub at: At,
+    /// Files beside the policy, by the names that the rule looks them up by.
+    #[serde(default)]
+    pub tables: BTreeMap<String, String>,
 }
 
 /// When an anonymize step runs.
@@ -130,6 +134,18 @@ impl Policy {
             file_names: raw.file_names,
             overwrite: raw.overwrite,
         })
+    }
+
+    /// All that is wrong with a policy, where [`Policy::parse`] says the first.
+    pub fn problems(file: &str, text: &[u8]) -> Vec<DocumentError> {
+        let problems = match document::parse(file, text) {
+            Ok(value) => SCHEMA.problems(file, &value),
+            Err(error) => return vec![error],
+        };
+        match problems.len() {
+            0 | 1 => Self::parse(file, text).err().into_iter().collect(),
+            _ => problems,
+        }
     }
 
     /// Each module that this policy names, with the JSON pointer of where.

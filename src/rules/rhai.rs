@@ -4,6 +4,7 @@
 mod answers;
 mod api;
 mod failure;
+pub mod inspect;
 mod sandbox;
 
 use super::answer::{Decision, Labels, RuleFailure, Verdict};
@@ -12,6 +13,7 @@ use super::host::{Context, Host};
 use super::manifest::{Kind, Limits, Manifest};
 use super::module::CompileError;
 use super::pseudonym::Pseudonyms;
+use super::usage::Usage;
 use ::rhai::{AST, CallFnOptions, Dynamic, FuncArgs, Scope};
 use api::{Ctx, Dataset, Service};
 use sandbox::Watch;
@@ -23,10 +25,16 @@ pub struct RhaiEngine {
     kind: Kind,
     limits: Limits,
     ast: AST,
+    usage: Option<Arc<Usage>>,
 }
 
 impl RhaiEngine {
-    pub fn compile(manifest: &Manifest, code: &[u8]) -> Result<Self, CompileError> {
+    /// With `usage`, the engine counts what its runs take.
+    pub fn compile(
+        manifest: &Manifest,
+        code: &[u8],
+        usage: Option<Arc<Usage>>,
+    ) -> Result<Self, CompileError> {
         let unplaced = |message: String| CompileError {
             position: None,
             message,
@@ -35,10 +43,7 @@ impl RhaiEngine {
             .map_err(|error| unplaced(format!("is no UTF-8 text: {error}")))?;
         let ast = sandbox::engine(&manifest.limits, Watch::start(&manifest.limits))
             .compile(text)
-            .map_err(|error| CompileError {
-                position: failure::position(error.position()),
-                message: error.err_type().to_string(),
-            })?;
+            .map_err(|error| compile_error(&error))?;
         let function = manifest.kind.function();
         let has = |f: ::rhai::ScriptFnMetadata<'_>| f.name == function && f.params.len() == 2;
         if !ast.iter_functions().any(has) {
@@ -56,6 +61,7 @@ impl RhaiEngine {
             kind: manifest.kind,
             limits: manifest.limits,
             ast,
+            usage,
         })
     }
 
@@ -63,11 +69,14 @@ impl RhaiEngine {
     fn call(
         &self,
         watch: Watch,
-        pseudonyms: Arc<Pseudonyms>,
+        service: Service,
         arguments: impl FuncArgs,
     ) -> Result<Dynamic, RuleFailure> {
-        let engine = sandbox::engine(&self.limits, watch);
-        let options = CallFnOptions::new().with_tag(Dynamic::from(Service(pseudonyms)));
+        let mut engine = sandbox::engine(&self.limits, watch);
+        if let Some(usage) = &self.usage {
+            sandbox::watch(&mut engine, watch, usage);
+        }
+        let options = CallFnOptions::new().with_tag(Dynamic::from(service));
         let function = self.kind.function();
         engine
             .call_fn_with_options(options, &mut Scope::new(), &self.ast, function, arguments)
@@ -89,9 +98,9 @@ impl RhaiEngine {
         }
         let watch = Watch::start(&self.limits);
         let context = Ctx(Arc::clone(&host.context));
-        let pseudonyms = Arc::clone(&host.pseudonyms);
+        let service = Service::new(&host.pseudonyms, &host.context);
         let (dataset, lent) = Dataset::lend(host, watch);
-        let called = self.call(watch, pseudonyms, (dataset, context));
+        let called = self.call(watch, service, (dataset, context));
         let answer = called.and_then(|value| answer(&self.name, value));
         Ran {
             host: lent.take_back(),
@@ -105,6 +114,13 @@ impl RhaiEngine {
             &self.name,
             format!("is of kind {own}, and was asked to {asked}"),
         )
+    }
+}
+
+fn compile_error(error: &::rhai::ParseError) -> CompileError {
+    CompileError {
+        position: failure::position(error.position()),
+        message: error.err_type().to_string(),
     }
 }
 
@@ -129,7 +145,8 @@ impl Engine for RhaiEngine {
         let watch = Watch::start(&self.limits);
         let summary = api::from_json(summary)
             .map_err(|error| failure::from_rhai(&self.name, &self.limits, *error))?;
-        let value = self.call(watch, pseudonyms, (summary, Ctx(context)))?;
+        let service = Service::new(&pseudonyms, &context);
+        let value = self.call(watch, service, (summary, Ctx(context)))?;
         answers::decision(&self.name, value)
     }
 }

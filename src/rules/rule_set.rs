@@ -11,6 +11,7 @@ use super::labels;
 use super::module::{Module, ModuleSource};
 use super::policy::{At, FileNames, LeakCheck, Overwrite};
 use super::pseudonym::Pseudonyms;
+use super::tables::Tables;
 use crate::dicom::Instance;
 use serde::Serialize;
 use serde_json::Value;
@@ -51,9 +52,10 @@ pub struct Run {
 /// One module with its settings.
 pub struct Step {
     scope: Scope,
-    module: Arc<Module>,
+    pub(super) module: Arc<Module>,
     settings: Arc<str>,
     at: At,
+    tables: Arc<Tables>,
 }
 
 /// A step, for reports.
@@ -165,6 +167,12 @@ impl RuleSet {
             .collect()
     }
 
+    /// The steps that an instance goes through on its way to the archive, in the order in which they run.
+    pub(super) fn chain(&self) -> impl Iterator<Item = &Step> {
+        let at = |at: At| self.chain.iter().filter(move |step| step.at == at);
+        at(At::Import).chain(at(At::Archive))
+    }
+
     /// The instance comes back with the reason why it is filtered out, if it is. The reason names
     /// filter, line and tag, never a value.
     pub fn accepts(&self, instance: Instance, run: &Run) -> (Instance, Option<String>) {
@@ -254,7 +262,7 @@ impl RuleSet {
         run: &Run,
         labels: &Labels,
     ) -> Result<Decision, RuleFailure> {
-        let context = Arc::new(run.context(Some(labels), Arc::clone(&self.route.settings)));
+        let context = Arc::new(self.route.context(run, Some(labels)));
         self.route
             .module
             .engine
@@ -273,13 +281,14 @@ impl Step {
         module.check_settings(&planned.file, &pointer, &settings)?;
         Ok(Self {
             scope: planned.scope,
+            tables: Arc::new(module.tables.with(&planned.tables)),
             module,
             settings: settings.to_string().into(),
             at: planned.at,
         })
     }
 
-    fn info(&self) -> StepInfo {
+    pub(super) fn info(&self) -> StepInfo {
         let manifest = &self.module.manifest;
         StepInfo {
             scope: self.scope,
@@ -291,7 +300,6 @@ impl Step {
         }
     }
 
-    /// One run of the module. What the host refused fails it, whatever the rule then answered.
     fn run<T>(
         &self,
         instance: Instance,
@@ -299,18 +307,23 @@ impl Step {
         labels: Option<&Labels>,
         call: impl FnOnce(&dyn Engine, Host) -> Ran<T>,
     ) -> (Instance, Result<T, RuleFailure>) {
-        let context = Arc::new(run.context(labels, Arc::clone(&self.settings)));
-        let access = Arc::clone(&self.module.access);
-        let host = Host::new(instance, access, context, Arc::clone(&run.pseudonyms));
-        let Ran { host, answer } = call(&*self.module.engine, host);
-        let answer = match host.refusal() {
-            Some(refusal) => Err(RuleFailure::Refused {
-                module: self.module.manifest.name.clone(),
-                refusal: refusal.clone(),
-            }),
-            None => answer,
-        };
+        let host = self.host(instance, run, labels);
+        let Ran { host, answer } = self.module.run(host, call);
         (host.into_instance(), answer)
+    }
+
+    fn context(&self, run: &Run, labels: Option<&Labels>) -> Context {
+        Context {
+            tables: Arc::clone(&self.tables),
+            ..run.context(labels, Arc::clone(&self.settings))
+        }
+    }
+
+    /// What the module sees.
+    pub(super) fn host(&self, instance: Instance, run: &Run, labels: Option<&Labels>) -> Host {
+        let context = Arc::new(self.context(run, labels));
+        let access = Arc::clone(&self.module.access);
+        Host::new(instance, access, context, Arc::clone(&run.pseudonyms))
     }
 
     fn broke(&self, message: impl Into<String>) -> RuleFailure {
@@ -332,6 +345,7 @@ impl Run {
             file: self.file.clone(),
             received: self.received.clone(),
             settings,
+            tables: Arc::default(),
         }
     }
 }

@@ -12,6 +12,7 @@ use super::host::{Context, Host};
 use super::manifest::{Kind, Limits, Manifest};
 use super::module::CompileError;
 use super::pseudonym::Pseudonyms;
+use super::usage::Usage;
 use bindings::{AnonymizePre, LabelPre, RoutePre};
 use guest::{Dataset, Guest};
 use runtime::Runtime;
@@ -25,6 +26,7 @@ pub struct WasmEngine {
     limits: Limits,
     runtime: &'static Runtime,
     world: World,
+    usage: Option<Arc<Usage>>,
 }
 
 enum World {
@@ -34,12 +36,21 @@ enum World {
 }
 
 impl WasmEngine {
-    pub fn compile(manifest: &Manifest, code: &[u8]) -> Result<Self, CompileError> {
+    /// With `usage`, the engine counts what its runs take.
+    pub fn compile(
+        manifest: &Manifest,
+        code: &[u8],
+        usage: Option<Arc<Usage>>,
+    ) -> Result<Self, CompileError> {
         let failed = |message: String| CompileError {
             position: None,
             message,
         };
-        let runtime = Runtime::shared().map_err(failed)?;
+        let runtime = match usage {
+            Some(_) => Runtime::counting(),
+            None => Runtime::shared(),
+        };
+        let runtime = runtime.map_err(failed)?;
         let world =
             link(runtime, manifest.kind, code).map_err(|error| failed(format!("{error:#}")))?;
         Ok(Self {
@@ -47,6 +58,7 @@ impl WasmEngine {
             limits: manifest.limits,
             runtime,
             world,
+            usage,
         })
     }
 
@@ -61,7 +73,10 @@ impl WasmEngine {
         store.limiter(|guest| &mut guest.limiter);
         store.set_hostcall_fuel(self.limits.memory_bytes());
         store.set_epoch_deadline(runtime::ticks(self.limits.deadline()));
-        let called = call(&mut store);
+        let called = match &self.usage {
+            Some(usage) => counted(&mut store, usage, call),
+            None => call(&mut store),
+        };
         drop(running);
         let guest = store.into_data();
         let answer = match called {
@@ -173,6 +188,19 @@ impl Engine for WasmEngine {
         });
         answer
     }
+}
+
+/// One call under fuel that never runs out, so that what is left tells what was used.
+fn counted<T>(
+    store: &mut Store<Guest>,
+    usage: &Usage,
+    call: impl FnOnce(&mut Store<Guest>) -> wasmtime::Result<T>,
+) -> wasmtime::Result<T> {
+    store.set_fuel(u64::MAX)?;
+    let called = call(store);
+    let left = store.get_fuel()?;
+    usage.at(u64::MAX - left, store.data().memory());
+    called
 }
 
 /// Fails where the component lacks its kind's function, or wants an import that rules don't get.

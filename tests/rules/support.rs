@@ -146,6 +146,32 @@ pub fn patient() -> Instance {
     instance(&[])
 }
 
+/// A picture of 4 x 3 grey pixels, 1 to 12.
+pub fn picture() -> Instance {
+    let mut bytes = patient().to_bytes().unwrap();
+    let mut short = |tag: (u16, u16), vr: &str, value: &[u8]| {
+        bytes.extend_from_slice(&tag.0.to_le_bytes());
+        bytes.extend_from_slice(&tag.1.to_le_bytes());
+        bytes.extend_from_slice(vr.as_bytes());
+        bytes.extend_from_slice(&(value.len() as u16).to_le_bytes());
+        bytes.extend_from_slice(value);
+    };
+    short((0x0028, 0x0002), "US", &[1, 0]);
+    short((0x0028, 0x0004), "CS", b"MONOCHROME2 ");
+    short((0x0028, 0x0010), "US", &[3, 0]);
+    short((0x0028, 0x0011), "US", &[4, 0]);
+    short((0x0028, 0x0100), "US", &[8, 0]);
+    bytes.extend_from_slice(b"\xE0\x7F\x10\x00OB\0\0\x0C\0\0\0");
+    bytes.extend(1..=12);
+    Instance::from_bytes(bytes).unwrap()
+}
+
+/// The pixels as they would be written.
+pub fn pixels(instance: Instance) -> Vec<u8> {
+    let bytes = instance.to_bytes().unwrap();
+    bytes[bytes.len() - 12..].to_vec()
+}
+
 /// A CT image without pixels. `changes` adds to its elements or replaces them; they are all text.
 pub fn instance(changes: &[((u16, u16), &str, &str)]) -> Instance {
     let mut elements: BTreeMap<(u16, u16), (&str, &str)> = BTreeMap::from([

@@ -151,3 +151,52 @@ fn a_component_of_another_kind_is_refused_when_the_policy_loads() {
     rules.write("modules/x/rule.wasm", b"\0asm nonsense");
     assert!(rules.pin().is_err());
 }
+
+#[test]
+fn a_region_of_the_picture_is_made_black() {
+    let rules = Rules::new();
+    rules.fixture("unruly");
+    rules.site(r#"{ "anonymize": [{ "module": "unruly", "settings": { "do": "redact" } }] }"#);
+    let done = rules.pinned().anonymize(picture(), &run(), &labels());
+    assert_eq!(done.verdict, Ok(Verdict::Keep));
+    assert_eq!(
+        pixels(done.instance),
+        [1, 2, 3, 4, 5, 0, 0, 8, 9, 10, 11, 12]
+    );
+    // The patient's file has no pixels.
+    assert_eq!(
+        failed("redact").to_string(),
+        "unruly failed: the redaction was refused"
+    );
+}
+
+#[test]
+fn keys_are_looked_up_in_the_policys_table() {
+    let rules = Rules::new();
+    rules.fixture("unruly");
+    let policy = |deed: &str| {
+        format!(
+            r#"{{ "anonymize": [{{ "module": "unruly", "settings": {{ "do": "{deed}" }}, "tables": {{ "subjects": "s.csv" }} }}] }}"#
+        )
+    };
+    rules.project(&policy("lookup"));
+    for (table, name) in [("1.2.3,Listed", "Listed"), ("1.2,Listed", "not listed")] {
+        rules.write("projects/DEMO/s.csv", format!("key,value\n{table}\n"));
+        let done = rules.pinned().anonymize(patient(), &run(), &labels());
+        assert_eq!(done.verdict, Ok(Verdict::Keep));
+        assert_eq!(element(done.instance, "PatientName").as_deref(), Some(name));
+    }
+    rules.project(&policy("lookup-nowhere"));
+    let failure = rules
+        .pinned()
+        .anonymize(patient(), &run(), &labels())
+        .verdict
+        .unwrap_err();
+    assert_eq!(failure.code(), "rule-broke");
+    assert!(
+        failure
+            .to_string()
+            .contains("there is no table \"nowhere\""),
+        "{failure}"
+    );
+}

@@ -30,7 +30,7 @@ fn set(instance: &mut Instance, path: &str, text: &str) {
     instance.set(&path, text).expect("set");
 }
 
-fn deflate(bytes: &[u8]) -> Vec<u8> {
+pub(super) fn deflate(bytes: &[u8]) -> Vec<u8> {
     let syntax = TransferSyntaxRegistry.get(DEFLATED).expect("known");
     let Codec::Dataset(Some(codec)) = syntax.codec() else {
         panic!("no codec");

@@ -42,6 +42,20 @@ impl Access {
         self.writable && self.writes.covers(location)
     }
 
+    /// Whether what a path or pattern leads to may be read; none where only the dataset can tell.
+    pub fn declares_read(&self, pattern: &Pattern) -> Option<bool> {
+        match (self.reads.declares(pattern), self.writes.declares(pattern)) {
+            (Some(true), _) | (_, Some(true)) => Some(true),
+            (Some(false), Some(false)) => Some(false),
+            _ => None,
+        }
+    }
+
+    /// The same for writing.
+    pub fn declares_write(&self, pattern: &Pattern) -> Option<bool> {
+        self.writes.declares(pattern)
+    }
+
     /// Whether the module's kind may write at all.
     pub fn is_writable(&self) -> bool {
         self.writable
@@ -83,6 +97,19 @@ impl Declared {
             }
         }
         Ok(declared)
+    }
+
+    fn declares(&self, pattern: &Pattern) -> Option<bool> {
+        let same = |declared: &Pattern| declared.as_str() == pattern.as_str();
+        if self.everything || self.patterns.iter().any(same) {
+            return Some(true);
+        }
+        match pattern.plain_tag() {
+            Some((tag, true)) if self.anywhere.contains(&tag) => Some(true),
+            Some((_, true)) => self.patterns.is_empty().then_some(false),
+            None if !pattern.is_path() => None,
+            _ => Some(self.covers(&pattern.location())),
+        }
     }
 
     fn covers(&self, location: &Location) -> bool {

@@ -111,21 +111,21 @@ impl Run<'_> {
         element: &Element,
         scope: &Scope<'_>,
         pseudonyms: &Pseudonyms,
-    ) -> Change {
+    ) -> (Change, &'static str) {
         let depth = location.len();
         while self.inherited.pop_if(|(at, _)| depth <= *at).is_some() {}
         let own = self.table.action(location);
         let inherited = self.inherited.last().map(|(_, action)| *action);
         let Some(action) = own.or(inherited) else {
-            return Change::Keep;
+            return (Change::Keep, "");
         };
         let reaches_in = matches!(action, Action::Uid | Action::Dummy | Action::ShiftDate(_));
         if element.sequence().is_some() && reaches_in {
             self.inherited.push((depth, action));
-            return Change::Keep;
+            return (Change::Keep, "");
         }
         let is_inherited = own.is_none();
-        match action {
+        let change = match action {
             Action::Remove => Change::Remove,
             Action::Blank => Change::Blank,
             Action::Set(text) => Change::Text(text.clone()),
@@ -141,7 +141,8 @@ impl Run<'_> {
                 _ if is_inherited => Change::Keep,
                 _ => Change::Blank,
             },
-        }
+        };
+        (change, action.name())
     }
 }
 

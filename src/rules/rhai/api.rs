@@ -3,7 +3,10 @@
 
 use super::super::host::{Action, Context, Edit, EditError, Host};
 use super::super::pseudonym::Pseudonyms;
+use super::super::tables::Tables;
+use super::failure;
 use super::sandbox::Watch;
+use crate::dicom::Region;
 use ::rhai::plugin::*;
 use ::rhai::{Array, Dynamic, EvalAltResult, INT, Map, Shared};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -67,55 +70,67 @@ impl Dataset {
         )
     }
 
-    fn host<T>(&self, call: impl FnOnce(&mut Host) -> T) -> Result<T, Thrown> {
+    fn host<T>(
+        &self,
+        ctx: &NativeCallContext,
+        call: impl FnOnce(&mut Host) -> T,
+    ) -> Result<T, Thrown> {
         self.watch.check()?;
         let answer = match self.lent.lock().as_mut() {
-            Some(host) => call(host),
+            Some(host) => {
+                host.set_position(failure::position(ctx.call_position()));
+                call(host)
+            }
             None => return Err("the dataset was taken back".into()),
         };
         self.watch.check()?;
         Ok(answer)
     }
 
-    fn edit<T>(&self, call: impl FnOnce(&mut Host) -> Result<T, EditError>) -> Result<T, Thrown> {
-        self.host(call)?.map_err(|error| error.to_string().into())
+    fn edit<T>(
+        &self,
+        ctx: &NativeCallContext,
+        call: impl FnOnce(&mut Host) -> Result<T, EditError>,
+    ) -> Result<T, Thrown> {
+        self.host(ctx, call)?
+            .map_err(|error| error.to_string().into())
     }
 }
 
 #[export_module]
 mod dataset_functions {
     #[rhai_fn(return_raw)]
-    pub fn get(ds: &mut Dataset, path: &str) -> Result<Dynamic, Thrown> {
+    pub fn get(ctx: NativeCallContext, ds: &mut Dataset, path: &str) -> Result<Dynamic, Thrown> {
         Ok(ds
-            .host(|host| host.get(path))?
+            .host(&ctx, |host| host.get(path))?
             .map_or(Dynamic::UNIT, Dynamic::from))
     }
 
     #[rhai_fn(return_raw)]
-    pub fn values(ds: &mut Dataset, path: &str) -> Result<Array, Thrown> {
+    pub fn values(ctx: NativeCallContext, ds: &mut Dataset, path: &str) -> Result<Array, Thrown> {
         Ok(ds
-            .host(|host| host.values(path))?
+            .host(&ctx, |host| host.values(path))?
             .into_iter()
             .map(Dynamic::from)
             .collect())
     }
 
     #[rhai_fn(return_raw)]
-    pub fn vr(ds: &mut Dataset, path: &str) -> Result<Dynamic, Thrown> {
+    pub fn vr(ctx: NativeCallContext, ds: &mut Dataset, path: &str) -> Result<Dynamic, Thrown> {
         Ok(ds
-            .host(|host| host.vr(path))?
+            .host(&ctx, |host| host.vr(path))?
             .map_or(Dynamic::UNIT, Dynamic::from))
     }
 
     #[rhai_fn(return_raw)]
-    pub fn exists(ds: &mut Dataset, path: &str) -> Result<bool, Thrown> {
-        ds.host(|host| host.exists(path))
+    pub fn exists(ctx: NativeCallContext, ds: &mut Dataset, path: &str) -> Result<bool, Thrown> {
+        ds.host(&ctx, |host| host.exists(path))
     }
 
     #[rhai_fn(return_raw)]
-    pub fn find(ds: &mut Dataset, pattern: &str) -> Result<Array, Thrown> {
+    pub fn find(ctx: NativeCallContext, ds: &mut Dataset, pattern: &str) -> Result<Array, Thrown> {
         Ok(ds
-            .host(|host| host.find(pattern))?
+            .host(&ctx, |host| host.find(pattern))?
             .into_iter()
             .map(Dynamic::from)
             .collect())
@@ -123,30 +138,40 @@ mod dataset_functions {
 
     /// `()` changes nothing; an array is several values.
     #[rhai_fn(return_raw)]
-    pub fn set(ds: &mut Dataset, path: &str, value: Dynamic) -> Result<(), Thrown> {
+    pub fn set(
+        ctx: NativeCallContext,
+        ds: &mut Dataset,
+        path: &str,
+        value: Dynamic,
+    ) -> Result<(), Thrown> {
         match text_of(value)? {
-            Some(text) => ds.edit(|host| host.set(path, &text)),
+            Some(text) => ds.edit(&ctx, |host| host.set(path, &text)),
             None => Ok(()),
         }
     }
 
     #[rhai_fn(return_raw)]
-    pub fn blank(ds: &mut Dataset, pattern: &str) -> Result<INT, Thrown> {
-        ds.edit(|host| host.blank(pattern)).map(INT::from)
+    pub fn blank(ctx: NativeCallContext, ds: &mut Dataset, pattern: &str) -> Result<INT, Thrown> {
+        ds.edit(&ctx, |host| host.blank(pattern)).map(INT::from)
     }
 
     #[rhai_fn(return_raw)]
-    pub fn remove(ds: &mut Dataset, pattern: &str) -> Result<INT, Thrown> {
-        ds.edit(|host| host.remove(pattern)).map(INT::from)
+    pub fn remove(ctx: NativeCallContext, ds: &mut Dataset, pattern: &str) -> Result<INT, Thrown> {
+        ds.edit(&ctx, |host| host.remove(pattern)).map(INT::from)
     }
 
     #[rhai_fn(name = "remove_private", return_raw)]
-    pub fn remove_all_private(ds: &mut Dataset) -> Result<INT, Thrown> {
-        ds.edit(|host| host.remove_private(&[])).map(INT::from)
+    pub fn remove_all_private(ctx: NativeCallContext, ds: &mut Dataset) -> Result<INT, Thrown> {
+        ds.edit(&ctx, |host| host.remove_private(&[]))
+            .map(INT::from)
     }
 
     #[rhai_fn(return_raw)]
-    pub fn remove_private(ds: &mut Dataset, keep: Array) -> Result<INT, Thrown> {
+    pub fn remove_private(
+        ctx: NativeCallContext,
+        ds: &mut Dataset,
+        keep: Array,
+    ) -> Result<INT, Thrown> {
         let string = |path: Dynamic| {
             path.into_string().map_err(|found| {
                 Thrown::from(format!(
@@ -158,17 +183,37 @@ mod dataset_functions {
             .into_iter()
             .map(string)
             .collect::<Result<Vec<_>, _>>()?;
-        ds.edit(|host| host.remove_private(&keep)).map(INT::from)
+        ds.edit(&ctx, |host| host.remove_private(&keep))
+            .map(INT::from)
+    }
+
+    /// Half open, in all frames.
+    #[rhai_fn(return_raw)]
+    pub fn redact(
+        ctx: NativeCallContext,
+        ds: &mut Dataset,
+        left: INT,
+        top: INT,
+        right: INT,
+        bottom: INT,
+    ) -> Result<(), Thrown> {
+        let region = Region {
+            left: count("left", left)?,
+            top: count("top", top)?,
+            right: count("right", right)?,
+            bottom: count("bottom", bottom)?,
+        };
+        ds.edit(&ctx, |host| host.redact(region))
     }
 
     /// Each entry is `#{ pattern, action }`, with `value` for `set` and `days` for `shift_date`.
     #[rhai_fn(return_raw)]
-    pub fn apply(ds: &mut Dataset, edits: Array) -> Result<INT, Thrown> {
+    pub fn apply(ctx: NativeCallContext, ds: &mut Dataset, edits: Array) -> Result<INT, Thrown> {
         let edits = edits.into_iter().enumerate().map(|(index, edit)| {
             edit_of(edit).map_err(|message| Thrown::from(format!("apply: edit {index}: {message}")))
         });
         let edits = edits.collect::<Result<Vec<_>, _>>()?;
-        ds.edit(|host| host.apply(&edits)).map(INT::from)
+        ds.edit(&ctx, |host| host.apply(&edits)).map(INT::from)
     }
 }
 
@@ -232,15 +277,31 @@ fn edit_of(edit: Dynamic) -> Result<Edit, String> {
     }
 }
 
-/// The pseudonym service, carried as the run's tag.
+/// What is behind `pseudonym::`, carried as the run's tag.
 #[derive(Clone)]
-pub struct Service(pub Arc<Pseudonyms>);
+pub struct Service {
+    pseudonyms: Arc<Pseudonyms>,
+    tables: Arc<Tables>,
+}
+
+impl Service {
+    pub fn new(pseudonyms: &Arc<Pseudonyms>, context: &Context) -> Self {
+        Self {
+            pseudonyms: Arc::clone(pseudonyms),
+            tables: Arc::clone(&context.tables),
+        }
+    }
+
+    fn of(ctx: &NativeCallContext) -> Result<Self, Thrown> {
+        let tag = ctx
+            .tag()
+            .and_then(|tag| tag.read_lock::<Service>().map(|held| held.clone()));
+        tag.ok_or_else(|| "pseudonyms are not available here".into())
+    }
+}
 
 fn service(ctx: &NativeCallContext) -> Result<Arc<Pseudonyms>, Thrown> {
-    let tag = ctx
-        .tag()
-        .and_then(|tag| tag.read_lock::<Service>().map(|held| Arc::clone(&held.0)));
-    tag.ok_or_else(|| "pseudonyms are not available here".into())
+    Ok(Service::of(ctx)?.pseudonyms)
 }
 
 /// `()` stays `()`; anything but text is thrown back.
@@ -263,6 +324,16 @@ mod service_functions {
     pub fn uid(ctx: NativeCallContext, original: Dynamic) -> Result<Dynamic, Thrown> {
         let service = service(&ctx)?;
         on_text(original, |text| Ok(service.uid(text).into()))
+    }
+
+    /// `()` for a key that is not listed.
+    #[rhai_fn(return_raw)]
+    pub fn lookup(ctx: NativeCallContext, table: &str, key: Dynamic) -> Result<Dynamic, Thrown> {
+        let service = Service::of(&ctx)?;
+        on_text(key, |key| {
+            let found = service.tables.lookup(table, key)?;
+            Ok(found.map_or(Dynamic::UNIT, |value| value.to_owned().into()))
+        })
     }
 
     #[rhai_fn(return_raw)]

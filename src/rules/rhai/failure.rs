@@ -2,8 +2,9 @@
 
 use super::super::answer::RuleFailure;
 use super::super::manifest::Limits;
+use super::super::position::Position;
 use super::sandbox::Stopped;
-use ::rhai::{EvalAltResult, Position};
+use ::rhai::EvalAltResult;
 
 pub fn broke(module: &str, message: String) -> RuleFailure {
     RuleFailure::Broke {
@@ -13,12 +14,10 @@ pub fn broke(module: &str, message: String) -> RuleFailure {
     }
 }
 
-/// `line L, column C`
-pub fn position(position: Position) -> Option<String> {
-    let line = position.line()?;
-    Some(match position.position() {
-        Some(column) => format!("line {line}, column {column}"),
-        None => format!("line {line}"),
+pub fn position(position: ::rhai::Position) -> Option<Position> {
+    Some(Position {
+        line: position.line()?,
+        column: position.position(),
     })
 }
 

@@ -3,13 +3,16 @@
 
 use super::super::manifest::Limits;
 use super::super::meter::Meter;
+use super::super::usage::Usage;
 use super::api;
+use ::rhai::debugger::DebuggerCommand;
 use ::rhai::packages::{
     ArithmeticPackage, BasicArrayPackage, BasicIteratorPackage, BasicMapPackage, BasicMathPackage,
     BasicStringPackage, BitFieldPackage, LogicPackage, MoreStringPackage, Package,
 };
-use ::rhai::{Dynamic, Engine, EvalAltResult, Position, Shared};
-use std::sync::LazyLock;
+use ::rhai::{ASTNode, Dynamic, Engine, EvalAltResult, Position, Shared};
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
 /// Deep enough for any rule; a script's calls use the thread's own stack, so this keeps them well
@@ -97,6 +100,92 @@ pub fn engine(limits: &Limits, watch: Watch) -> Engine {
     engine.set_max_map_size(limits.memory_bytes() / MAP_SHARE);
     engine.on_progress(move |operation| watch.stopped_at(operation).map(Dynamic::from));
     engine
+}
+
+/// What a script may call, by name, with the numbers of arguments that it takes.
+pub struct Names {
+    pub functions: HashMap<String, BTreeSet<usize>>,
+    /// Those of the module `pseudonym`.
+    pub pseudonym: HashMap<String, BTreeSet<usize>>,
+    /// Of the context.
+    pub properties: BTreeSet<String>,
+}
+
+pub fn names() -> &'static Names {
+    static NAMES: LazyLock<Names> = LazyLock::new(|| {
+        let functions = arities(FUNCTIONS.iter());
+        let getters = functions
+            .keys()
+            .filter_map(|name| name.strip_prefix("get$"));
+        Names {
+            properties: getters.map(str::to_owned).collect(),
+            pseudonym: arities([&*PSEUDONYM]),
+            functions,
+        }
+    });
+    &NAMES
+}
+
+fn arities<'a>(
+    modules: impl IntoIterator<Item = &'a Shared<::rhai::Module>>,
+) -> HashMap<String, BTreeSet<usize>> {
+    let mut names: HashMap<String, BTreeSet<usize>> = HashMap::new();
+    for module in modules {
+        for signature in module.gen_fn_signatures_with_mapper(Into::into) {
+            let Some((name, rest)) = signature.split_once('(') else {
+                continue;
+            };
+            names
+                .entry(name.to_owned())
+                .or_default()
+                .insert(parameters(rest));
+        }
+    }
+    names
+}
+
+/// How many parameters there are in `a: X<Y, Z>, b) -> T`.
+fn parameters(rest: &str) -> usize {
+    let (mut depth, mut commas, mut is_empty) = (0, 0, true);
+    for c in rest.chars() {
+        match c {
+            ')' if depth == 0 => break,
+            '(' | '<' | '[' => depth += 1,
+            ')' | '>' | ']' => depth -= 1,
+            ',' if depth == 0 => commas += 1,
+            _ => {}
+        }
+        is_empty = false;
+    }
+    if is_empty { 0 } else { commas + 1 }
+}
+
+/// Has an engine count what its run uses, and note the lines that it reaches.
+pub fn watch(engine: &mut Engine, watch: Watch, usage: &Arc<Usage>) {
+    let counter = Arc::clone(usage);
+    engine.on_progress(move |operation| {
+        counter.at(operation, watch.meter.bytes());
+        watch.stopped_at(operation).map(Dynamic::from)
+    });
+    let lines = Arc::clone(usage);
+    #[allow(
+        deprecated,
+        reason = "Rhai's mark for interfaces that may change; tests hold this one"
+    )]
+    engine.register_debugger(
+        |_, debugger| debugger,
+        move |_, _, node, _, position| {
+            // A chain's own place is its dot, which may stand on a later line.
+            let start = match node {
+                ASTNode::Expr(expr) => expr.start_position(),
+                _ => position,
+            };
+            for line in [position.line(), start.line()].into_iter().flatten() {
+                lines.line(line);
+            }
+            Ok(DebuggerCommand::StepInto)
+        },
+    );
 }
 
 static FUNCTIONS: LazyLock<Vec<Shared<::rhai::Module>>> = LazyLock::new(|| {

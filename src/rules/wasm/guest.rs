@@ -6,6 +6,7 @@ use super::super::manifest::Limits;
 use super::super::meter::Meter;
 use super::super::pseudonym::Pseudonyms;
 use super::bindings::{context, dicom, pseudonym, types};
+use crate::dicom::Region;
 use std::sync::Arc;
 use wasmtime::component::Resource;
 use wasmtime::{ResourceLimiter, Result, bail};
@@ -60,6 +61,11 @@ impl Guest {
             meter: Meter::start(),
             limiter,
         }
+    }
+
+    /// What is held for the guest: its own memory, and the host's for it.
+    pub fn memory(&self) -> usize {
+        self.limiter.used + self.meter.bytes()
     }
 
     /// The host that [`Guest::with_dataset`] was given.
@@ -176,6 +182,23 @@ impl dicom::HostDataset for Guest {
         self.edit(|host| host.apply(&edits))
     }
 
+    fn redact(
+        &mut self,
+        _: Resource<Dataset>,
+        left: u32,
+        top: u32,
+        right: u32,
+        bottom: u32,
+    ) -> Result<std::result::Result<(), dicom::EditError>> {
+        let region = Region {
+            left,
+            top,
+            right,
+            bottom,
+        };
+        self.edit(|host| host.redact(region))
+    }
+
     fn drop(&mut self, _: Resource<Dataset>) -> Result<()> {
         Ok(())
     }
@@ -199,6 +222,12 @@ impl pseudonym::Host for Guest {
     fn shift_date(&mut self, date: String, days: i32) -> Result<Option<String>> {
         let shifted = self.pseudonyms.shift_date(&date, days);
         self.bounded(shifted)
+    }
+
+    fn lookup(&mut self, table: String, key: String) -> Result<Option<String>> {
+        let found = self.context.tables.lookup(&table, &key);
+        let found = found.map_err(wasmtime::Error::msg)?.map(str::to_owned);
+        self.bounded(found)
     }
 }
 

@@ -24,7 +24,10 @@ struct Ticker {
     started: Condvar,
 }
 
-static SHARED: LazyLock<Result<Runtime, String>> = LazyLock::new(Runtime::new);
+static SHARED: LazyLock<Result<Runtime, String>> = LazyLock::new(|| Runtime::new(false));
+
+/// Guests that count their instructions run slower: an engine of their own.
+static COUNTING: LazyLock<Result<Runtime, String>> = LazyLock::new(|| Runtime::new(true));
 
 impl Runtime {
     /// Made when the first component is compiled. The error says why it can't be.
@@ -32,9 +35,17 @@ impl Runtime {
         SHARED.as_ref().map_err(String::clone)
     }
 
-    fn new() -> Result<Self, String> {
+    /// For guests whose instructions are counted.
+    pub fn counting() -> Result<&'static Self, String> {
+        COUNTING.as_ref().map_err(String::clone)
+    }
+
+    fn new(counting: bool) -> Result<Self, String> {
         let mut config = Config::new();
-        config.epoch_interruption(true).max_wasm_stack(STACK_BYTES);
+        config
+            .epoch_interruption(true)
+            .consume_fuel(counting)
+            .max_wasm_stack(STACK_BYTES);
         // The same input gives the same bytes on every machine.
         config
             .cranelift_nan_canonicalization(true)

@@ -24,6 +24,17 @@ impl Guest for Module {
             "edit" => edit(ds).map_err(|_| "an edit was refused")?,
             "reject" => return Ok(Verdict::Reject("told to reject".into())),
             "quarantine" => return Ok(Verdict::Quarantine("told to quarantine".into())),
+            "redact" => ds
+                .redact(1, 1, 3, 2)
+                .map_err(|_| "the redaction was refused")?,
+            "lookup" => {
+                let name =
+                    pseudonym::lookup("subjects", &ds.get("StudyInstanceUID").unwrap_or_default());
+                let name = name.unwrap_or_else(|| "not listed".into());
+                ds.set("PatientName", &name)
+                    .map_err(|_| "the edit was refused")?;
+            }
+            "lookup-nowhere" => drop(pseudonym::lookup("nowhere", "1.2.3")),
             "err" => return Err("told to err".into()),
             "trap" => panic!("told to trap"),
 

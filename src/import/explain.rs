@@ -1,0 +1,378 @@
+//! What an import would make of files, without importing: the same gates in the same order, with every
+//! edit recorded. Nothing is written, and nothing is compared with what is stored.
+//!
+//! The outcome holds values: it is for whoever may see the files.
+
+use super::leak::{self, Finding, Identifiers};
+use super::outcome::Outcome;
+use super::trawl::{check_object, unread};
+use crate::archive::{Names, clean, same_bytes, series_folder, session_modality, template};
+use crate::dicom::{Instance, tags};
+use crate::inbox::Walk;
+use crate::rules::{
+    Decision, FileNames, Labels, LeakCheck, RuleSet, Run, StepInfo, StepTrace, Verdict,
+};
+use serde::Serialize;
+use serde_json::{Value, json};
+use std::collections::{BTreeMap, HashMap};
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+
+#[derive(Debug, Serialize)]
+pub struct Explanation {
+    pub project: String,
+    pub rule_set: String,
+    /// In the order in which they run.
+    pub modules: Vec<StepInfo>,
+    /// What a policy asks for and does not get, and why.
+    pub notes: Vec<String>,
+    pub leak_check: LeakCheck,
+    pub studies: Vec<StudyExplained>,
+    /// In the order of the walk.
+    pub files: Vec<FileExplained>,
+}
+
+#[derive(Debug, Serialize)]
+pub struct StudyExplained {
+    /// The label rule's answer; none if it failed.
+    pub labels: Option<Labels>,
+    /// Why it failed.
+    pub error: Option<String>,
+    /// Where identifying values of the originals still stand, and in how many files.
+    pub leaks: Vec<Leak>,
+    /// What the route rule sees.
+    pub summary: Option<Value>,
+    /// What it says.
+    pub route: Option<Routed>,
+    /// What stands above the route rule's word: reasons for review.
+    pub review: Vec<String>,
+}
+
+#[derive(Debug, Serialize)]
+pub struct Leak {
+    #[serde(flatten)]
+    pub finding: Finding,
+    pub files: u64,
+}
+
+#[derive(Debug, Serialize)]
+pub struct Routed {
+    /// None: the rule failed, and the session stays in the prearchive.
+    pub to: Option<&'static str>,
+    pub why: String,
+}
+
+#[derive(Debug, Serialize)]
+pub struct FileExplained {
+    pub path: String,
+    /// `stored` where nothing stands against it; routing may still reject its session.
+    pub outcome: Outcome,
+    pub reason: Option<String>,
+    /// Its place in the list of studies.
+    pub study: Option<usize>,
+    /// What each step of the chain did, as far as the chain went.
+    pub steps: Vec<StepTrace>,
+    pub leaks: Vec<Finding>,
+}
+
+/// What is gathered of a study on the way.
+#[derive(Default)]
+struct Study {
+    labels: Option<Labels>,
+    error: Option<String>,
+    leaks: BTreeMap<Finding, u64>,
+    review: Vec<String>,
+    names: Names,
+    scans: Vec<Scan>,
+    date: Option<String>,
+    uid: Option<String>,
+}
+
+struct Scan {
+    id: String,
+    modality: String,
+    series_uid: String,
+    description: Option<String>,
+    count: u64,
+}
+
+/// Explains a file, or every file in a folder. `run` is without its file.
+///
+/// # Errors
+/// If the file can't be opened, or the folder not listed.
+pub fn explain(rules: &RuleSet, run: &Run, path: &Path) -> io::Result<Explanation> {
+    let mut explainer = Explainer {
+        rules,
+        run,
+        studies: Vec::new(),
+        by_uid: HashMap::new(),
+        instances: HashMap::new(),
+    };
+    let mut files = Vec::new();
+    if path.is_dir() {
+        for found in Walk::new(File::open(path)?)? {
+            let name = found.display();
+            files.push(match found.open() {
+                Ok(file) => explainer.file(name, file, path.join(&found.relative)),
+                Err(trouble) => FileExplained::done(name, Outcome::Unreadable, trouble.to_string()),
+            });
+        }
+    } else {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let file = File::open(path)?;
+        files.push(explainer.file(name.into_owned(), file, path.to_owned()));
+    }
+    let studies = std::mem::take(&mut explainer.studies);
+    let studies = (studies.into_iter().enumerate())
+        .map(|(index, study)| explainer.settle(index, study, &files))
+        .collect();
+    Ok(Explanation {
+        project: run.project.clone(),
+        rule_set: rules.hash().to_owned(),
+        modules: rules.modules(),
+        notes: rules.notes().to_vec(),
+        leak_check: rules.leak_check(),
+        studies,
+        files,
+    })
+}
+
+impl FileExplained {
+    fn done(path: String, outcome: Outcome, reason: impl Into<String>) -> Self {
+        Self {
+            path,
+            outcome,
+            reason: Some(reason.into()),
+            study: None,
+            steps: Vec::new(),
+            leaks: Vec::new(),
+        }
+    }
+}
+
+struct Explainer<'a> {
+    rules: &'a RuleSet,
+    run: &'a Run,
+    studies: Vec<Study>,
+    by_uid: HashMap<String, usize>,
+    /// Where each SOP instance was met first: as it is called, and where it is.
+    instances: HashMap<String, (String, PathBuf)>,
+}
+
+impl Explainer<'_> {
+    fn file(&mut self, name: String, file: File, place: PathBuf) -> FileExplained {
+        let instance = match Instance::read(file) {
+            Ok(instance) => instance,
+            Err(error) => {
+                let (outcome, reason) = unread(&error);
+                return FileExplained::done(name, outcome, reason);
+            }
+        };
+        if let Err((outcome, reason)) = check_object(&instance) {
+            return FileExplained::done(name, outcome, reason);
+        }
+        let run = Run {
+            file: name.clone(),
+            ..self.run.clone()
+        };
+        let (instance, filtered) = self.rules.accepts(instance, &run);
+        if let Some(reason) = filtered {
+            return FileExplained::done(name, Outcome::Filtered, reason);
+        }
+        let identifiers = Identifiers::new(leak::needles(&instance, &run));
+        let sop_uid = instance.text(tags::SOP_INSTANCE_UID).unwrap_or_default();
+        if let Some((earlier, at)) = self.instances.get(&sop_uid) {
+            let (outcome, what) = match is_same(at, &place) {
+                true => (Outcome::Duplicate, "the same"),
+                false => (Outcome::Conflict, "other"),
+            };
+            let reason = format!("the same SOP instance with {what} content as {earlier}");
+            return FileExplained::done(name, outcome, reason);
+        }
+        self.instances.insert(sop_uid, (name.clone(), place));
+        let (instance, index) = self.study_of(instance, &run);
+        let mut told = FileExplained {
+            study: Some(index),
+            ..FileExplained::done(name, Outcome::Failed, "")
+        };
+        let Some(labels) = self.studies[index].labels.clone() else {
+            told.reason.clone_from(&self.studies[index].error);
+            return told;
+        };
+        let (done, steps) = self.rules.explain(instance, &run, &labels);
+        told.steps = steps;
+        let study = &mut self.studies[index];
+        (told.outcome, told.reason) = match done.verdict {
+            Ok(Verdict::Keep) => (Outcome::Stored, None),
+            Ok(Verdict::Quarantine(reason)) => {
+                if !study.review.contains(&reason) {
+                    study.review.push(reason.clone());
+                }
+                (Outcome::Quarantined, Some(reason))
+            }
+            Ok(Verdict::Reject(reason)) => (Outcome::Rejected, Some(reason)),
+            Err(failure) => (Outcome::Failed, Some(failure.to_string())),
+        };
+        if matches!(told.outcome, Outcome::Stored | Outcome::Quarantined) {
+            let file_name = match self.rules.file_names() {
+                FileNames::Template => template(&done.instance),
+                FileNames::Source => clean(told.path.rsplit('/').next().unwrap_or_default()),
+            };
+            told.leaks = identifiers.findings(&done.instance, &file_name);
+            for finding in &told.leaks {
+                *study.leaks.entry(finding.clone()).or_default() += 1;
+            }
+            study.add(&done.instance, &labels);
+        }
+        told
+    }
+
+    /// The study of an instance; the first of it is labelled.
+    fn study_of(&mut self, instance: Instance, run: &Run) -> (Instance, usize) {
+        let uid = instance.text(tags::STUDY_INSTANCE_UID).unwrap_or_default();
+        if let Some(index) = self.by_uid.get(&uid) {
+            return (instance, *index);
+        }
+        let (instance, labels) = self.rules.label(instance, run);
+        let index = self.studies.len();
+        self.by_uid.insert(uid, index);
+        let (labels, error) = match labels {
+            Ok(labels) => (Some(labels), None),
+            Err(failure) => (None, Some(failure.to_string())),
+        };
+        self.studies.push(Study {
+            labels,
+            error,
+            ..Study::default()
+        });
+        (instance, index)
+    }
+
+    fn settle(&self, index: usize, mut study: Study, files: &[FileExplained]) -> StudyExplained {
+        let leaks: Vec<Leak> = (study.leaks.iter())
+            .map(|(finding, files)| Leak {
+                finding: finding.clone(),
+                files: *files,
+            })
+            .collect();
+        if self.rules.leak_check() == LeakCheck::Quarantine && !leaks.is_empty() {
+            study
+                .review
+                .push("identifying values still stand in the result".into());
+        }
+        let (mut summary, mut route) = (None, None);
+        if let (Some(labels), false) = (&study.labels, study.scans.is_empty()) {
+            let seen = self.summary(index, &study, labels, &leaks, files);
+            route = Some(
+                match self.rules.route(&seen.to_string(), self.run, labels) {
+                    Ok(decision) => routed(decision),
+                    Err(failure) => Routed {
+                        to: None,
+                        why: failure.to_string(),
+                    },
+                },
+            );
+            summary = Some(seen);
+        }
+        StudyExplained {
+            labels: study.labels,
+            error: study.error,
+            leaks,
+            summary,
+            route,
+            review: study.review,
+        }
+    }
+
+    /// As `schemas/session-summary.schema.json` has it.
+    fn summary(
+        &self,
+        index: usize,
+        study: &Study,
+        labels: &Labels,
+        leaks: &[Leak],
+        files: &[FileExplained],
+    ) -> Value {
+        let count = |outcomes: &[Outcome]| {
+            let is_in =
+                |f: &&FileExplained| f.study == Some(index) && outcomes.contains(&f.outcome);
+            files.iter().filter(is_in).count()
+        };
+        let failed = count(&[Outcome::Failed]);
+        // Until the route rule has spoken, what is to be reviewed counts as stored.
+        let stored = count(&[Outcome::Stored, Outcome::Quarantined]);
+        let rejected = count(&[Outcome::Rejected]);
+        let series = study.scans.iter().map(|scan| {
+            json!({
+                "scan": scan.id, "modality": scan.modality, "series_uid": scan.series_uid,
+                "description": scan.description, "count": scan.count,
+            })
+        });
+        let leaks = leaks.iter().map(|leak| {
+            json!({ "kind": leak.finding.kind, "tag": leak.finding.tag, "count": leak.files })
+        });
+        json!({
+            "project": self.run.project, "subject": labels.subject, "session": labels.session,
+            "failed": failed,
+            "study": {
+                "modality": session_modality(study.scans.iter().map(|scan| scan.modality.as_str())),
+                "date": study.date, "uid": study.uid,
+            },
+            "series": series.collect::<Vec<_>>(),
+            "counts": {
+                "found": stored + rejected + failed, "stored": stored, "duplicate": 0, "conflict": 0,
+                "filtered": 0, "rejected": rejected, "failed": failed, "quarantined": 0, "not_dicom": 0,
+                "unreadable": 0, "cut_short": 0, "changed": 0,
+            },
+            "leaks": leaks.collect::<Vec<_>>(),
+            "conflicts": [],
+            "labels": { "auto_archive": labels.auto_archive, "visit": labels.visit, "scan": labels.scan },
+            "parameters": *self.run.parameters,
+        })
+    }
+}
+
+impl Study {
+    /// An instance as it would be stored.
+    fn add(&mut self, instance: &Instance, labels: &Labels) {
+        let text = |tag| instance.text(tag).unwrap_or_default();
+        let (series_uid, modality) = (text(tags::SERIES_INSTANCE_UID), text(tags::MODALITY));
+        let wanted = labels
+            .scan
+            .clone()
+            .unwrap_or_else(|| series_folder(instance));
+        let id = self.names.scan(&wanted, &series_uid, &modality);
+        if self.scans.is_empty() {
+            self.date = instance.text(tags::STUDY_DATE);
+            self.uid = instance.text(tags::STUDY_INSTANCE_UID);
+        }
+        match self.scans.iter_mut().find(|scan| scan.id == id) {
+            Some(scan) => scan.count += 1,
+            None => self.scans.push(Scan {
+                id,
+                modality,
+                series_uid,
+                description: instance.text(tags::SERIES_DESCRIPTION),
+                count: 1,
+            }),
+        }
+    }
+}
+
+fn routed(decision: Decision) -> Routed {
+    let (to, why) = match decision {
+        Decision::Prearchive(why) => ("prearchive", why),
+        Decision::Archive(why) => ("archive", why),
+        Decision::ArchiveOverwrite(why) => ("archive-overwrite", why),
+        Decision::Quarantine(why) => ("quarantine", why),
+        Decision::Reject(why) => ("reject", why),
+    };
+    Routed { to: Some(to), why }
+}
+
+/// What can't be read counts as different: that is what it will be told as.
+fn is_same(a: &Path, b: &Path) -> bool {
+    let same = || same_bytes(&mut File::open(a)?, &mut File::open(b)?);
+    same().unwrap_or(false)
+}

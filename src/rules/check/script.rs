@@ -1,0 +1,118 @@
+//! A script against its manifest: what it names and does not declare fails the file when it gets there,
+//! what is declared and never named is a promise that nobody needs.
+
+use super::Finding;
+use crate::dicom::edit::is_protected;
+use crate::dicom::path::Pattern;
+use crate::rules::host::Access;
+use crate::rules::locate::locate;
+use crate::rules::manifest::{Kind, Manifest};
+use crate::rules::rhai::inspect::{NamedPath, Script, Use, inspect};
+use std::collections::BTreeSet;
+use std::path::Path;
+
+/// What the manifest declares, with where it says so.
+pub struct Declared<'a> {
+    pub manifest: &'a Manifest,
+    pub file: &'a Path,
+    pub text: &'a [u8],
+}
+
+pub fn check(file: &Path, code: &str, declared: &Declared<'_>) -> Vec<Finding> {
+    // What doesn't compile is told by the compiler.
+    let Ok(script) = inspect(declared.manifest, code) else {
+        return Vec::new();
+    };
+    let Ok(access) = declared.manifest.access("") else {
+        return Vec::new();
+    };
+    let problems = script.problems.iter();
+    let mut findings: Vec<Finding> = problems
+        .map(|(position, message)| Finding::error(file, *position, message))
+        .collect();
+    for named in &script.paths {
+        if let Some(message) = wrong(named, declared.manifest, &access) {
+            findings.push(Finding::error(file, named.position, message));
+        }
+    }
+    findings.sort_by_key(|finding| finding.position);
+    findings.extend(never_named(&script, declared));
+    findings
+}
+
+/// The lines of a script on which a statement starts.
+pub fn script_lines(manifest: &Manifest, code: &str) -> BTreeSet<usize> {
+    inspect(manifest, code).map_or_else(|_| BTreeSet::new(), |script| script.lines)
+}
+
+/// What is wrong with a path in its place, if something is.
+fn wrong(named: &NamedPath, manifest: &Manifest, access: &Access) -> Option<String> {
+    let is_single = matches!(named.use_, Use::Read | Use::Set);
+    let parsed = match is_single {
+        true => Pattern::parse_path(&named.path),
+        false => Pattern::parse(&named.path),
+    };
+    let pattern = match parsed {
+        Ok(pattern) => pattern,
+        Err(error) => return Some(error.to_string()),
+    };
+    let path = &named.path;
+    match named.use_ {
+        Use::Keep => None,
+        Use::Read | Use::Find => (access.declares_read(&pattern) == Some(false)).then(|| {
+            format!("reads {path}, which the manifest does not declare: add it to \"reads\"")
+        }),
+        Use::Set | Use::Edit | Use::Redact => {
+            if manifest.kind != Kind::Anonymize {
+                return Some(format!(
+                    "writes {path}, and a {} rule may not write",
+                    manifest.kind.function()
+                ));
+            }
+            if let Some((tag, _)) = pattern.plain_tag()
+                && named.use_ != Use::Redact
+                && is_protected(tag)
+            {
+                return Some(format!("writes {path}, which Sluice keeps itself"));
+            }
+            (access.declares_write(&pattern) == Some(false)).then(|| {
+                format!("writes {path}, which the manifest does not declare: add it to \"writes\"")
+            })
+        }
+    }
+}
+
+fn never_named<'a>(
+    script: &'a Script,
+    declared: &'a Declared<'_>,
+) -> impl Iterator<Item = Finding> + 'a {
+    let paths = script.paths.iter().map(|named| named.path.as_str());
+    let named: Vec<Pattern> = paths
+        .chain(script.texts.iter().map(String::as_str))
+        .filter_map(|text| Pattern::parse(text).ok())
+        .collect();
+    let manifest = declared.manifest;
+    let lists = [("reads", &manifest.reads), ("writes", &manifest.writes)];
+    let entries = lists.into_iter().flat_map(|(key, list)| {
+        (list.iter().enumerate()).map(move |(index, text)| (key, index, text))
+    });
+    entries.filter_map(move |(key, index, text)| {
+        let pattern = Pattern::parse(text).ok().filter(|_| text != "*")?;
+        let is_named = named.iter().any(|named| meets(named, &pattern));
+        (!is_named).then(|| {
+            let at = locate(declared.text, &format!("/{key}/{index}"));
+            let message =
+                format!("/{key}/{index}: {text} is declared, and never named in the code");
+            Finding::warning(declared.file, Some(at), message)
+        })
+    })
+}
+
+/// Whether two patterns may mean the same element, as far as can be told without a dataset.
+fn meets(a: &Pattern, b: &Pattern) -> bool {
+    let tag = |pattern: &Pattern| pattern.location().last().map(|place| place.tag);
+    a.as_str() == b.as_str()
+        || a.matches(&b.location())
+        || b.matches(&a.location())
+        || tag(a) == tag(b)
+}

@@ -1,0 +1,68 @@
+//! What a rule did to a dataset, edit by edit: recorded where somebody wants to see it, never in an
+//! import. It holds values.
+
+use crate::dicom::edit::Scope;
+use crate::dicom::{Element, Value};
+use crate::rules::position::Position;
+use serde::Serialize;
+
+/// One element changed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct TracedEdit {
+    pub path: String,
+    /// As the rule asked for it: `set`, `remove`, `blank`, `uid`, …
+    pub action: &'static str,
+    /// Where in the script.
+    #[serde(flatten)]
+    pub position: Option<Position>,
+    /// None: the element was not there.
+    pub before: Option<String>,
+    /// None: it is no longer there.
+    pub after: Option<String>,
+}
+
+/// The edits of one run, in the order in which they were made.
+#[derive(Debug, Default)]
+pub struct Trace {
+    edits: Vec<TracedEdit>,
+}
+
+impl Trace {
+    pub fn into_edits(self) -> Vec<TracedEdit> {
+        self.edits
+    }
+
+    /// What leaves the element as it was is no edit.
+    pub(super) fn push(&mut self, edit: TracedEdit) {
+        if edit.before != edit.after {
+            self.edits.push(edit);
+        }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.edits.len()
+    }
+
+    /// The edits from there on were not made after all.
+    pub(super) fn drop_last(&mut self, from: usize) {
+        self.edits.truncate(from);
+    }
+}
+
+/// An element's value for a reader.
+pub fn shown(element: &Element, scope: &Scope<'_>) -> String {
+    if let Some(sequence) = element.sequence() {
+        return match sequence.items.len() {
+            1 => "1 item".to_owned(),
+            n => format!("{n} items"),
+        };
+    }
+    let bytes = match &element.value {
+        Value::Edited(bytes) => bytes.len() as u64,
+        Value::Source(span) | Value::Fragments(span) => span.len,
+        Value::Sequence(_) => 0,
+    };
+    scope
+        .text(element)
+        .unwrap_or_else(|| format!("{bytes} bytes of {}", element.vr.to_string()))
+}
