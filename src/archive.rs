@@ -20,6 +20,7 @@ use crate::store::{
 use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::RwLock;
 
 pub use conflicts::Conflict;
 pub use file_name::{Names, clean, series_folder, template};
@@ -90,6 +91,8 @@ pub struct Archive {
     data: PathBuf,
     /// Commits whose step runs in this process.
     running: Arc<Mutex<HashSet<i64>>>,
+    /// Read by who begins a commit, written by who looks for those left behind.
+    begins: Arc<RwLock<()>>,
 }
 
 impl Archive {
@@ -98,6 +101,7 @@ impl Archive {
             store,
             data,
             running: Arc::default(),
+            begins: Arc::default(),
         }
     }
 
@@ -111,28 +115,70 @@ impl Archive {
     /// [`CommitError`] before anything was changed, so that the caller may plan anew; an I/O error leaves
     /// the commit to [`Archive::recover`].
     pub async fn commit(&self, plan: CommitPlan) -> Result<Session, ActionError> {
+        // Known to run before it can be taken for one that was left behind.
+        let beginning = self.begins.read().await;
         let id = self.store.commits().begin(plan).await?;
-        let pending = self.store.commits().pending(id).await?;
-        self.complete(pending.ok_or(ActionError::Busy)?).await
+        self.lock_running().insert(id);
+        drop(beginning);
+        let completed = match self.store.commits().pending(id).await {
+            Ok(Some(pending)) => self.run_step(pending).await,
+            Ok(None) => Err(ActionError::Busy),
+            Err(error) => Err(error.into()),
+        };
+        self.lock_running().remove(&id);
+        completed
     }
 
     /// Repeats what was begun and not finished by processes that are gone, or by this one if a disk that
     /// refused stopped it. To be called at start, before anything else changes a session, and now and then.
+    /// What the disk still refuses is left for the next time. Returns how many commits were finished.
     ///
     /// # Errors
-    /// The first commit that can't be finished stops it: nothing may run over it.
-    pub async fn recover(&self) -> Result<usize, ActionError> {
-        let orphans = self.store.commits().orphans().await?;
-        self.finish_all(orphans).await
+    /// If the store fails.
+    pub async fn recover(&self) -> Result<usize, StoreError> {
+        let mut finished = 0;
+        for orphan in self.store.commits().orphans().await? {
+            match self.finish_orphan(&orphan).await {
+                Ok(true) => finished += 1,
+                Ok(false) => {}
+                Err(ActionError::Store(error)) => return Err(error),
+                Err(error) => {
+                    tracing::error!(commit = orphan.id, %error, "a commit that was cut off can't be finished yet");
+                }
+            }
+        }
+        Ok(finished)
     }
 
-    /// The same for what earlier workers at a request began. For who holds the request now.
+    /// Finishes what earlier workers at a request began. For who holds the request now.
     ///
     /// # Errors
-    /// As [`Archive::recover`].
-    pub async fn recover_request(&self, request: i64) -> Result<usize, ActionError> {
-        let orphans = self.store.commits().orphans_of(request).await?;
-        self.finish_all(orphans).await
+    /// The first commit that can't be finished.
+    pub async fn recover_request(&self, request: i64) -> Result<(), ActionError> {
+        for orphan in self.store.commits().orphans_of(request).await? {
+            self.finish_orphan(&orphan).await?;
+        }
+        Ok(())
+    }
+
+    async fn finish_orphan(&self, orphan: &Orphan) -> Result<bool, ActionError> {
+        {
+            let _none_begins = self.begins.write().await;
+            if !self.lock_running().insert(orphan.id) {
+                return Ok(false);
+            }
+        }
+        let finished = self.adopt(orphan).await;
+        self.lock_running().remove(&orphan.id);
+        finished
+    }
+
+    async fn adopt(&self, orphan: &Orphan) -> Result<bool, ActionError> {
+        let Some(pending) = self.store.commits().adopt(orphan).await? else {
+            return Ok(false);
+        };
+        self.run_step(pending).await?;
+        Ok(true)
     }
 
     /// What processes that are gone left beside commits: folders of finished ones, files staged for the
@@ -152,20 +198,6 @@ impl Archive {
         Ok(())
     }
 
-    async fn finish_all(&self, orphans: Vec<Orphan>) -> Result<usize, ActionError> {
-        let mut finished = 0;
-        for orphan in orphans {
-            if self.lock_running().contains(&orphan.id) {
-                continue;
-            }
-            if let Some(pending) = self.store.commits().adopt(&orphan).await? {
-                self.complete(pending).await?;
-                finished += 1;
-            }
-        }
-        Ok(finished)
-    }
-
     fn lock_running(&self) -> MutexGuard<'_, HashSet<i64>> {
         self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -183,6 +215,14 @@ impl Archive {
             .set_state(session.id, &idle, SessionState::Deleting, None, by)
             .await?
         {
+            return Err(ActionError::Busy);
+        }
+        // A commit may have been begun before. Now none can be.
+        if self.store.commits().is_pending_for(session.id).await? {
+            let deleting = [SessionState::Deleting];
+            sessions
+                .set_state(session.id, &deleting, session.state, None, by)
+                .await?;
             return Err(ActionError::Busy);
         }
         self.remove(session, by).await
@@ -214,14 +254,6 @@ impl Archive {
     }
 
     /// The step on the file system, which may be repeated, and the end of the commit.
-    async fn complete(&self, pending: PendingCommit) -> Result<Session, ActionError> {
-        let id = pending.id;
-        self.lock_running().insert(id);
-        let completed = self.run_step(pending).await;
-        self.lock_running().remove(&id);
-        completed
-    }
-
     async fn run_step(&self, pending: PendingCommit) -> Result<Session, ActionError> {
         let sessions = self.store.sessions();
         let mut files = self.store.commits().files(pending.id).await?;

@@ -15,6 +15,7 @@ mod leak;
 mod outcome;
 mod overwrite;
 mod progress;
+mod record;
 mod remake;
 mod report;
 mod resolution;
@@ -24,6 +25,7 @@ mod stage;
 mod study;
 mod summary;
 mod trawl;
+mod whole;
 
 use crate::archive::{ActionError, Archive};
 use crate::inbox::{Inbox, Limits, Located};
@@ -33,6 +35,8 @@ use crate::rules::{RuleSet, Run};
 use crate::store::{Counts, ImportRequest, Session, Status, Store, StoreError, cancelled_text};
 use chrono::DateTime;
 use outcome::FileState;
+use record::Record;
+use report::{Report, write_report};
 use session::Settled;
 use source::Source;
 use std::path::{Path, PathBuf};
@@ -181,6 +185,11 @@ impl Importer {
     }
 
     fn attempt(&self, request: &ImportRequest, progress: &Progress) -> Result<Ended, Stop> {
+        if let Some(record) = Record::read(&self.reports(), request.id) {
+            // All is stored, and some sources may be gone: too late to be cancelled.
+            self.block_on(self.store.requests().set_processed(request.claim()))?;
+            return self.clean_up(request, progress, record, true);
+        }
         if progress.cancel.load(Ordering::Relaxed) {
             return Err(Stop::Cancelled);
         }
@@ -245,10 +254,33 @@ impl Importer {
             let why = self.cancelled(request.id)?;
             return job.end(&source, &trawled.files, &sessions, Some(why));
         }
-        if request.cleanup {
-            job.clean_up(&mut source, &mut trawled.files);
+        match &mut source {
+            _ if !request.cleanup => {}
+            Source::Archive(archive) => {
+                archive.cleaned = Some(job.clean_archive(archive, &trawled.files));
+            }
+            Source::Folder(_) => {
+                let keys = trawled.studies.iter().map(|s| s.key_in_store());
+                let removable = job.removable(&trawled.files, &keys.collect::<Vec<_>>());
+                let (ended, report) = job.told(&source, &trawled.files, &sessions, None)?;
+                let record = Record::new(&ended, removable, &report).and_then(|record| {
+                    // Before the first is removed: after a crash nothing else would tell of them.
+                    record.write(&self.reports(), request.id)?;
+                    Ok(record)
+                });
+                return self.clean_up(request, progress, record.map_err(not_written)?, false);
+            }
         }
         job.end(&source, &trawled.files, &sessions, None)
+    }
+
+    fn reports(&self) -> PathBuf {
+        self.data.join("reports")
+    }
+
+    /// To be called once a request has ended: it is not gone on with.
+    pub fn forget_record(&self, request: i64) {
+        Record::forget(&self.reports(), request);
     }
 
     /// Rights and the source, again: both may have changed while the request waited. None if it is gone.
@@ -397,14 +429,22 @@ impl Job<'_> {
         sessions: &[Settled],
         fatal: Option<String>,
     ) -> Result<Ended, Stop> {
+        let (ended, report) = self.told(source, files, sessions, fatal)?;
+        write_report(&self.importer.reports(), self.request.id, &report).map_err(not_written)?;
+        Ok(ended)
+    }
+
+    /// How the request ended, and its report, not written yet.
+    fn told<'a>(
+        &'a self,
+        source: &'a Source,
+        files: &'a [FileState],
+        sessions: &'a [Settled],
+        fatal: Option<String>,
+    ) -> Result<(Ended, Report<'a>), Stop> {
         let counts = outcome::count(files);
         let stored_bytes: u64 = files.iter().map(FileState::stored_bytes).sum();
-        let report = report::Report::new(self, source, files, sessions, &counts);
-        let path = self.importer.data.join("reports");
-        report.write(&path).map_err(|e| {
-            let why = disk::told(&e);
-            Stop::Failed(format!("The report can't be written: {why}"))
-        })?;
+        let report = Report::new(self, source, files, sessions, &counts);
         let (status, resolution) = match fatal {
             Some(why) => (Status::Failed, why),
             None => {
@@ -420,13 +460,19 @@ impl Job<'_> {
                 }
             }
         };
-        Ok(Ended {
+        let ended = Ended {
             status,
             resolution,
             counts,
             bytes: i64::try_from(stored_bytes).unwrap_or(i64::MAX),
-        })
+        };
+        Ok((ended, report))
     }
+}
+
+fn not_written(error: std::io::Error) -> Stop {
+    let why = disk::told(&error);
+    Stop::Failed(format!("The report can't be written: {why}"))
 }
 
 /// Removes a folder, or all that is in it beside what is to be kept.

@@ -17,7 +17,7 @@ use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-pub use clean::{Leftover, remove_source};
+pub use clean::{Leftover, remove_archive, remove_source};
 pub use unpack::{BadName, Format, Limit, Limits, UnpackError, unpack};
 pub use walk::{Found, NotRegular, Walk};
 
@@ -216,7 +216,7 @@ fn file_kind(folder: &Dir, below: &Path) -> Result<Kind, NotThere> {
 }
 
 /// What tells whether a file is still the one, and as it was, when it was read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Identity {
     device: u64,
     inode: u64,

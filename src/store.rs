@@ -48,7 +48,7 @@ pub use logins::{Login, Logins, Token};
 pub use overview::Overview;
 pub use projects::{NewProject, Project, Projects, PseudonymKey, Role, RoleEntry};
 pub use requests::{
-    Cancelled, Claim, Counts, ImportRequest, NewRequest, RequestFilter, Requests, Status,
+    Cancelled, Claim, Counts, ImportRequest, NewRequest, Place, RequestFilter, Requests, Status,
     cancelled_text,
 };
 pub use retention::{ReplacedFiles, Retention, Turn};

@@ -159,7 +159,9 @@ async fn run_one(
                 stored = ended.counts.stored,
                 "import ends"
             );
-            finish(&requests, claim, &ended, start).await
+            finish(&requests, claim, &ended, start).await?;
+            importer.forget_record(id);
+            Ok(())
         }
         Ok(Ok(None)) => {
             tracing::info!(

@@ -1,5 +1,6 @@
 //! Commits that were cut off at each step, and what recovery makes of them.
 
+mod left;
 mod moves;
 mod replace;
 

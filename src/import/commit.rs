@@ -63,8 +63,10 @@ impl Job<'_> {
             };
         }
         let replaces = staged.iter().any(|i| files[*i].replaced);
+        let before = staged.iter().find_map(|i| files[*i].stored_before);
         let added: Vec<StoredFile> = staged
             .iter()
+            .filter(|i| files[**i].stored_before.is_none())
             .filter_map(|i| files[*i].staged.as_ref())
             .map(|s| s.file.clone())
             .collect();
@@ -83,10 +85,17 @@ impl Job<'_> {
             details: serde_json::json!({ "overwrite": replaces }),
         };
         let importer = self.importer;
-        let stored = importer
-            .block_on(importer.archive.commit(plan))
-            .map_err(stop_of)?;
-        match settlement.state == SessionState::Archived && outcome != SessionState::Archived {
+        let stored = match before.filter(|_| plan.files.is_empty()) {
+            // Committed whole before this request was cut off.
+            Some(session) => importer
+                .block_on(importer.store.sessions().get(session))?
+                .ok_or(Stop::Overtaken)?,
+            None => importer
+                .block_on(importer.archive.commit(plan))
+                .map_err(stop_of)?,
+        };
+        let waits = outcome != SessionState::Archived && stored.state != SessionState::Archived;
+        match settlement.state == SessionState::Archived && waits {
             true => self.archive_waiting(stored, settlement.overwrite),
             false => Ok(Arrived {
                 held: (outcome == SessionState::Quarantined).then(|| settlement.reason.clone()),

@@ -55,14 +55,14 @@ pub struct FileState {
     pub study: Option<usize>,
     /// For what was staged, and where it is (or was) to stand.
     pub staged: Option<Staged>,
+    /// The session in which this very request had stored it before it was cut off.
+    pub stored_before: Option<i64>,
     /// The same SOP instance is stored with other content, and may yet be replaced.
     pub differs: bool,
     /// It took the place of a stored instance.
     pub replaced: bool,
     /// For a duplicate met before in this walk: that file's place in it.
     pub duplicate_of: Option<u64>,
-    /// Whether the source was removed; why not, if it should have been.
-    pub cleaned: Option<Result<(), String>>,
 }
 
 impl FileState {
@@ -75,10 +75,10 @@ impl FileState {
             fate,
             study: None,
             staged: None,
+            stored_before: None,
             differs: false,
             replaced: false,
             duplicate_of: None,
-            cleaned: None,
         }
     }
 

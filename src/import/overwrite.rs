@@ -8,7 +8,8 @@ use super::summary::{Conflict, of_study};
 use super::{Job, Stop, stage};
 use crate::archive::{MIXED, same_bytes};
 use crate::rules::{Decision, LeakCheck, Overwrite};
-use crate::store::{Area, SessionState};
+use crate::store::{Area, Place, Session, SessionState, StoredFile};
+use std::collections::HashSet;
 use std::fs::File;
 use std::io::ErrorKind;
 
@@ -23,26 +24,40 @@ pub(super) struct Settlement {
 }
 
 impl Job<'_> {
-    /// Staged instances that are stored already are duplicates; those of other content are marked.
+    /// Staged instances that are stored already are duplicates, unless this very request has stored them
+    /// before it was cut off: it goes on from there. Those of other content are marked.
     pub(super) fn compare_with_stored(
         &self,
         study: &Study,
         files: &mut [FileState],
         identified: bool,
     ) -> Result<(), Stop> {
+        let own = match study.stored.is_empty() {
+            true => HashSet::new(),
+            false => {
+                let requests = self.importer.store.requests();
+                self.importer
+                    .block_on(requests.stored_places(self.request.id))?
+            }
+        };
         for i in staged(study, files) {
             let file = &mut files[i];
             let Some(in_staging) = &file.staged else {
                 continue;
             };
             let here = stage::path(self, study, &in_staging.file);
-            let mut same = None;
+            let (mut same, mut before) = (None, None);
             for (session, stored) in study.stored_files(&in_staging.file.sop_uid, identified) {
                 let there = self.importer.data.join(session.path_of(stored));
                 let equal =
                     File::open(&here).and_then(|mut a| same_bytes(&mut a, &mut File::open(there)?));
                 match equal {
-                    Ok(equal) => same = Some(same.unwrap_or(false) || equal),
+                    Ok(equal) => {
+                        same = Some(same.unwrap_or(false) || equal);
+                        if equal && own.contains(&place_of(session, stored)) {
+                            before = Some(session.id);
+                        }
+                    }
                     // It has been archived or deleted since the walk.
                     Err(e) if e.kind() == ErrorKind::NotFound => return Err(Stop::Overtaken),
                     Err(e) => {
@@ -50,7 +65,9 @@ impl Job<'_> {
                     }
                 }
             }
+            file.stored_before = before;
             match same {
+                Some(true) if before.is_some() => {}
                 Some(true) => file.settle(
                     Outcome::Duplicate,
                     Some("the same SOP instance with the same content is stored".into()),
@@ -203,4 +220,13 @@ impl Job<'_> {
         }
         Ok(())
     }
+}
+
+fn place_of(session: &Session, file: &StoredFile) -> Place {
+    (
+        session.id,
+        file.scan_id.clone(),
+        file.resource.clone(),
+        file.name.clone(),
+    )
 }

@@ -6,11 +6,12 @@ use super::leak::Finding;
 use super::outcome::{FileState, Outcome};
 use super::session::Settled;
 use super::source::{Archive, Source};
+use super::whole::write_whole;
 use crate::rules::StepInfo;
 use crate::store::{Counts, Leak};
 use serde::Serialize;
-use std::fs::{self, File};
-use std::io::{self, BufWriter, Write};
+use std::fs;
+use std::io;
 use std::path::Path;
 
 /// See `schemas/import-report.schema.json`.
@@ -77,11 +78,6 @@ struct FileEntry<'a> {
     /// Where identifying values of the original still stand in it.
     #[serde(skip_serializing_if = "<[Leak]>::is_empty")]
     leaks: &'a [Leak],
-    /// Whether the source was removed; absent where it was not to be.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    cleaned: Option<bool>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    left: Option<&'a str>,
 }
 
 impl<'a> Report<'a> {
@@ -104,21 +100,16 @@ impl<'a> Report<'a> {
             files: files.iter().map(|f| file_entry(f, sessions)).collect(),
         }
     }
+}
 
-    /// Writes `<request>.json` to the folder, whole or not at all.
-    ///
-    /// # Errors
-    /// If the disk refuses.
-    pub fn write(&self, folder: &Path) -> io::Result<()> {
-        fs::create_dir_all(folder)?;
-        let path = folder.join(format!("{}.json", self.request));
-        let temporary = path.with_extension("json.new");
-        let mut out = BufWriter::new(File::create(&temporary)?);
-        serde_json::to_writer(&mut out, self)?;
-        out.flush()?;
-        out.get_ref().sync_data()?;
-        fs::rename(temporary, path)
-    }
+/// Writes a report as `<request>.json` to the folder, whole or not at all.
+///
+/// # Errors
+/// If the disk refuses.
+pub fn write_report(folder: &Path, request: i64, report: &impl Serialize) -> io::Result<()> {
+    write_whole(&folder.join(format!("{request}.json")), |out| {
+        Ok(serde_json::to_writer(out, report)?)
+    })
 }
 
 /// The counts in a report that was written, if one was.
@@ -182,7 +173,5 @@ fn file_entry<'a>(file: &'a FileState, sessions: &'a [Settled]) -> FileEntry<'a>
             .staged
             .as_ref()
             .map_or(&[], |staged| &staged.file.findings.leaks),
-        cleaned: file.cleaned.as_ref().map(Result::is_ok),
-        left: left(file.cleaned.as_ref()),
     }
 }

@@ -9,6 +9,7 @@
 //! prearchive to the archive, alone or into an experiment. One commit at a time for each session.
 
 mod checks;
+mod merge;
 mod pending;
 
 use std::collections::BTreeMap;
@@ -203,6 +204,7 @@ impl Commits<'_> {
                 .execute(tx.on())
                 .await?;
             if let Some(retired) = column::<Option<i64>>(&row, "retires")? {
+                merge::keep_origins(&mut tx, id, retired).await?;
                 if flag(&row, "created_session")? {
                     inherit(&mut tx, session, retired).await?;
                 }

@@ -11,7 +11,7 @@ use std::io::{BufRead, Write};
 use futures_util::TryStreamExt as _;
 use serde_json::Value;
 use sqlx::any::{AnyRow, AnyTypeInfoKind};
-use sqlx::{Any, Column as _, QueryBuilder, Row as _, Transaction, ValueRef as _};
+use sqlx::{Any, Column as _, Row as _, Transaction, ValueRef as _};
 
 use super::database::Kind;
 use super::migrations::{self, TableName};
@@ -255,18 +255,30 @@ impl Restoring {
         if rows.is_empty() {
             return Ok(());
         }
-        let mut sql: QueryBuilder<Any> = QueryBuilder::new(insert);
+        // Not by sqlx's builder, which writes places as one of the two databases does not.
+        let mut sql = insert.to_owned();
+        let mut bound = Vec::new();
         for (number, row) in rows.drain(..).enumerate() {
-            sql.push(if number == 0 { "(" } else { ", (" });
+            sql.push_str(if number == 0 { "(" } else { ", (" });
             for (at, value) in row.into_iter().enumerate() {
                 if at > 0 {
-                    sql.push(", ");
+                    sql.push_str(", ");
                 }
-                push_value(&mut sql, value)?;
+                // Null is spelt out: a bound one would need the column's type.
+                if value.is_null() {
+                    sql.push_str("NULL");
+                } else {
+                    bound.push(value);
+                    sql.push_str(&format!("${}", bound.len()));
+                }
             }
-            sql.push(")");
+            sql.push(')');
         }
-        sql.build().persistent(false).execute(self.tx.on()).await?;
+        let mut query = sqlx::query(sqlx::AssertSqlSafe(sql)).persistent(false);
+        for value in bound {
+            query = bind(query, value)?;
+        }
+        query.execute(self.tx.on()).await?;
         Ok(())
     }
 
@@ -391,25 +403,22 @@ fn values(row: &AnyRow) -> Result<Vec<Value>, StoreError> {
     (0..row.len()).map(one).collect()
 }
 
-fn push_value(sql: &mut QueryBuilder<Any>, value: Value) -> Result<(), StoreError> {
-    match value {
-        // Spelt out: a bound one would need the column's type.
-        Value::Null => sql.push("NULL"),
+type Query<'q> = sqlx::query::Query<'q, Any, <Any as sqlx::Database>::Arguments>;
+
+fn bind(query: Query<'_>, value: Value) -> Result<Query<'_>, StoreError> {
+    Ok(match value {
         Value::Number(number) => match number.as_i64() {
-            Some(number) => sql.push_bind(number),
+            Some(number) => query.bind(number),
             None => return Err(StoreError::BadDump("a number out of range")),
         },
-        Value::String(text) => sql.push_bind(text),
+        Value::String(text) => query.bind(text),
         Value::Object(object) => {
-            let bytes = object
-                .get("hex")
-                .and_then(Value::as_str)
-                .and_then(|text| hex::decode(text).ok());
-            sql.push_bind(bytes.ok_or(StoreError::BadDump("bytes that are not in hex"))?)
+            let hex = object.get("hex").and_then(Value::as_str);
+            let bytes = hex.and_then(|text| hex::decode(text).ok());
+            query.bind(bytes.ok_or(StoreError::BadDump("bytes that are not in hex"))?)
         }
         _ => return Err(StoreError::BadDump("a value that is none")),
-    };
-    Ok(())
+    })
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ mod claim;
 mod counts;
 mod list;
 mod steer;
+mod stored;
 
 use std::collections::BTreeMap;
 
@@ -18,6 +19,7 @@ pub(super) use claim::{LEASE, check_held};
 pub use counts::Counts;
 pub use list::RequestFilter;
 pub use steer::{Cancelled, cancelled_text};
+pub use stored::Place;
 
 use super::signals::Word;
 use super::{

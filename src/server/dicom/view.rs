@@ -47,6 +47,11 @@ pub struct SessionView {
     uri: String,
     status: &'static str,
     experiment_id: Option<String>,
+    rule_set: Option<String>,
+    /// Whose steps at archiving it went through.
+    archive_rule_set: Option<String>,
+    /// Such steps have still to run.
+    identified: bool,
 }
 
 impl View {
@@ -92,6 +97,9 @@ impl From<Session> for SessionView {
             label: session.label,
             status: session.state.as_str(),
             experiment_id: session.experiment_id,
+            rule_set: session.rule_set,
+            archive_rule_set: session.archive_rule_set,
+            identified: session.identified,
         }
     }
 }

@@ -61,6 +61,17 @@ impl Commits<'_> {
         rows.iter().map(|row| column(row, "staging")).collect()
     }
 
+    /// Whether a commit of that session was begun and is not finished.
+    pub async fn is_pending_for(&self, session: i64) -> Result<bool, StoreError> {
+        let row = sqlx::query(
+            "SELECT 1 FROM commits WHERE finished IS NULL AND (session = $1 OR retires = $1) LIMIT 1",
+        )
+        .bind(session)
+        .fetch_optional(&self.0.pool)
+        .await?;
+        Ok(row.is_some())
+    }
+
     /// Takes a commit over, to finish it. None if somebody else did, or it is finished.
     pub async fn adopt(&self, orphan: &Orphan) -> Result<Option<PendingCommit>, StoreError> {
         let mut tx = self.0.begin_rows().await?;

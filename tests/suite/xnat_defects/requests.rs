@@ -95,7 +95,7 @@ fn defect_09_a_session_that_can_not_be_built_fails_its_request() {
         ("Failed", "2 failed")
     );
     assert!(
-        done.resolution().contains("can't be committed"),
+        done.resolution().contains("can't be put into place"),
         "{}",
         done.resolution()
     );

@@ -111,7 +111,7 @@ fn defect_02_sources_outlive_an_archiving_that_fails() {
     let failed = site.import("AUTO", "AUTO/three", &[CLEAN]);
     assert_eq!(failed.state(), "Failed");
     assert!(
-        failed.resolution().contains("can't be committed"),
+        failed.resolution().contains("can't be put into place"),
         "{}",
         failed.resolution()
     );

@@ -1,0 +1,33 @@
+//! What a request has stored so far.
+
+use std::collections::HashSet;
+
+use super::super::{StoreError, column};
+use super::Requests;
+
+/// A file's place: session, scan, resource and name.
+pub type Place = (i64, String, String, String);
+
+impl Requests<'_> {
+    /// Where the files stand that this request has brought in, by this attempt or an earlier one.
+    pub async fn stored_places(&self, id: i64) -> Result<HashSet<Place>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT s.session, s.scan_id, r.label AS resource, f.name FROM files f
+             JOIN commits c ON c.id = f.commit_id AND c.finished IS NOT NULL
+             JOIN resources r ON r.id = f.resource JOIN scans s ON s.id = r.scan
+             WHERE c.request = $1",
+        )
+        .bind(id)
+        .fetch_all(&self.0.pool)
+        .await?;
+        let place = |row| {
+            Ok((
+                column(row, "session")?,
+                column(row, "scan_id")?,
+                column(row, "resource")?,
+                column(row, "name")?,
+            ))
+        };
+        rows.iter().map(place).collect()
+    }
+}
