@@ -22,7 +22,7 @@ impl Job<'_> {
                 &file.found.relative,
                 file.identity?,
                 (*study_keys.get(file.study?)?).to_owned(),
-                stored_instance(files, index)?,
+                stored_instance(files, index)?.map(str::to_owned),
             ))
         };
         (0..files.len())
@@ -75,7 +75,7 @@ impl Importer {
                 study_to_stored.insert(source.study.clone(), stored);
             }
             let removed = match (&folder, source.path()) {
-                _ if !study_to_stored[&source.study].contains(&source.sop_uid) => {
+                _ if !is_there(&study_to_stored[&source.study], source.sop_uid.as_deref()) => {
                     Err("what was stored of it has gone since".into())
                 }
                 (Some(folder), Some(path)) => {
@@ -137,13 +137,23 @@ fn is_safe(files: &[FileState], index: usize) -> bool {
     }
 }
 
-/// The instance that a file became, by its UID as stored: its own, or that of the file which it doubles.
-fn stored_instance(files: &[FileState], index: usize) -> Option<String> {
+/// Whether an instance is among those stored; of one whose UID is not known, whether any is.
+fn is_there(stored: &HashSet<String>, sop_uid: Option<&str>) -> bool {
+    match sop_uid {
+        Some(sop_uid) => stored.contains(sop_uid),
+        None => !stored.is_empty(),
+    }
+}
+
+/// The instance that a file became, by its UID as stored, if that is known: its own, or that of the file
+/// which it doubles.
+fn stored_instance(files: &[FileState], index: usize) -> Option<Option<&str>> {
     let file = match files[index].duplicate_of {
         Some(_) => first_of(files, index)?,
         None => &files[index],
     };
-    Some(file.staged.as_ref()?.file.sop_uid.clone())
+    let staged = &file.staged.as_ref()?.file;
+    Some((!file.made_anew).then_some(staged.sop_uid.as_str()))
 }
 
 fn first_of(files: &[FileState], index: usize) -> Option<&FileState> {

@@ -55,6 +55,9 @@ pub struct FileState {
     pub study: Option<usize>,
     /// For what was staged, and where it is (or was) to stand.
     pub staged: Option<Staged>,
+    /// The steps at archiving ran over its session after it had joined that: it may be stored under another
+    /// UID than it was staged with.
+    pub made_anew: bool,
     /// The session in which this very request had stored it before it was cut off.
     pub stored_before: Option<i64>,
     /// The same SOP instance is stored with other content, and may yet be replaced.
@@ -75,6 +78,7 @@ impl FileState {
             fate,
             study: None,
             staged: None,
+            made_anew: false,
             stored_before: None,
             differs: false,
             replaced: false,

@@ -192,6 +192,9 @@ impl Job<'_> {
         let there = into.map(|(_, files)| files);
         for i in staged(study, files) {
             let file = &mut files[i];
+            if file.stored_before.is_some() {
+                continue;
+            }
             let Some(in_staging) = &mut file.staged else {
                 continue;
             };

@@ -34,9 +34,10 @@ pub struct Recorded {
     /// Below the imported folder, in hexadecimal digits: names need not be text.
     path: String,
     pub identity: Identity,
-    /// Where to look for what is stored of it: the study's key, and the instance as it is stored.
+    /// Where to look for what is stored of it: the study's key, and the instance as it is stored, if that is
+    /// known.
     pub study: String,
-    pub sop_uid: String,
+    pub sop_uid: Option<String>,
 }
 
 impl Recorded {
@@ -45,7 +46,7 @@ impl Recorded {
         path: &Path,
         identity: Identity,
         study: String,
-        sop_uid: String,
+        sop_uid: Option<String>,
     ) -> Self {
         Self {
             file,

@@ -129,6 +129,7 @@ impl Job<'_> {
                 (None, None) => (Outcome::Stored, None),
             };
             files[i].settle(outcome, why);
+            files[i].made_anew = settlement.identified && !arrived.session.identified;
         }
         settled.session = Some(arrived.session);
         Ok(settled)

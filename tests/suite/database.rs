@@ -12,6 +12,11 @@ const SERVER: &str = "SLUICE_TEST_POSTGRES";
 /// Databases that were made, by their data folders.
 static FOLDER_TO_URL: LazyLock<Mutex<BTreeMap<PathBuf, String>>> = LazyLock::new(Mutex::default);
 
+/// Whether databases are on a server, and not in their data folders.
+pub fn is_elsewhere() -> bool {
+    std::env::var(SERVER).is_ok()
+}
+
 /// The URL of a data folder's database, made at the first call. None: the program's own default.
 pub fn url(data: &Path) -> Option<String> {
     let server = std::env::var(SERVER).ok()?;
