@@ -22,7 +22,7 @@ const CLEAN: (&str, &str) = ("cleanupAfterImport", "true");
 const NOTHING: Vec<String> = Vec::new();
 
 /// What an archive is made of: names and content, in order.
-type Members = Vec<(String, Vec<u8>)>;
+pub type Members = Vec<(String, Vec<u8>)>;
 
 /// The files of a folder, by their paths in it.
 fn members(folder: &Path) -> Members {
@@ -74,7 +74,7 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
 }
 
 /// An archive's bytes, as its extension says.
-fn packed(name: &str, members: &Members) -> Vec<u8> {
+pub fn packed(name: &str, members: &Members) -> Vec<u8> {
     match name.rsplit('.').next().unwrap() {
         "zip" => zip_bytes(members, CompressionMethod::Deflated),
         "ZIP" => zip_bytes(members, CompressionMethod::Stored),
@@ -84,7 +84,7 @@ fn packed(name: &str, members: &Members) -> Vec<u8> {
 }
 
 /// A study's files, unpacked nowhere in the inbox.
-fn study(number: u32, slices: u32) -> Members {
+pub fn study(number: u32, slices: u32) -> Members {
     let scratch = tempfile::tempdir().unwrap();
     dicom::study(scratch.path(), number, 1, slices);
     members(scratch.path())

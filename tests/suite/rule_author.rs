@@ -389,6 +389,7 @@ fn the_readmes_ten_minutes_work_as_they_are_written() {
             let database = crate::database::url(&data);
             command
                 .env("PATH", &path)
+                .env_remove("SLUICE_TEST_POSTGRES")
                 .envs(database.map(|url| ("SLUICE_DATABASE", url)));
             let output = command.output().unwrap();
             said += &String::from_utf8(output.stdout).unwrap();

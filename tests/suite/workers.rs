@@ -178,7 +178,7 @@ fn a_request_that_a_shutdown_interrupts_is_queued_again() {
 }
 
 /// A site with one worker that is busy with a request from AUTO for a while.
-fn busy() -> Site {
+pub fn busy() -> Site {
     let mut site = Site::prepared();
     site.rhai("slow", "anonymize", &[], &[], SLOW);
     site.policy("AUTO", &json!({ "anonymize": [{ "module": "slow" }] }));

@@ -49,7 +49,13 @@ pub struct Args {
     #[arg(long, value_name = "DIR", requires = "project")]
     data: Option<PathBuf>,
     /// The database's URL, beside --data
-    #[arg(long, value_name = "URL", requires = "data")]
+    #[arg(
+        long,
+        env = "SLUICE_DATABASE",
+        hide_env_values = true,
+        value_name = "URL",
+        requires = "data"
+    )]
     database: Option<String>,
     /// Have a .das script note itself in (0012,0064)
     #[arg(long)]
