@@ -65,7 +65,7 @@ enum Command {
     /// Remove what has been kept long enough, as the server does every day
     Maintenance(maintenance::MaintenanceArgs),
     /// Run workers only, beside servers on the same database and data folder
-    Worker(Box<worker::Args>),
+    Worker(Box<serve::Args>),
     /// A data folder with sample data, imports of each kind, and the server left up
     Demo(demo::DemoArgs),
     /// Generate DICOM files for tests and benchmarks

@@ -68,14 +68,16 @@ async fn beat(store: Store, host: Arc<str>, workers: usize) {
     }
 }
 
-/// Forgets the processes that are gone, so that what they held can be taken over.
+/// Forgets the processes that are gone, so that what they held can be taken over. Returns how many.
 ///
 /// # Errors
 /// If the store fails.
-pub async fn forget_the_dead(store: &Store, data: &Path) -> Result<(), StoreError> {
+pub async fn forget_the_dead(store: &Store, data: &Path) -> Result<u64, StoreError> {
     let folder = run_folder(data);
     let dead = tokio::task::spawn_blocking(move || dead_in(&folder)).await;
+    let mut forgotten = 0;
     for (lock, path, instance) in dead.unwrap_or_default() {
+        forgotten += 1;
         store.instances().forget(&instance).await?;
         // Only now: had this failed, the next look would find it again.
         _ = fs::remove_file(path);
@@ -89,7 +91,7 @@ pub async fn forget_the_dead(store: &Store, data: &Path) -> Result<(), StoreErro
             "processes that fell silent were forgotten"
         );
     }
-    Ok(())
+    Ok(forgotten + silent)
 }
 
 fn run_folder(data: &Path) -> PathBuf {

@@ -18,6 +18,7 @@ use super::worker::Workers;
 /// The first user's name.
 const FIRST_USER: &str = "admin";
 
+/// What `sluice serve` and `sluice worker` are told.
 #[derive(clap::Args)]
 pub struct Args {
     #[command(flatten)]
@@ -28,11 +29,19 @@ pub struct Args {
     keep: KeepFlags,
 }
 
+impl Args {
+    /// Makes ready what either works on: the log, the data folder, the database.
+    pub async fn open(self) -> Result<(Config, Store), CliError> {
+        let config = Config::load(&self.state, self.flags.with_keep(self.keep))?;
+        start_logging(&config)?;
+        config.make_folders()?;
+        let store = Store::open(&config.database).await?;
+        Ok((config, store))
+    }
+}
+
 pub async fn run(args: Args) -> Result<(), CliError> {
-    let config = Config::load(&args.state, args.flags.with_keep(args.keep))?;
-    start_logging(&config)?;
-    config.make_folders()?;
-    let store = Store::open(&config.database).await?;
+    let (config, store) = args.open().await?;
     ensure_admin(&store, super::admin_password()).await?;
     let listener = bind(config.listen).await?;
     run_server(config, store, listener, stop_signal()?).await

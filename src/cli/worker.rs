@@ -4,7 +4,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::archive::ActionError;
-use crate::config::{Config, KeepFlags, RawConfig, StateArgs};
+use crate::config::Config;
 use crate::import::Importer;
 use crate::maintenance::Maintenance;
 use crate::presence::Presence;
@@ -14,21 +14,8 @@ use crate::{webhook, worker};
 
 use super::{CliError, serve};
 
-#[derive(clap::Args)]
-pub struct Args {
-    #[command(flatten)]
-    state: StateArgs,
-    #[command(flatten)]
-    flags: RawConfig,
-    #[command(flatten)]
-    keep: KeepFlags,
-}
-
-pub async fn run(args: Args) -> Result<(), CliError> {
-    let config = Config::load(&args.state, args.flags.with_keep(args.keep))?;
-    serve::start_logging(&config)?;
-    config.make_folders()?;
-    let store = Store::open(&config.database).await?;
+pub async fn run(args: serve::Args) -> Result<(), CliError> {
+    let (config, store) = args.open().await?;
     let stop = serve::stop_signal()?;
     let workers = Workers::start(&config, store).await?;
     tracing::info!(data = %config.data.display(), workers = config.workers, "working");

@@ -137,7 +137,7 @@ async fn delete(
     Path(place): Path<Place>,
 ) -> Result<StatusCode, ApiError> {
     let session = find(&state, &caller, &place).await?;
-    check_may_delete(&state, &caller, &session).await?;
+    check_owner_of_held(&state, &caller, &session).await?;
     delete_all(&state, &caller, vec![session]).await?;
     Ok(StatusCode::OK)
 }
@@ -151,7 +151,7 @@ async fn delete_many(
 ) -> Result<Response, ApiError> {
     let mut sessions = Vec::new();
     for session in find_sources(&state, &caller, &parameters).await? {
-        check_may_delete(&state, &caller, &session).await?;
+        check_owner_of_held(&state, &caller, &session).await?;
         sessions.push(session);
     }
     let sessions = delete_all(&state, &caller, sessions).await?;
@@ -307,8 +307,8 @@ pub async fn delete_all(
     .await
 }
 
-/// What is in quarantine is there to be looked at by an owner, and not to vanish before.
-async fn check_may_delete(
+/// What is in quarantine is an owner's to change: it is there to be looked at, and not to vanish before.
+pub async fn check_owner_of_held(
     state: &AppState,
     caller: &Caller,
     session: &Session,

@@ -12,13 +12,15 @@ use serde::Serialize;
 
 use crate::archive::{ArchiveOptions, Conflict, Release, below_session};
 use crate::rules::Overwrite;
-use crate::store::{Area, Findings, Leak, Session};
+use crate::store::{Area, Findings, Leak};
 
 use super::auth::Caller;
 use super::error::ApiError;
 use super::form::Parameters;
 use super::import::check_label;
-use super::prearchive::{Place, delete_all, find, find_sources, rows, to_its_end};
+use super::prearchive::{
+    Place, check_owner_of_held, delete_all, find, find_sources, rows, to_its_end,
+};
 use super::state::AppState;
 use super::table::Format;
 
@@ -210,16 +212,4 @@ async fn purge(
     rows(purged).answer(&Format {
         format: parameters.get("format").map(str::to_string),
     })
-}
-
-/// A session in quarantine is an owner's to change.
-async fn check_owner_of_held(
-    state: &AppState,
-    caller: &Caller,
-    session: &Session,
-) -> Result<(), ApiError> {
-    if session.area() == Area::Quarantine {
-        state.owned_project(caller, &session.project).await?;
-    }
-    Ok(())
 }

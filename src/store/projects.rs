@@ -243,15 +243,6 @@ impl Projects<'_> {
         rows.iter().map(entry_from).collect()
     }
 
-    /// Every role of a user.
-    pub async fn roles_of(&self, username: &str) -> Result<Vec<RoleEntry>, StoreError> {
-        let rows = sqlx::query("SELECT * FROM roles WHERE username = $1 ORDER BY project")
-            .bind(username)
-            .fetch_all(&self.0.pool)
-            .await?;
-        rows.iter().map(entry_from).collect()
-    }
-
     /// Gives a user a role in a project, in place of the one they had.
     pub async fn grant(
         &self,

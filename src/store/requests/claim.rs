@@ -18,6 +18,9 @@ pub(in crate::store) const LEASE: Duration = Duration::from_secs(30);
 /// XNAT cuts a resolution to the width of its column.
 const RESOLUTION_CHARS: usize = 255;
 
+/// The states of a request that a worker has, for SQL: named one by one, they are found by the index.
+const HELD_STATES: &str = "('Accepted', 'Trawling', 'Importing', 'Processed')";
+
 /// A worker's hold on a request: until it ends, or another worker claims it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Claim {
@@ -256,10 +259,12 @@ impl Requests<'_> {
     /// Puts requests back into the queue whose worker let its lease run out, or whose process is gone. To
     /// be called at start and now and then. Returns how many.
     pub async fn requeue_abandoned(&self) -> Result<u64, StoreError> {
-        const ABANDONED: &str = "finished IS NULL AND status <> 'Queued' AND (lease_until IS NULL
-            OR lease_until < $1 OR NOT EXISTS (SELECT 1 FROM instances i WHERE i.id = requests.instance))";
+        let abandoned = format!(
+            "status IN {HELD_STATES} AND (lease_until IS NULL OR lease_until < $1
+             OR NOT EXISTS (SELECT 1 FROM instances i WHERE i.id = requests.instance))"
+        );
         let now = now_ms();
-        let look = format!("SELECT 1 FROM requests WHERE {ABANDONED} LIMIT 1");
+        let look = format!("SELECT 1 FROM requests WHERE {abandoned} LIMIT 1");
         let found = sqlx::query(sqlx::AssertSqlSafe(look))
             .bind(now)
             .fetch_optional(&self.0.pool)
@@ -270,7 +275,7 @@ impl Requests<'_> {
         let mut tx = self.0.begin_queue().await?;
         let requeue = format!(
             "UPDATE requests SET status = 'Queued', worker = NULL, instance = NULL, lease_until = NULL,
-                    waiting = NULL, timestamp = $1 WHERE {ABANDONED} RETURNING id"
+                    waiting = NULL, timestamp = $1 WHERE {abandoned} RETURNING id"
         );
         let rows = sqlx::query(sqlx::AssertSqlSafe(requeue))
             .bind(now)
@@ -318,17 +323,17 @@ fn still_held(rows: u64) -> Result<(), StoreError> {
 
 /// The request whose turn it is, unless its project has all the workers that one project may have.
 async fn next_in_turn(tx: &mut WriteTransaction) -> Result<Option<i64>, StoreError> {
-    let row = sqlx::query(
+    let sql = format!(
         "SELECT q.oldest,
-                (SELECT COUNT(*) FROM requests r WHERE r.project = q.project AND r.status IN
-                     ('Accepted', 'Trawling', 'Importing', 'Processed')) AS running,
+                (SELECT COUNT(*) FROM requests r WHERE r.project = q.project AND r.status IN {HELD_STATES}) AS running,
                 (SELECT COALESCE(MAX(r.started), 0) FROM requests r WHERE r.project = q.project) AS served,
                 (SELECT CAST(COALESCE(SUM(i.workers), 0) AS BIGINT) FROM instances i) AS workers
          FROM (SELECT project, MIN(id) AS oldest FROM requests WHERE status = 'Queued' GROUP BY project) q
-         ORDER BY running, served, oldest LIMIT 1",
-    )
-    .fetch_optional(tx.on())
-    .await?;
+         ORDER BY running, served, oldest LIMIT 1"
+    );
+    let row = sqlx::query(sqlx::AssertSqlSafe(sql))
+        .fetch_optional(tx.on())
+        .await?;
     let Some(row) = row else { return Ok(None) };
     let workers: i64 = column(&row, "workers")?;
     let share = (workers - 1).max(1);
