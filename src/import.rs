@@ -283,6 +283,20 @@ impl Importer {
         Record::forget(&self.reports(), request);
     }
 
+    /// The same for requests whose worker was killed before it came to do so. To be called at start.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub async fn forget_ended(&self) -> Result<(), StoreError> {
+        for id in Record::all(&self.reports()) {
+            let request = self.store.requests().get(id).await?;
+            if request.is_none_or(|request| request.finished.is_some()) {
+                self.forget_record(id);
+            }
+        }
+        Ok(())
+    }
+
     /// Rights and the source, again: both may have changed while the request waited. None if it is gone.
     fn recheck(&self, request: &ImportRequest) -> Result<Option<Located>, Stop> {
         let Ok(located) = self.inbox.locate(&request.session_path) else {
@@ -305,7 +319,7 @@ impl Importer {
                 status: Status::Completed,
                 resolution: told,
                 // The earlier attempt's report stands.
-                counts: report::counts(&self.data.join("reports"), request.id).unwrap_or_default(),
+                counts: report::counts(&self.reports(), request.id).unwrap_or_default(),
                 bytes: request.bytes,
             }),
             None => Err(Stop::Failed(format!(
@@ -345,16 +359,14 @@ impl Importer {
     /// come so far as to write its report, which then stands.
     fn cancelled_before(&self, request: &ImportRequest) -> Result<Ended, StoreError> {
         let why = self.cancelled(request.id)?;
-        Ok(
-            match report::counts(&self.data.join("reports"), request.id) {
-                Some(counts) => Ended {
-                    counts,
-                    bytes: request.bytes,
-                    ..failed(why)
-                },
-                None => failed(why),
+        Ok(match report::counts(&self.reports(), request.id) {
+            Some(counts) => Ended {
+                counts,
+                bytes: request.bytes,
+                ..failed(why)
             },
-        )
+            None => failed(why),
+        })
     }
 
     /// One folder for each attempt: a worker that was taken for dead may still write to its own.

@@ -37,6 +37,9 @@ pub async fn run(
     mut shutdown: watch::Receiver<bool>,
 ) -> Result<(), ActionError> {
     take_over(&importer).await?;
+    // Whoever died before this start may have been forgotten by one that died next.
+    importer.archive.tidy().await?;
+    importer.forget_ended().await?;
     let mut workers = JoinSet::new();
     workers.spawn(tidy(importer.clone(), shutdown.clone()));
     for number in 0..count {
@@ -92,9 +95,11 @@ async fn tidy(importer: Importer, mut shutdown: watch::Receiver<bool>) {
 
 /// Finishes the commits of processes that are gone, and queues their requests again.
 async fn take_over(importer: &Importer) -> Result<(), ActionError> {
-    presence::forget_the_dead(&importer.store, &importer.data).await?;
+    let dead = presence::forget_the_dead(&importer.store, &importer.data).await?;
     let commits = importer.archive.recover().await?;
-    importer.archive.tidy().await?;
+    if dead > 0 {
+        importer.archive.tidy().await?;
+    }
     metrics().commits_recovered.inc_by(commits as u64);
     if commits > 0 {
         tracing::info!(commits, "finished the commits that a crash had left");
@@ -150,7 +155,7 @@ async fn run_one(
             }
         }
     };
-    match ended {
+    let ended = match ended {
         Ok(Ok(Some(ended))) => {
             tracing::info!(
                 request = id,
@@ -159,18 +164,16 @@ async fn run_one(
                 stored = ended.counts.stored,
                 "import ends"
             );
-            finish(&requests, claim, &ended, start).await?;
-            importer.forget_record(id);
-            Ok(())
+            ended
         }
         Ok(Ok(None)) => {
             tracing::info!(
                 request = id,
                 "import interrupted, its request is queued again"
             );
-            requests.release(claim).await
+            return requests.release(claim).await;
         }
-        Ok(Err(error)) => Err(error),
+        Ok(Err(error)) => return Err(error),
         Err(panicked) => {
             tracing::error!(
                 request = id,
@@ -180,15 +183,17 @@ async fn run_one(
             let why = "The import broke by an error of Sluice itself; the server's log tells more.";
             let (mut counts, bytes) = progress.so_far();
             counts.give_up();
-            let ended = Ended {
+            Ended {
                 status: Status::Failed,
                 resolution: why.to_owned(),
                 counts,
                 bytes,
-            };
-            finish(&requests, claim, &ended, start).await
+            }
         }
-    }
+    };
+    finish(&requests, claim, &ended, start).await?;
+    importer.forget_record(id);
+    Ok(())
 }
 
 /// An import that runs goes on without the database for as long as it needs none itself.

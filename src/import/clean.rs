@@ -5,7 +5,7 @@ use super::outcome::{FileState, Outcome};
 use super::record::{Record, Recorded};
 use super::report::write_report;
 use super::source::Archive;
-use super::{Ended, Importer, Job, Progress, Stop, disk};
+use super::{Ended, Importer, Job, Progress, Stop, not_written};
 use crate::inbox::{Opened, remove_archive, remove_source};
 use crate::store::{ImportRequest, SessionState};
 use std::collections::{HashMap, HashSet};
@@ -86,10 +86,7 @@ impl Importer {
             };
             record.note(source.file, removed);
         }
-        write_report(&self.data.join("reports"), request.id, &record.report).map_err(|e| {
-            let why = disk::told(&e);
-            Stop::Failed(format!("The report can't be written: {why}"))
-        })?;
+        write_report(&self.reports(), request.id, &record.report).map_err(not_written)?;
         Ok(record.ended())
     }
 

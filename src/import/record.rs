@@ -122,6 +122,20 @@ impl Record {
         record.ok()
     }
 
+    /// The requests of which there is one.
+    pub fn all(reports: &Path) -> Vec<i64> {
+        let entries = fs::read_dir(reports).into_iter().flatten().flatten();
+        entries
+            .filter_map(|entry| {
+                let name = entry.file_name().into_string().ok()?;
+                name.strip_suffix(EXTENSION)?
+                    .strip_suffix('.')?
+                    .parse()
+                    .ok()
+            })
+            .collect()
+    }
+
     /// To be called once the request has ended.
     pub fn forget(reports: &Path, request: i64) {
         if let Err(error) = fs::remove_file(path(reports, request))

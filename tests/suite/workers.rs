@@ -132,6 +132,21 @@ fn a_request_whose_server_was_killed_after_the_clean_up_completes() {
     assert_eq!(site.instances("prearchive").len(), 3);
 }
 
+#[test]
+fn the_record_of_a_clean_up_goes_once_its_request_has_ended() {
+    let mut site = Site::prepared();
+    dicom::study(&site.inbox("P/s"), 1, 1, 1);
+    site.serve(&[]);
+    let done = site.import("P", "P/s", &[("cleanupAfterImport", "true")]);
+    let record = site.path(&format!("reports/{}.cleanup", done.id()));
+    assert!(!record.exists());
+    site.kill();
+    // As if it had been killed just before it removed the record.
+    fs::write(&record, "{}").unwrap();
+    site.serve(&[]);
+    wait_for("the record's end", || (!record.exists()).then_some(()));
+}
+
 /// Puts a request's row back to what it was while a worker, dead by now, had it.
 pub fn unfinish(site: &Site, id: i64, status: &str) {
     change(
