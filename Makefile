@@ -2,6 +2,9 @@
 
 CARGO ?= cargo
 
+# With the places where the crash tests kill the program. One set of features, so that it is built once.
+TESTED = --features failpoints
+
 .PHONY: run test bench plugins check drift deny
 
 # Builds, makes a demo folder (./sluice-data), imports samples and leaves the server up.
@@ -15,8 +18,8 @@ test:
 	tests/venv.sh
 	target/venv/bin/python tests/real_files.py
 	target/venv/bin/python tests/check_untouched_test.py
-	$(CARGO) test --locked --release --no-fail-fast
-	tests/with_postgres.sh $(CARGO) test --locked --release --no-fail-fast --lib --test suite
+	$(CARGO) test --locked --release --no-fail-fast $(TESTED)
+	tests/with_postgres.sh $(CARGO) test --locked --release --no-fail-fast $(TESTED) --lib --test suite
 	target/venv/bin/python tests/identity/main.py
 
 # Import throughput as a ratio to cp and sync of the same tree.
@@ -29,7 +32,7 @@ plugins:
 
 check: drift
 	$(CARGO) fmt --check
-	$(CARGO) clippy --locked --release --all-targets -- -D warnings
+	$(CARGO) clippy --locked --release --all-targets $(TESTED) -- -D warnings
 
 # What is generated and committed must match its sources.
 drift:

@@ -13,6 +13,7 @@ mod moves;
 mod place;
 mod review;
 
+use crate::failpoint::crash_point;
 use crate::store::{
     CommitError, CommitPlan, Orphan, PendingCommit, Session, SessionState, Store, StoreError,
     StoredFile,
@@ -115,11 +116,13 @@ impl Archive {
     /// [`CommitError`] before anything was changed, so that the caller may plan anew; an I/O error leaves
     /// the commit to [`Archive::recover`].
     pub async fn commit(&self, plan: CommitPlan) -> Result<Session, ActionError> {
+        crash_point("commit.begin");
         // Known to run before it can be taken for one that was left behind.
         let beginning = self.begins.read().await;
         let id = self.store.commits().begin(plan).await?;
         self.lock_running().insert(id);
         drop(beginning);
+        crash_point("commit.begun");
         let completed = match self.store.commits().pending(id).await {
             Ok(Some(pending)) => self.run_step(pending).await,
             Ok(None) => Err(ActionError::Busy),
@@ -177,6 +180,7 @@ impl Archive {
         let Some(pending) = self.store.commits().adopt(orphan).await? else {
             return Ok(false);
         };
+        crash_point("recover.adopted");
         self.run_step(pending).await?;
         Ok(true)
     }
@@ -188,11 +192,19 @@ impl Archive {
     /// If the disk or the store refuses.
     pub async fn tidy(&self) -> Result<(), ActionError> {
         self.sweep_all().await?;
+        crash_point("recover.swept");
         self.drop_abandoned().await?;
+        crash_point("recover.dropped");
         for session in self.store.sessions().interrupted().await? {
             match session.state {
-                SessionState::Deleting => self.remove(&session, crate::store::SYSTEM).await?,
-                _ => self.interrupted_archiving(&session).await?,
+                SessionState::Deleting => {
+                    self.remove(&session, crate::store::SYSTEM).await?;
+                    crash_point("recover.deleted");
+                }
+                _ => {
+                    self.interrupted_archiving(&session).await?;
+                    crash_point("recover.archiving");
+                }
             }
         }
         Ok(())
@@ -217,6 +229,7 @@ impl Archive {
         {
             return Err(ActionError::Busy);
         }
+        crash_point("delete.marked");
         // A commit may have been begun before. Now none can be.
         if self.store.commits().is_pending_for(session.id).await? {
             let deleting = [SessionState::Deleting];
@@ -238,6 +251,7 @@ impl Archive {
         ] {
             place::remove_folder(&self.data, &planned.home(area))?;
         }
+        crash_point("delete.folder_removed");
         self.store.sessions().remove(session.id, by).await?;
         Ok(())
     }
@@ -278,7 +292,9 @@ impl Archive {
             scans: self.store.commits().scans(pending.session.id).await?,
         };
         run_blocking(move || step.run()).await?;
+        crash_point("commit.finish");
         let session = self.store.commits().finish(pending.id).await?;
+        crash_point("commit.finished");
         let sources = sources(&pending.staging, &pending.details);
         self.sweep(pending.id, sources, session.home()).await?;
         Ok(session)
@@ -318,7 +334,9 @@ impl Archive {
                 .try_for_each(|source| place::remove_folder(&data, source))
         })
         .await?;
+        crash_point("commit.sources_removed");
         self.store.commits().swept(commit).await?;
+        crash_point("commit.swept");
         Ok(())
     }
 

@@ -28,6 +28,7 @@ mod trawl;
 mod whole;
 
 use crate::archive::{ActionError, Archive};
+use crate::failpoint::crash_point;
 use crate::inbox::{Inbox, Limits, Located};
 use crate::rulebook::{Rulebook, RulebookError};
 use crate::rules::pseudonym::Pseudonyms;
@@ -149,6 +150,7 @@ impl Importer {
             progress.set(Counts::default());
             let outcome = self.attempt(request, progress);
             self.drop_staging(request, &self.staging_of(request));
+            crash_point("import.staging_dropped");
             match outcome {
                 Ok(ended) => return Ok(Some(ended)),
                 Err(Stop::Overtaken) => continue,
@@ -177,10 +179,12 @@ impl Importer {
                 tracing::error!(request = request.id, %error, "an earlier commit can't be finished");
             }
         }
+        crash_point("retry.recovered");
         let staging = self.data.join("staging");
         for attempt in 1..request.attempt {
             self.drop_staging(request, &staging.join(format!("{}-{attempt}", request.id)));
         }
+        crash_point("retry.staging_dropped");
         Ok(None)
     }
 
@@ -205,11 +209,13 @@ impl Importer {
             )),
         })?;
         self.block_on(self.store.requests().pin(request.claim(), rules.hash()))?;
+        crash_point("import.pinned");
         self.block_on(
             self.store
                 .requests()
                 .set_status(request.claim(), Status::Trawling),
         )?;
+        crash_point("import.trawling");
         let opened = self
             .inbox
             .open(&located)
@@ -232,13 +238,16 @@ impl Importer {
             Stop::Failed(format!("The staging folder can't be made: {why}"))
         })?;
         let mut source = job.prepare(opened)?;
+        crash_point("import.prepared");
         self.block_on(
             self.store
                 .requests()
                 .set_status(request.claim(), Status::Importing),
         )?;
+        crash_point("import.importing");
         let mut trawled = job.trawl(source.entries()?)?;
         job.look_again(&source, &mut trawled)?;
+        crash_point("import.trawled");
         let mut sessions = Vec::new();
         let fatal = match trawled.fatal {
             Some(why) => Some(why),
@@ -249,27 +258,36 @@ impl Importer {
             staged.for_each(|f| f.settle(Outcome::Failed, Some(why.clone())));
             return job.end(&source, &trawled.files, &sessions, Some(why));
         }
+        crash_point("import.settled");
         if !self.block_on(self.store.requests().set_processed(request.claim()))? {
             // All is committed by now, and stays; the sources stay too.
             let why = self.cancelled(request.id)?;
             return job.end(&source, &trawled.files, &sessions, Some(why));
         }
-        match &mut source {
-            _ if !request.cleanup => {}
-            Source::Archive(archive) => {
-                archive.cleaned = Some(job.clean_archive(archive, &trawled.files));
+        crash_point("import.processed");
+        let mut archive = None;
+        let mut cleanup = request.cleanup;
+        if let Source::Archive(read) = &mut source
+            && cleanup
+        {
+            archive = Some(read.identity);
+            if let Some(why) = job.unsafe_archive(&trawled.files) {
+                read.cleaned = Some(Err(why));
+                cleanup = false;
             }
-            Source::Folder(_) => {
-                let keys = trawled.studies.iter().map(|s| s.key_in_store());
-                let removable = job.removable(&trawled.files, &keys.collect::<Vec<_>>());
-                let (ended, report) = job.told(&source, &trawled.files, &sessions, None)?;
-                let record = Record::new(&ended, removable, &report).and_then(|record| {
-                    // Before the first is removed: after a crash nothing else would tell of them.
-                    record.write(&self.reports(), request.id)?;
-                    Ok(record)
-                });
-                return self.clean_up(request, progress, record.map_err(not_written)?, false);
-            }
+        }
+        if cleanup {
+            let keys = trawled.studies.iter().map(|s| s.key_in_store());
+            let removable = job.removable(&trawled.files, &keys.collect::<Vec<_>>());
+            let (ended, report) = job.told(&source, &trawled.files, &sessions, None)?;
+            let record = Record::new(&ended, removable, archive, &report).and_then(|record| {
+                // Before the first is removed: after a crash nothing else would tell of them.
+                record.write(&self.reports(), request.id)?;
+                Ok(record)
+            });
+            let record = record.map_err(not_written)?;
+            crash_point("clean.recorded");
+            return self.clean_up(request, progress, record, false);
         }
         job.end(&source, &trawled.files, &sessions, None)
     }

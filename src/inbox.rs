@@ -17,7 +17,7 @@ use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-pub use clean::{Leftover, remove_archive, remove_source};
+pub use clean::{Leftover, remove_source};
 pub use unpack::{BadName, Format, Limit, Limits, UnpackError, unpack};
 pub use walk::{Found, NotRegular, Walk};
 
@@ -99,25 +99,9 @@ impl Inbox {
     /// # Errors
     /// [`NotThere`], whatever the reason.
     pub fn locate(&self, path: &str) -> Result<Located, NotThere> {
-        let asked = Path::new(path);
-        let mapped = self
-            .prefix_to_path
-            .iter()
-            .find_map(|(prefix, path)| Some(path.join(asked.strip_prefix(prefix).ok()?)));
-        let path = mapped.as_deref().unwrap_or(asked);
-        let (project, relative) = self.split(path).ok_or(NotThere)?;
-        if relative
-            .components()
-            .any(|part| !matches!(part, Component::Normal(_)))
-        {
-            return Err(NotThere);
-        }
+        let (project, relative) = self.resolve(path)?;
         let folder = self.project_folder(&project)?;
-        let below = if relative.as_os_str().is_empty() {
-            Path::new(".")
-        } else {
-            relative
-        };
+        let below = self_or(&relative);
         let metadata = folder.metadata(below).map_err(|_| NotThere)?;
         let kind = match metadata.is_dir() {
             true => Kind::Folder,
@@ -135,11 +119,27 @@ impl Inbox {
         };
         Ok(Located {
             project,
-            relative: relative.to_owned(),
-            absolute: asked.to_owned(),
+            relative,
+            absolute: path.into(),
             kind,
             empty,
         })
+    }
+
+    /// Project and path below its folder of what a client names.
+    fn resolve(&self, path: &str) -> Result<(String, PathBuf), NotThere> {
+        let asked = Path::new(path);
+        let mapped = self
+            .prefix_to_path
+            .iter()
+            .find_map(|(prefix, path)| Some(path.join(asked.strip_prefix(prefix).ok()?)));
+        let path = mapped.as_deref().unwrap_or(asked);
+        let (project, relative) = self.split(path).ok_or(NotThere)?;
+        let mut parts = relative.components();
+        match parts.all(|part| matches!(part, Component::Normal(_))) {
+            true => Ok((project, relative.to_owned())),
+            false => Err(NotThere),
+        }
     }
 
     /// Project and path below its folder. Differs from XNAT: compared part by part, so that `inbox2` is not
@@ -172,11 +172,7 @@ impl Inbox {
     pub fn open(&self, located: &Located) -> Result<Opened, NotThere> {
         let project = self.project_folder(&located.project)?;
         let open = |relative: &Path| {
-            let below = match relative.as_os_str().is_empty() {
-                true => Path::new("."),
-                false => relative,
-            };
-            let folder = project.open_dir(below).map_err(|_| NotThere)?;
+            let folder = project.open_dir(self_or(relative)).map_err(|_| NotThere)?;
             Ok(folder.into_std_file())
         };
         let relative = &located.relative;
@@ -192,6 +188,18 @@ impl Inbox {
         }
     }
 
+    /// Opens the folder in which something lies that may be gone by now.
+    ///
+    /// # Errors
+    /// [`NotThere`] if the folder is gone too.
+    pub fn open_parent(&self, path: &str) -> Result<File, NotThere> {
+        let (project, relative) = self.resolve(path)?;
+        let folder = self.project_folder(&project)?;
+        let parent = relative.parent().ok_or(NotThere)?;
+        let parent = folder.open_dir(self_or(parent)).map_err(|_| NotThere)?;
+        Ok(parent.into_std_file())
+    }
+
     /// The project's folder must be a real one: a link could lead into another project's.
     fn project_folder(&self, project: &str) -> Result<Dir, NotThere> {
         let path = match self.project_to_folder.get(project) {
@@ -202,6 +210,14 @@ impl Inbox {
             return Err(NotThere);
         }
         Dir::open_ambient_dir(path, ambient_authority()).map_err(|_| NotThere)
+    }
+}
+
+/// A path below a folder, for calls that know no empty one.
+fn self_or(below: &Path) -> &Path {
+    match below.as_os_str().is_empty() {
+        true => Path::new("."),
+        false => below,
     }
 }
 

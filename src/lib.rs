@@ -12,6 +12,7 @@ pub mod client;
 pub mod config;
 pub mod demo;
 pub mod dicom;
+pub mod failpoint;
 pub mod import;
 pub mod inbox;
 pub mod maintenance;

@@ -3,6 +3,7 @@
 //! Several in one process, each with one request at a time. Knows nothing of HTTP.
 
 use crate::archive::ActionError;
+use crate::failpoint::crash_point;
 use crate::import::{Ended, Importer, Progress};
 use crate::metrics::metrics;
 use crate::presence;
@@ -40,6 +41,7 @@ pub async fn run(
     // Whoever died before this start may have been forgotten by one that died next.
     importer.archive.tidy().await?;
     importer.forget_ended().await?;
+    crash_point("recover.done");
     let mut workers = JoinSet::new();
     workers.spawn(tidy(importer.clone(), shutdown.clone()));
     for number in 0..count {
@@ -59,6 +61,7 @@ async fn work(importer: Importer, name: String, mut shutdown: watch::Receiver<bo
             Ok(Some(request)) => {
                 let id = request.id;
                 tracing::info!(request = id, worker = name, "import starts");
+                crash_point("request.claimed");
                 if let Err(error) = run_one(&importer, request, shutdown.clone()).await {
                     // The lease runs out, and the request is claimed again.
                     tracing::error!(request = id, worker = name, %error, "the import could not be carried on");
@@ -96,7 +99,9 @@ async fn tidy(importer: Importer, mut shutdown: watch::Receiver<bool>) {
 /// Finishes the commits of processes that are gone, and queues their requests again.
 async fn take_over(importer: &Importer) -> Result<(), ActionError> {
     let dead = presence::forget_the_dead(&importer.store, &importer.data).await?;
+    crash_point("recover.begin");
     let commits = importer.archive.recover().await?;
+    crash_point("recover.commits");
     if dead > 0 {
         importer.archive.tidy().await?;
     }
@@ -105,6 +110,7 @@ async fn take_over(importer: &Importer) -> Result<(), ActionError> {
         tracing::info!(commits, "finished the commits that a crash had left");
     }
     let requests = importer.store.requests().requeue_abandoned().await?;
+    crash_point("recover.requeued");
     if requests > 0 {
         tracing::info!(requests, "queued again what a crash had interrupted");
     }
@@ -191,7 +197,9 @@ async fn run_one(
             }
         }
     };
+    crash_point("request.finish");
     finish(&requests, claim, &ended, start).await?;
+    crash_point("request.finished");
     importer.forget_record(id);
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! XNAT's catalog of a resource: `scan_<scan>_catalog.xml` with an entry for each file
 //! (`xdat:DCMCatalog`, as XNAT's `CatalogUtils` writes it).
 
+use crate::failpoint::{crash_point, disk_point};
 use crate::store::{Scan, StoredFile};
 use quick_xml::Writer;
 use quick_xml::events::{BytesDecl, BytesEnd, BytesStart, Event};
@@ -27,12 +28,15 @@ pub fn write_all(session: &Path, files: &[StoredFile], scans: &[Scan]) -> io::Re
         let folder = session.join("SCANS").join(scan).join(resource);
         let name = catalog_name(scan, resource);
         let temporary = folder.join(format!(".{name}.new"));
+        disk_point("catalog.disk")?;
         let mut out = BufWriter::new(File::create(&temporary)?);
         write(&mut out, uid.unwrap_or_default(), &files)?;
         out.into_inner()
             .map_err(io::IntoInnerError::into_error)?
             .sync_data()?;
+        crash_point("catalog.temporary");
         fs::rename(&temporary, folder.join(name))?;
+        crash_point("catalog.renamed");
     }
     Ok(())
 }

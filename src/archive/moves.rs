@@ -2,6 +2,7 @@
 
 use super::join::{Incoming, check_same_session, join};
 use super::{ActionError, Archive, ArchiveOptions};
+use crate::failpoint::crash_point;
 use crate::store::{CommitPlan, NewSession, Session, SessionState, StoreError};
 use std::path::{Path, PathBuf};
 
@@ -51,6 +52,7 @@ impl Archive {
         let claimed = sessions
             .set_state(session.id, &ready, SessionState::Archiving, None, by)
             .await?;
+        crash_point("archive.marked");
         match sessions.get(session.id).await? {
             Some(now) if claimed => Ok(now),
             _ => Err(ActionError::Busy),

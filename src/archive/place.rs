@@ -6,6 +6,7 @@
 //! by rename. Then all is synced.
 
 use super::catalog;
+use crate::failpoint::{crash_point, disk_point};
 use crate::store::{Scan, StoredFile};
 use rustix::fs::{CWD, RenameFlags};
 use std::collections::{BTreeMap, HashSet};
@@ -59,11 +60,16 @@ impl Step {
                     folder.clone_into(&mut last_folder);
                 }
                 self.place(&from, &to, replaced.contains(&to))?;
+                crash_point("place.put");
             }
             self.carry_history()?;
+            crash_point("place.placed");
         }
         catalog::write_all(&target, &self.all, &self.scans)?;
-        sync_file_system(&target)
+        disk_point("place.sync")?;
+        sync_file_system(&target)?;
+        crash_point("place.synced");
+        Ok(())
     }
 
     /// From where to where each file goes.
@@ -92,6 +98,7 @@ impl Step {
                 kept => kept?,
             }
             replaced.insert(to);
+            crash_point("place.history");
         }
         if !replaced.is_empty() {
             sync_file_system(&self.data.join(&self.target))?;
@@ -110,6 +117,7 @@ impl Step {
     }
 
     fn place(&self, from: &Path, to: &Path, is_kept: bool) -> io::Result<()> {
+        disk_point("place.disk")?;
         match self.put(from, to) {
             Err(e) if e.kind() == ErrorKind::AlreadyExists => {}
             // A repeated step: the file was put there the first time.
@@ -148,6 +156,7 @@ impl Step {
             _ => {}
         }
         fs::hard_link(from, &beside)?;
+        crash_point("place.beside");
         fs::rename(beside, to)
     }
 
@@ -177,6 +186,7 @@ impl Step {
                         Err(e) if e.kind() != ErrorKind::AlreadyExists => return Err(e),
                         _ => {}
                     }
+                    crash_point("place.history_carried");
                 }
             }
         }

@@ -4,13 +4,18 @@
 use super::outcome::{FileState, Outcome};
 use super::record::{Record, Recorded};
 use super::report::write_report;
-use super::source::Archive;
 use super::{Ended, Importer, Job, Progress, Stop, not_written};
-use crate::inbox::{Opened, remove_archive, remove_source};
+use crate::failpoint::crash_point;
+use crate::inbox::{Identity, Opened, remove_source};
 use crate::store::{ImportRequest, SessionState};
+use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 use std::fs::File;
+use std::path::Path;
 use std::sync::atomic::Ordering;
+
+const HAS_GONE: &str = "what was stored of it has gone since";
+const NO_FOLDER: &str = "its folder has gone since";
 
 impl Job<'_> {
     /// The sources of what was stored, and of what is proved to be stored already. All others stay.
@@ -31,26 +36,18 @@ impl Job<'_> {
             .collect()
     }
 
-    /// Removes an archive, unless one of its members is not stored.
-    pub(super) fn clean_archive(
-        &self,
-        archive: &Archive,
-        files: &[FileState],
-    ) -> Result<(), String> {
+    /// Why an archive stays as it is: one of its members is not stored.
+    pub(super) fn unsafe_archive(&self, files: &[FileState]) -> Option<String> {
         let mut kept = (0..files.len()).filter(|index| !is_safe(files, *index));
         if let Some(first) = kept.next() {
-            return Err(format!(
+            return Some(format!(
                 "{} of its {} members are not stored, first `{}`",
                 1 + kept.count(),
                 files.len(),
                 files[first].found.display()
             ));
         }
-        if files.is_empty() {
-            return Err("it has no members".into());
-        }
-        remove_archive(&archive.found, &archive.identity, self.request.id)
-            .map_err(|why| why.to_string())
+        files.is_empty().then(|| "it has no members".into())
     }
 }
 
@@ -64,30 +61,63 @@ impl Importer {
         mut record: Record,
         again: bool,
     ) -> Result<Ended, Stop> {
-        let folder = self.source_folder(request);
-        let mut study_to_stored: HashMap<String, HashSet<String>> = HashMap::new();
-        for source in std::mem::take(&mut record.sources) {
-            if progress.stop.load(Ordering::Relaxed) {
-                return Err(Stop::Interrupted);
-            }
-            if !study_to_stored.contains_key(&source.study) {
-                let stored = self.stored_instances(&request.project, &source.study)?;
-                study_to_stored.insert(source.study.clone(), stored);
-            }
-            let removed = match (&folder, source.path()) {
-                _ if !is_there(&study_to_stored[&source.study], source.sop_uid.as_deref()) => {
-                    Err("what was stored of it has gone since".into())
+        crash_point("clean.begin");
+        let mut stored = StoredInstances::default();
+        let mut is_stored = |source: &Recorded| stored.hold(self, &request.project, source);
+        let sources = std::mem::take(&mut record.sources);
+        match record.archive {
+            Some(as_read) => {
+                let mut removed = Ok(());
+                for source in &sources {
+                    if !is_stored(source)? {
+                        removed = Err(HAS_GONE.to_owned());
+                        break;
+                    }
                 }
-                (Some(folder), Some(path)) => {
-                    remove_source(folder, &path, &source.identity, request.id, again)
-                        .map_err(|why| why.to_string())
+                let removed = removed.and_then(|()| self.remove_archive(request, &as_read, again));
+                record.note_archive(removed);
+                crash_point("clean.archive_done");
+            }
+            None => {
+                let folder = self.source_folder(request);
+                for source in sources {
+                    if progress.stop.load(Ordering::Relaxed) {
+                        return Err(Stop::Interrupted);
+                    }
+                    let removed = match (&folder, source.path()) {
+                        _ if !is_stored(&source)? => Err(HAS_GONE.into()),
+                        (Some(folder), Some(path)) => {
+                            remove_source(folder, &path, &source.identity, request.id, again)
+                                .map_err(|why| why.to_string())
+                        }
+                        _ => Err(NO_FOLDER.into()),
+                    };
+                    record.note(source.file, removed);
+                    crash_point("clean.source_done");
                 }
-                _ => Err("its folder has gone since".into()),
-            };
-            record.note(source.file, removed);
+            }
         }
         write_report(&self.reports(), request.id, &record.report).map_err(not_written)?;
+        crash_point("clean.reported");
         Ok(record.ended())
+    }
+
+    fn remove_archive(
+        &self,
+        request: &ImportRequest,
+        as_read: &Identity,
+        again: bool,
+    ) -> Result<(), String> {
+        let path = Path::new(&request.session_path);
+        // A clean-up that was cut off may have removed it, so it need not be there.
+        let folder = self.inbox.open_parent(&request.session_path);
+        match (folder, path.file_name()) {
+            (Ok(folder), Some(name)) => {
+                remove_source(&folder, Path::new(name), as_read, request.id, again)
+                    .map_err(|why| why.to_string())
+            }
+            _ => Err(NO_FOLDER.into()),
+        }
     }
 
     fn source_folder(&self, request: &ImportRequest) -> Option<File> {
@@ -97,8 +127,35 @@ impl Importer {
             Opened::Archive(..) => None,
         }
     }
+}
 
-    /// The instances of a study that are stored at this moment, by their UIDs: told of by a row, and there.
+/// The instances that are stored at this moment, by the keys of their studies: told of by a row, and there.
+#[derive(Default)]
+struct StoredInstances(HashMap<String, HashSet<String>>);
+
+impl StoredInstances {
+    /// Whether a source is among them; if its UID is not known, whether anything of its study is.
+    fn hold(
+        &mut self,
+        importer: &Importer,
+        project: &str,
+        source: &Recorded,
+    ) -> Result<bool, Stop> {
+        let stored = match self.0.entry(source.study.clone()) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(unknown) => {
+                unknown.insert(importer.stored_instances(project, &source.study)?)
+            }
+        };
+        Ok(match &source.sop_uid {
+            Some(sop_uid) => stored.contains(sop_uid),
+            None => !stored.is_empty(),
+        })
+    }
+}
+
+impl Importer {
+    /// Of one study, by their UIDs.
     fn stored_instances(&self, project: &str, study_key: &str) -> Result<HashSet<String>, Stop> {
         let sessions = self.store.sessions();
         let mut stored = HashSet::new();
@@ -131,14 +188,6 @@ fn is_safe(files: &[FileState], index: usize) -> bool {
         // What the rules make of it is stored, byte for byte.
         (Outcome::Duplicate, None) => true,
         _ => false,
-    }
-}
-
-/// Whether an instance is among those stored; of one whose UID is not known, whether any is.
-fn is_there(stored: &HashSet<String>, sop_uid: Option<&str>) -> bool {
-    match sop_uid {
-        Some(sop_uid) => stored.contains(sop_uid),
-        None => !stored.is_empty(),
     }
 }
 

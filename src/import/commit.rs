@@ -9,6 +9,7 @@ use super::summary::scans_of;
 use super::{Job, Stop};
 use crate::archive::{ActionError, ArchiveOptions, session_modality, session_type};
 use crate::dicom::{Instance, tags};
+use crate::failpoint::crash_point;
 use crate::rules::{Labels, Overwrite};
 use crate::store::{CommitPlan, NewSession, Scan, Session, SessionState, StoredFile};
 use chrono::Local;
@@ -94,6 +95,7 @@ impl Job<'_> {
                 .block_on(importer.archive.commit(plan))
                 .map_err(stop_of)?,
         };
+        crash_point("settle.waiting");
         let waits = outcome != SessionState::Archived && stored.state != SessionState::Archived;
         match settlement.state == SessionState::Archived && waits {
             true => self.archive_waiting(stored, settlement.overwrite),

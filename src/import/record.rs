@@ -24,6 +24,9 @@ pub struct Record {
     /// As it will stand, but for what becomes of the sources.
     pub report: serde_json::Value,
     pub sources: Vec<Recorded>,
+    /// The archive that the sources were members of: it goes as a whole, or stays.
+    #[serde(default)]
+    pub archive: Option<Identity>,
 }
 
 /// A source whose content is stored.
@@ -31,7 +34,7 @@ pub struct Record {
 pub struct Recorded {
     /// Its place among the report's files.
     pub file: usize,
-    /// Below the imported folder, in hexadecimal digits: names need not be text.
+    /// Below the imported folder, in hexadecimal digits: names need not be text. Of a member, as unpacked.
     path: String,
     pub identity: Identity,
     /// Where to look for what is stored of it: the study's key, and the instance as it is stored, if that is
@@ -67,7 +70,12 @@ impl Recorded {
 impl Record {
     /// # Errors
     /// If the report can't be written as JSON.
-    pub fn new(ended: &Ended, sources: Vec<Recorded>, report: &Report<'_>) -> io::Result<Self> {
+    pub fn new(
+        ended: &Ended,
+        sources: Vec<Recorded>,
+        archive: Option<Identity>,
+        report: &Report<'_>,
+    ) -> io::Result<Self> {
         Ok(Self {
             status: ended.status.as_str().to_owned(),
             resolution: ended.resolution.clone(),
@@ -75,6 +83,7 @@ impl Record {
             bytes: ended.bytes,
             report: serde_json::to_value(report)?,
             sources,
+            archive,
         })
     }
 
@@ -90,17 +99,13 @@ impl Record {
 
     /// Notes what became of a source, in the words of the report.
     pub fn note(&mut self, file: usize, removed: Result<(), String>) {
-        let entry = self
-            .report
-            .get_mut("files")
-            .and_then(|files| files.get_mut(file))
-            .and_then(serde_json::Value::as_object_mut);
-        if let Some(entry) = entry {
-            entry.insert("cleaned".into(), removed.is_ok().into());
-            if let Err(why) = removed {
-                entry.insert("left".into(), why.into());
-            }
-        }
+        let files = self.report.get_mut("files");
+        tell(files.and_then(|files| files.get_mut(file)), removed);
+    }
+
+    /// The same of the archive.
+    pub fn note_archive(&mut self, removed: Result<(), String>) {
+        tell(self.report.get_mut("archive"), removed);
     }
 
     /// # Errors
@@ -142,6 +147,15 @@ impl Record {
             && error.kind() != io::ErrorKind::NotFound
         {
             tracing::warn!(request, %error, "the record of a clean-up can't be removed");
+        }
+    }
+}
+
+fn tell(entry: Option<&mut serde_json::Value>, removed: Result<(), String>) {
+    if let Some(entry) = entry.and_then(serde_json::Value::as_object_mut) {
+        entry.insert("cleaned".into(), removed.is_ok().into());
+        if let Err(why) = removed {
+            entry.insert("left".into(), why.into());
         }
     }
 }

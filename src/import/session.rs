@@ -13,6 +13,7 @@ use super::summary::{Conflict, scans_of};
 use super::{Job, Stop, disk, stage};
 use crate::archive::{below_session, sync_file_system};
 use crate::dicom::{Instance, tags};
+use crate::failpoint::{crash_point, disk_point};
 use crate::metrics::metrics;
 use crate::rules::{Decision, Labels};
 use crate::store::{Scan, Session, SessionState, Taken};
@@ -41,12 +42,14 @@ impl Job<'_> {
         files: &mut [FileState],
         settled: &mut Vec<Settled>,
     ) -> Result<Option<String>, Stop> {
-        if let Err(error) = sync_file_system(&self.staging) {
+        let synced = disk_point("stage.sync").and_then(|()| sync_file_system(&self.staging));
+        if let Err(error) = synced {
             return Ok(Some(format!(
                 "The staged files can't be made durable: {}",
                 disk::told(&error)
             )));
         }
+        crash_point("stage.synced");
         for study in studies {
             let Ok(labels) = &study.labels else { continue };
             let study = self
@@ -73,6 +76,7 @@ impl Job<'_> {
         let mut identified = self.rules.defers();
         if identified && self.goes_to_archive(study, labels, files)? {
             self.run_for_archive(study, labels, files)?;
+            crash_point("settle.remade");
             identified = false;
         }
         let mut settled = Settled {
@@ -88,6 +92,7 @@ impl Job<'_> {
             return Ok(settled);
         };
         let conflicts = self.conflicts(study, labels, files)?;
+        crash_point("settle.reserved");
         let decision = self.decide(study, labels, files, &seen, &conflicts);
         let settlement = match self.settlement(decision, study, files, &conflicts, identified) {
             Ok(settlement) => settlement,
@@ -113,6 +118,7 @@ impl Job<'_> {
             return Err(Stop::Cancelled);
         }
         let arrived = self.commit(study, labels, &settlement, &seen.first, files)?;
+        crash_point("settle.committed");
         if arrived.session.state != settlement.state
             && let Some(reason) = &arrived.session.reason
         {

@@ -6,6 +6,7 @@ use super::study::Study;
 use super::{Job, Stop, disk};
 use crate::archive::{Names, below_session, resource_of, series_folder, template};
 use crate::dicom::{Instance, tags};
+use crate::failpoint::{crash_point, disk_point};
 use crate::inbox::Identity;
 use crate::rules::FileNames;
 use crate::store::{Scan, StoredFile};
@@ -102,7 +103,10 @@ pub fn write(
         )))
     };
     let mut file = create(path).map_err(request)?;
+    crash_point("stage.created");
+    disk_point("stage.disk").map_err(request)?;
     let written = instance.write(&mut file);
+    crash_point("stage.written");
     let unchanged = as_read.is_none_or(|as_read| {
         let now = instance.handle().and_then(|h| h.metadata().ok());
         now.is_some_and(|m| Identity::of(&m) == *as_read)

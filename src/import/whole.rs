@@ -1,5 +1,6 @@
 //! Files that are there whole or not at all, whatever happens to the machine in between.
 
+use crate::failpoint::{crash_point, disk_point};
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
@@ -21,10 +22,13 @@ pub fn write_whole(
     unfinished.push(".");
     unfinished.push(UNFINISHED);
     let mut out = BufWriter::new(File::create(&unfinished)?);
+    disk_point("whole.disk")?;
     write(&mut out)?;
     out.flush()?;
     out.get_ref().sync_data()?;
+    crash_point("whole.written");
     fs::rename(unfinished, path)?;
+    crash_point("whole.renamed");
     // The name, too, must survive a power cut before anything relies on it.
     File::open(folder)?.sync_all()
 }

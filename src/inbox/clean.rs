@@ -1,6 +1,7 @@
 //! Removing a source whose content is proved stored, and nothing else.
 
-use super::{Found, Identity};
+use super::Identity;
+use crate::failpoint::crash_point;
 use rustix::fs::{AtFlags, Mode, OFlags, RenameFlags, openat, renameat_with, unlinkat};
 use std::ffi::OsStr;
 use std::fs::File;
@@ -44,14 +45,6 @@ pub fn remove_source(
     }
 }
 
-/// The same for an archive: a source by itself.
-///
-/// # Errors
-/// Why it was left.
-pub fn remove_archive(found: &Found, as_read: &Identity, request: i64) -> Result<(), Leftover> {
-    remove(found.folder(), found.name(), as_read, request)
-}
-
 fn remove(folder: &File, name: &OsStr, as_read: &Identity, request: i64) -> Result<(), Leftover> {
     let private = format!(".sluice-{request}-{}", as_read.inode);
     let private = OsStr::new(&private);
@@ -65,6 +58,7 @@ fn remove(folder: &File, name: &OsStr, as_read: &Identity, request: i64) -> Resu
     }
     renameat_with(folder, name, folder, private, RenameFlags::NOREPLACE)
         .map_err(io::Error::from)?;
+    crash_point("clean.renamed");
     finish(folder, name, private, &open(folder, private)?, as_read)
 }
 
@@ -82,6 +76,7 @@ fn finish(
         return Err(Leftover::Changed);
     }
     unlinkat(folder, private, AtFlags::empty()).map_err(io::Error::from)?;
+    crash_point("clean.removed");
     Ok(())
 }
 

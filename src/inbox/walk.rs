@@ -120,10 +120,6 @@ impl Found {
         name.to_string_lossy().into_owned()
     }
 
-    pub(super) fn folder(&self) -> &File {
-        &self.folder
-    }
-
     pub(super) fn name(&self) -> &OsString {
         &self.name
     }

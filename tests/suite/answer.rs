@@ -59,12 +59,17 @@ pub fn headed<B>(
 }
 
 /// Takes an answer in, body and all.
-pub fn read(mut answer: ureq::http::Response<ureq::Body>) -> Answer {
+pub fn read(answer: ureq::http::Response<ureq::Body>) -> Answer {
+    try_read(answer).unwrap()
+}
+
+/// The same from a server that may die meanwhile.
+pub fn try_read(mut answer: ureq::http::Response<ureq::Body>) -> Result<Answer, ureq::Error> {
     let kind = answer.headers().get("content-type");
-    Answer {
+    Ok(Answer {
         status: answer.status().as_u16(),
         kind: kind.map_or("", |kind| kind.to_str().unwrap()).to_owned(),
         headers: answer.headers().clone(),
-        body: answer.body_mut().read_to_vec().unwrap(),
-    }
+        body: answer.body_mut().read_to_vec()?,
+    })
 }

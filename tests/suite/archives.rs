@@ -55,6 +55,12 @@ fn zip_bytes(members: &Members, method: CompressionMethod) -> Vec<u8> {
     zip.finish().unwrap().into_inner()
 }
 
+/// Packs a folder.
+pub fn zip(folder: &Path, archive: &Path) {
+    let bytes = zip_bytes(&members(folder), CompressionMethod::Deflated);
+    fs::write(archive, bytes).unwrap();
+}
+
 fn tar_bytes(members: &Members) -> Vec<u8> {
     let mut tar = tar::Builder::new(Vec::new());
     for (name, content) in members {

@@ -1,8 +1,6 @@
 //! SIGKILL at random moments, several times over on the same folder: what is left in the end is what an
 //! undisturbed import leaves, rows, report, bytes and sources.
 
-use std::fs;
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crate::server::wait_for;
@@ -43,7 +41,7 @@ fn fifty_kills_at_random_moments_change_nothing() {
     dicom::study(&template.inbox("P/s/a"), 1, 3, 20);
     dicom::study(&template.inbox("P/s/b"), 2, 3, 20);
 
-    let mut golden = copy_of(&template);
+    let mut golden = template.copied();
     golden.serve(&[]);
     let start = Instant::now();
     wait_for("the undisturbed import", || is_over(&golden).then_some(()));
@@ -53,7 +51,7 @@ fn fifty_kills_at_random_moments_change_nothing() {
 
     let mut kills = 0;
     while kills < KILLS {
-        let mut site = copy_of(&template);
+        let mut site = template.copied();
         // Up to four on one folder, each at a moment that the rest of the import may still be running at.
         for _ in 0..1 + (random.next() * 4.0) as u32 {
             site.serve(&[]);
@@ -85,23 +83,4 @@ fn is_over(site: &Site) -> bool {
         answer.json()["status"].as_str(),
         Some("Completed" | "Failed")
     )
-}
-
-/// A site of its own with all that `template` holds.
-fn copy_of(template: &Site) -> Site {
-    let site = Site::empty();
-    copy(template.data(), site.data());
-    site
-}
-
-fn copy(from: &Path, to: &Path) {
-    fs::create_dir_all(to).unwrap();
-    for entry in fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        let to = to.join(entry.file_name());
-        match entry.file_type().unwrap().is_dir() {
-            true => copy(&entry.path(), &to),
-            false => drop(fs::copy(entry.path(), to).unwrap()),
-        }
-    }
 }

@@ -12,6 +12,8 @@ mod cancel;
 mod cleanup;
 mod cluster;
 mod conflicts;
+#[cfg(feature = "failpoints")]
+mod crash;
 mod damaged;
 mod database;
 mod dicom;

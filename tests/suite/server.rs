@@ -95,6 +95,30 @@ impl Server {
         server
     }
 
+    /// Starts a server that may die before it listens: it then has no address.
+    pub fn start_doomed(data: &Path, environment: &[(&str, &str)]) -> Server {
+        let command = sluice(data, &["serve", "--listen", "127.0.0.1:0"]);
+        let mut server = Server::spawn(command, Stdio::null(), environment);
+        let address = wait_for("an address, or the end", || {
+            let line = server.log().into_iter().find(|l| l.contains("\"serving\""));
+            match line {
+                Some(line) => {
+                    let line: serde_json::Value = serde_json::from_str(&line).unwrap();
+                    Some(line["fields"]["address"].as_str().unwrap().to_owned())
+                }
+                None if server.has_ended() => Some(String::new()),
+                None => None,
+            }
+        });
+        server.base = format!("http://{address}");
+        server
+    }
+
+    /// Whether the process is gone.
+    pub fn has_ended(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_some()
+    }
+
     /// Starts `sluice worker`, and returns when it works. It has no address.
     pub fn start_worker(data: &Path, environment: &[(&str, &str)]) -> Server {
         let server = Server::spawn(sluice(data, &["worker"]), Stdio::null(), environment);
@@ -151,11 +175,14 @@ impl Server {
 
     /// SIGTERM, as an init system sends it. Returns when the process has ended.
     pub fn terminate(&mut self) -> ExitStatus {
-        let pid = self.child.id().to_string();
-        let kill = Command::new("sh")
-            .args(["-c", "kill -TERM \"$0\"", &pid])
-            .status();
-        assert!(kill.unwrap().success(), "kill {pid}");
+        // Once it is gone and waited for, its number may be another's.
+        if !self.has_ended() {
+            let pid = self.child.id().to_string();
+            let kill = Command::new("sh")
+                .args(["-c", "kill -TERM \"$0\"", &pid])
+                .status();
+            assert!(kill.unwrap().success(), "kill {pid}");
+        }
         self.ended()
     }
 

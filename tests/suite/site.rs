@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-use crate::answer::{Answer, authorization, headed, read};
+use crate::answer::{Answer, authorization, headed, read, try_read};
 use crate::database;
 use crate::done::Done;
 use crate::server::{Server, run, wait_for};
@@ -70,6 +70,13 @@ impl Site {
         site
     }
 
+    /// A site of its own with all that this one's folder holds, its database in it.
+    pub fn copied(&self) -> Site {
+        let site = Site::empty();
+        copy(self.data(), site.data());
+        site
+    }
+
     /// Runs `sluice` on the data folder.
     pub fn command(&self, arguments: &[&str], input: &str) -> String {
         run(self.folder.path(), arguments, input)
@@ -81,8 +88,26 @@ impl Site {
         self.server = Some(Server::start(self.folder.path(), environment));
     }
 
+    /// Starts a server that may die at any moment.
+    pub fn serve_doomed(&mut self, environment: &[(&str, &str)]) {
+        assert!(self.server.is_none());
+        self.server = Some(Server::start_doomed(self.folder.path(), environment));
+    }
+
     pub fn server(&self) -> &Server {
         self.server.as_ref().unwrap()
+    }
+
+    /// Whether the server has died of itself.
+    pub fn is_dead(&mut self) -> bool {
+        self.server.as_mut().unwrap().has_ended()
+    }
+
+    /// Asks the server to stop, wherever it is; how it ended, and all that it logged.
+    pub fn end(&mut self) -> (std::process::ExitStatus, Vec<String>) {
+        let mut server = self.server.take().unwrap();
+        let status = server.terminate();
+        (status, server.log())
     }
 
     /// Kills the server where it stands.
@@ -98,11 +123,13 @@ impl Site {
 
     /// The same, whatever is under way.
     pub fn interrupt(&mut self) -> Vec<String> {
-        let mut server = self.server.take().unwrap();
-        let status = server.terminate();
-        let log = server.log();
+        let (status, log) = self.end();
         assert!(status.success(), "{status}: {log:#?}");
-        assert!(log.last().unwrap().contains("\"stopped\""), "{log:#?}");
+        // The database's own threads may have a word after it.
+        assert!(
+            log.iter().any(|line| line.contains("\"stopped\"")),
+            "{log:#?}"
+        );
         log
     }
 
@@ -201,6 +228,17 @@ impl Site {
 
     /// A call without a body. Nobody calls if `user` is empty.
     pub fn call(&self, user: &str, method: &str, path: &str, query: &[(&str, &str)]) -> Answer {
+        self.try_call(user, method, path, query).unwrap()
+    }
+
+    /// The same to a server that may die meanwhile.
+    pub fn try_call(
+        &self,
+        user: &str,
+        method: &str,
+        path: &str,
+        query: &[(&str, &str)],
+    ) -> Result<Answer, ureq::Error> {
         let url = format!("{}{path}", self.server().base);
         let pairs = query.iter().copied();
         let name_to_value = authorization(user);
@@ -210,7 +248,7 @@ impl Site {
             "PUT" => headed(self.agent.put(url).query_pairs(pairs), name_to_value).send_empty(),
             _ => headed(self.agent.post(url).query_pairs(pairs), name_to_value).send_empty(),
         };
-        read(answer.unwrap())
+        try_read(answer?)
     }
 
     /// A call with a body of JSON.
@@ -394,6 +432,18 @@ fn collect(root: &Path, folder: &Path, files: &mut Vec<String>) {
         } else {
             let below = path.strip_prefix(root).unwrap();
             files.push(below.to_string_lossy().into_owned());
+        }
+    }
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let to = to.join(entry.file_name());
+        match entry.file_type().unwrap().is_dir() {
+            true => copy(&entry.path(), &to),
+            false => drop(fs::copy(entry.path(), to).unwrap()),
         }
     }
 }
