@@ -21,6 +21,7 @@ mod report;
 mod resolution;
 mod session;
 mod source;
+mod split;
 mod stage;
 mod study;
 mod summary;
@@ -251,7 +252,7 @@ impl Importer {
         let mut sessions = Vec::new();
         let fatal = match trawled.fatal {
             Some(why) => Some(why),
-            None => job.settle(&trawled.studies, &mut trawled.files, &mut sessions)?,
+            None => job.settle(&mut trawled.studies, &mut trawled.files, &mut sessions)?,
         };
         if let Some(why) = fatal {
             let staged = trawled.files.iter_mut().filter(|f| f.is_staged());

@@ -138,7 +138,7 @@ impl Rulebook {
         author: Author<'_>,
     ) -> Result<Arc<RuleSet>, RulebookError> {
         let (hash, files) = (draft.hash().to_owned(), draft.files().clone());
-        let rule_set = match self.compile(draft).await {
+        let rule_set = match self.stage(draft).await {
             Ok(rule_set) => rule_set,
             Err(error) => return self.fall_back(project, active, error).await,
         };
@@ -223,7 +223,7 @@ impl Rulebook {
     ) -> Result<(), RulebookError> {
         for project in projects {
             let draft = self.registry.draft(project, changes)?;
-            self.compile(draft).await?;
+            self.stage(draft).await?;
         }
         let (root, changes) = (self.registry.root().to_owned(), changes.to_vec());
         run_blocking(move || changes.iter().try_for_each(|change| write(&root, change))).await??;
@@ -288,10 +288,22 @@ impl Rulebook {
         if let Some(known) = self.registry.known(draft.hash()) {
             return Ok(known);
         }
-        let registry = self.registry.clone();
         // A component takes a tenth of a second.
-        match run_blocking(move || registry.compile(draft)).await {
-            Ok(compiled) => compiled,
+        self.work(move |registry| registry.compile(draft)).await
+    }
+
+    /// Compiles what is to become active, and runs its modules' tests.
+    async fn stage(&self, draft: Draft) -> Result<Arc<RuleSet>, RuleSetError> {
+        self.work(move |registry| registry.stage(draft)).await
+    }
+
+    async fn work(
+        &self,
+        work: impl FnOnce(&Registry) -> Result<Arc<RuleSet>, RuleSetError> + Send + 'static,
+    ) -> Result<Arc<RuleSet>, RuleSetError> {
+        let registry = self.registry.clone();
+        match run_blocking(move || work(&registry)).await {
+            Ok(made) => made,
             Err(_) => Err(RuleSetError::Unreadable {
                 file: "rules".into(),
                 message: "the compiler broke".into(),

@@ -33,12 +33,13 @@ mod tables;
 mod usage;
 mod wasm;
 
-pub use answer::{Decision, Labels, Refusal, RuleFailure, Verdict};
+pub use answer::{Decision, Labels, Part, Refusal, RuleFailure, Verdict};
 pub use document::DocumentError;
 pub use engine::{Engine, Ran};
 pub use error::RuleSetError;
 pub use explain::StepTrace;
 pub use folder::Files;
+pub use labels::check as check_labels;
 pub use manifest::{EngineKind, Kind, Limits, Manifest};
 pub use module::{Module, ModuleSource, Origin};
 pub use policy::{At, FileNames, LeakCheck, Overwrite, Policy};

@@ -171,7 +171,7 @@ impl Job<'_> {
     }
 
     /// The study's sessions, under whichever key of the project they were stored.
-    fn stored_sessions(&self, keys: &StudyKeys) -> Result<Vec<StoredSession>, Stop> {
+    pub(super) fn stored_sessions(&self, keys: &StudyKeys) -> Result<Vec<StoredSession>, Stop> {
         let importer = self.importer;
         let mut sessions = Vec::new();
         for key in keys.all() {

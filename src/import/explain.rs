@@ -9,9 +9,7 @@ use super::trawl::{check_object, unread};
 use crate::archive::{Names, clean, same_bytes, series_folder, session_modality, template};
 use crate::dicom::{Instance, tags};
 use crate::inbox::Walk;
-use crate::rules::{
-    Decision, FileNames, Labels, LeakCheck, RuleSet, Run, StepInfo, StepTrace, Verdict,
-};
+use crate::rules::{FileNames, Labels, LeakCheck, RuleSet, Run, StepInfo, StepTrace, Verdict};
 use serde::Serialize;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, HashMap};
@@ -266,7 +264,10 @@ impl Explainer<'_> {
             let seen = self.summary(index, &study, labels, &leaks, files);
             route = Some(
                 match self.rules.route(&seen.to_string(), self.run, labels) {
-                    Ok(decision) => routed(decision),
+                    Ok(decision) => Routed {
+                        to: Some(decision.name()),
+                        why: decision.reason(),
+                    },
                     Err(failure) => Routed {
                         to: None,
                         why: failure.to_string(),
@@ -325,6 +326,7 @@ impl Explainer<'_> {
                 "filtered": 0, "rejected": rejected, "failed": failed, "quarantined": 0, "not_dicom": 0,
                 "unreadable": 0, "cut_short": 0, "changed": 0,
             },
+            "stored": [],
             "leaks": leaks.collect::<Vec<_>>(),
             "conflicts": [],
             "labels": { "auto_archive": labels.auto_archive, "visit": labels.visit, "scan": labels.scan },
@@ -358,17 +360,6 @@ impl Study {
             }),
         }
     }
-}
-
-fn routed(decision: Decision) -> Routed {
-    let (to, why) = match decision {
-        Decision::Prearchive(why) => ("prearchive", why),
-        Decision::Archive(why) => ("archive", why),
-        Decision::ArchiveOverwrite(why) => ("archive-overwrite", why),
-        Decision::Quarantine(why) => ("quarantine", why),
-        Decision::Reject(why) => ("reject", why),
-    };
-    Routed { to: Some(to), why }
 }
 
 /// What can't be read counts as different: that is what it will be told as.

@@ -32,14 +32,7 @@ impl Job<'_> {
         files: &mut [FileState],
         identified: bool,
     ) -> Result<(), Stop> {
-        let own = match study.stored.is_empty() {
-            true => HashSet::new(),
-            false => {
-                let requests = self.importer.store.requests();
-                self.importer
-                    .block_on(requests.stored_places(self.request.id))?
-            }
-        };
+        let own = self.own_places(study)?;
         for i in staged(study, files) {
             let file = &mut files[i];
             let Some(in_staging) = &file.staged else {
@@ -77,6 +70,16 @@ impl Job<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Where this very request has stored files before it was cut off, if it was.
+    pub(super) fn own_places(&self, study: &Study) -> Result<HashSet<Place>, Stop> {
+        if study.stored.is_empty() {
+            return Ok(HashSet::new());
+        }
+        let requests = self.importer.store.requests();
+        let places = requests.stored_places(self.request.id);
+        Ok(self.importer.block_on(places)?)
     }
 
     /// What the call wants done to what is stored: its `overwrite`, else `overwrite_files=true`.
@@ -130,6 +133,8 @@ impl Job<'_> {
             Decision::Archive(reason) | Decision::ArchiveOverwrite(reason) => {
                 (SessionState::Archived, reason)
             }
+            // Of a whole study the parts are settled; of a part it is no answer.
+            Decision::Split(_) => (SessionState::Ready, "a part can't be split again".into()),
         };
         if let Some(conflict) = conflicts.iter().find(|c| c.code != "instance") {
             return settled(SessionState::Conflict, conflict.detail.clone());
@@ -225,7 +230,7 @@ impl Job<'_> {
     }
 }
 
-fn place_of(session: &Session, file: &StoredFile) -> Place {
+pub(super) fn place_of(session: &Session, file: &StoredFile) -> Place {
     (
         session.id,
         file.scan_id.clone(),

@@ -10,12 +10,12 @@ use super::leak::Finding;
 use super::outcome::{self, FileState, Outcome};
 use super::study::Study;
 use super::summary::{Conflict, scans_of};
-use super::{Job, Stop, disk, stage};
+use super::{Job, Stop, disk, split, stage};
 use crate::archive::{below_session, sync_file_system};
 use crate::dicom::{Instance, tags};
 use crate::failpoint::{crash_point, disk_point};
 use crate::metrics::metrics;
-use crate::rules::{Decision, Labels};
+use crate::rules::{Decision, Labels, Part};
 use crate::store::{Scan, Session, SessionState, Taken};
 use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
@@ -33,12 +33,19 @@ pub struct Settled {
     pub leaks: BTreeMap<Finding, u64>,
 }
 
+/// What comes of a study.
+enum Next {
+    Settled(Box<Settled>),
+    /// Its parts are to be settled; whether their files wait for the steps at archiving.
+    Split(Vec<Part>, bool),
+}
+
 impl Job<'_> {
     /// Settles the studies one by one, in the order in which they were met. Answers why it could not go
     /// on, if so: what was committed before stays committed, and told.
     pub(super) fn settle(
         &self,
-        studies: &[Arc<Study>],
+        studies: &mut Vec<Arc<Study>>,
         files: &mut [FileState],
         settled: &mut Vec<Settled>,
     ) -> Result<Option<String>, Stop> {
@@ -50,13 +57,9 @@ impl Job<'_> {
             )));
         }
         crash_point("stage.synced");
-        for study in studies {
-            let Ok(labels) = &study.labels else { continue };
-            let study = self
-                .check_stop()
-                .and_then(|()| self.settle_study(study, labels, files));
-            match study {
-                Ok(study) => settled.push(study),
+        for study in studies.clone() {
+            match self.settle_with_parts(&study, studies, files, settled) {
+                Ok(()) => {}
                 Err(Stop::Failed(why)) => return Ok(Some(why)),
                 // What was committed before stays.
                 Err(Stop::Cancelled) => return Ok(Some(self.cancelled()?)),
@@ -67,33 +70,75 @@ impl Job<'_> {
         Ok(None)
     }
 
+    /// A study or, where the route rule splits it, one of its parts after the other. They are added to the
+    /// studies.
+    fn settle_with_parts(
+        &self,
+        study: &Study,
+        studies: &mut Vec<Arc<Study>>,
+        files: &mut [FileState],
+        settled: &mut Vec<Settled>,
+    ) -> Result<(), Stop> {
+        let Ok(labels) = &study.labels else {
+            return Ok(());
+        };
+        self.check_stop()?;
+        let (parts, identified) = match self.settle_study(study, labels, files)? {
+            Next::Settled(whole) => {
+                settled.push(*whole);
+                return Ok(());
+            }
+            Next::Split(parts, identified) => (parts, identified),
+        };
+        for part in parts {
+            self.check_stop()?;
+            let part =
+                Arc::new(self.part(study, labels, part, identified, studies.len(), files)?);
+            studies.push(part.clone());
+            if let Ok(labels) = &part.labels
+                && let Next::Settled(part) = self.settle_study(&part, labels, files)?
+            {
+                settled.push(*part);
+            }
+        }
+        // No part may have taken it.
+        self.release_label(&labels.session)
+    }
+
     fn settle_study(
         &self,
         study: &Study,
         labels: &Labels,
         files: &mut [FileState],
-    ) -> Result<Settled, Stop> {
-        let mut identified = self.rules.defers();
-        if identified && self.goes_to_archive(study, labels, files)? {
+    ) -> Result<Next, Stop> {
+        let part = study.part.as_ref();
+        let mut identified = part.map_or(self.rules.defers(), |part| part.identified);
+        if part.is_none() && identified && self.goes_to_archive(study, labels, files)? {
             self.run_for_archive(study, labels, files)?;
             crash_point("settle.remade");
             identified = false;
         }
-        let mut settled = Settled {
+        let mut settled = Box::new(Settled {
             study: study.index,
             subject: labels.subject.clone(),
             label: labels.session.clone(),
             session: None,
             reason: "nothing was left to store".into(),
             leaks: study.leaks(),
-        };
+        });
         self.compare_with_stored(study, files, identified)?;
         let Some(seen) = self.see(study, files)? else {
-            return Ok(settled);
+            return Ok(Next::Settled(settled));
         };
         let conflicts = self.conflicts(study, labels, files)?;
         crash_point("settle.reserved");
-        let decision = self.decide(study, labels, files, &seen, &conflicts);
+        let decision = match part {
+            Some(part) => part.decision.clone(),
+            None => self.decide(study, labels, files, &seen, &conflicts)?,
+        };
+        if let (Decision::Split(parts), None) = (&decision, part) {
+            return Ok(Next::Split(parts.clone(), identified));
+        }
         let settlement = match self.settlement(decision, study, files, &conflicts, identified) {
             Ok(settlement) => settlement,
             Err(reason) => {
@@ -102,7 +147,7 @@ impl Job<'_> {
                     .for_each(|i| files[i].settle(Outcome::Rejected, Some(reason.clone())));
                 settled.reason = reason;
                 self.release_label(&labels.session)?;
-                return Ok(settled);
+                return Ok(Next::Settled(settled));
             }
         };
         settled.reason.clone_from(&settlement.reason);
@@ -110,7 +155,7 @@ impl Job<'_> {
         let staged = staged(study, files);
         if staged.is_empty() {
             self.release_label(&labels.session)?;
-            return Ok(settled);
+            return Ok(Next::Settled(settled));
         }
         // Rules may take their time: a cancelled request commits nothing that it has not begun to.
         if let Err(Stop::Cancelled) = self.check_stop() {
@@ -138,7 +183,7 @@ impl Job<'_> {
             files[i].made_anew = settlement.identified && !arrived.session.identified;
         }
         settled.session = Some(arrived.session);
-        Ok(settled)
+        Ok(Next::Settled(settled))
     }
 
     /// Whether the steps at archiving run now: the route rule wants the archive, and no part of the session
@@ -158,11 +203,8 @@ impl Job<'_> {
         let Some(seen) = self.see(study, files)? else {
             return Ok(false);
         };
-        let decision = self.decide(study, labels, files, &seen, &[]);
-        Ok(matches!(
-            decision,
-            Decision::Archive(_) | Decision::ArchiveOverwrite(_)
-        ))
+        let decision = self.decide(study, labels, files, &seen, &[])?;
+        Ok(decision.archives())
     }
 
     /// What the route rule is asked about; none if nothing is staged.
@@ -186,9 +228,17 @@ impl Job<'_> {
         files: &[FileState],
         seen: &Seen,
         conflicts: &[Conflict],
-    ) -> Decision {
-        let summary = self.summary(study, labels, files, &seen.scans, conflicts, &seen.first);
-        match self.rules.route(&summary.to_string(), &self.run, labels) {
+    ) -> Result<Decision, Stop> {
+        let own = self.own_places(study)?;
+        let (scans, first) = (&seen.scans, &seen.first);
+        let summary = self.summary(study, labels, files, scans, conflicts, first, &own);
+        let decision = self.rules.route(&summary.to_string(), &self.run, labels);
+        let decision =
+            decision.and_then(|decision| match split::misfit(&decision, labels, scans) {
+                None => Ok(decision),
+                Some(message) => Err(self.rules.route_broke(message)),
+            });
+        Ok(match decision {
             Ok(decision) => decision,
             Err(failure) => {
                 metrics().rule_failed(&failure);
@@ -199,7 +249,7 @@ impl Job<'_> {
                 );
                 Decision::Prearchive(format!("the route rule gave no answer: {failure}"))
             }
-        }
+        })
     }
 
     fn release_label(&self, label: &str) -> Result<(), Stop> {

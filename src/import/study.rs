@@ -3,7 +3,7 @@
 use super::gate::lock;
 use super::leak::{Finding, Needles};
 use crate::archive::Names;
-use crate::rules::{Labels, RuleFailure};
+use crate::rules::{Decision, Labels, RuleFailure};
 use crate::store::{Area, Session, SessionState, StoredFile};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,7 +14,7 @@ pub type StoredSession = (Session, HashMap<String, StoredFile>);
 
 /// Keyed fingerprints of the original Study Instance UID: under the project's present pseudonym key, and
 /// under those that it had before, the latest first.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct StudyKeys {
     pub present: String,
     pub earlier: Vec<String>,
@@ -28,7 +28,17 @@ impl StudyKeys {
     }
 }
 
-/// A study of the folder, on its way to a session.
+/// What the route rule has decided of a part of a study.
+#[derive(Debug)]
+pub struct PartOf {
+    /// The study's index.
+    pub whole: usize,
+    pub decision: Decision,
+    /// The files wait for the steps at archiving.
+    pub identified: bool,
+}
+
+/// A study of the folder, on its way to a session; or some of its series.
 #[derive(Debug)]
 pub struct Study {
     /// Its place in the list of studies, and the name of its staging folder.
@@ -47,6 +57,7 @@ pub struct Study {
     needles: Mutex<Needles>,
     remade: AtomicBool,
     stored_uid: OnceLock<String>,
+    pub part: Option<PartOf>,
 }
 
 impl Study {
@@ -70,6 +81,33 @@ impl Study {
             needles: Mutex::default(),
             remade: AtomicBool::default(),
             stored_uid: OnceLock::new(),
+            part: None,
+        }
+    }
+
+    /// Some series of this study, to be settled by themselves. What is to be reviewed in the whole is to be
+    /// reviewed in each part.
+    pub fn part(
+        &self,
+        index: usize,
+        labels: Labels,
+        stored: Vec<StoredSession>,
+        names: Names,
+        part: PartOf,
+    ) -> Self {
+        Self {
+            quarantine: Mutex::new(self.quarantine_reasons()),
+            leaks: Mutex::new(self.leaks()),
+            needles: Mutex::new(self.needles()),
+            part: Some(part),
+            ..Self::new(
+                index,
+                self.keys.clone(),
+                Ok(labels),
+                self.folder.clone(),
+                stored,
+                names,
+            )
         }
     }
 

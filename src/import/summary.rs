@@ -2,11 +2,13 @@
 
 use super::Job;
 use super::outcome::{FileState, count};
-use super::study::Study;
+use super::overwrite::place_of;
+use super::study::{StoredSession, Study};
 use crate::archive::session_modality;
 use crate::dicom::{Instance, tags};
 use crate::rules::Labels;
-use crate::store::Scan;
+use crate::store::{Place, Scan};
+use std::collections::{BTreeMap, HashSet};
 
 /// What stands against storing a session as it is.
 #[derive(Debug, serde::Serialize)]
@@ -25,6 +27,7 @@ impl Job<'_> {
         scans: &[Scan],
         conflicts: &[Conflict],
         first: &Instance,
+        own: &HashSet<Place>,
     ) -> serde_json::Value {
         let mut counts = count(of_study(study, files));
         // What is staged counts as stored, if the rule lets it.
@@ -75,6 +78,7 @@ impl Job<'_> {
             "series": series,
             "counts": counts,
             "differing": differing,
+            "stored": study.stored.iter().filter_map(|stored| told(stored, own)).collect::<Vec<_>>(),
             "leaks": leaks,
             "conflicts": conflicts,
             "labels": { "auto_archive": labels.auto_archive, "visit": labels.visit, "scan": labels.scan },
@@ -83,9 +87,41 @@ impl Job<'_> {
     }
 }
 
+/// A session of the study that is stored already, under this label or another. What this request itself has
+/// stored, before it was cut off, does not count.
+fn told((session, files): &StoredSession, own: &HashSet<Place>) -> Option<serde_json::Value> {
+    let mut scan_to_count: BTreeMap<&str, u64> = BTreeMap::new();
+    let others = files
+        .values()
+        .filter(|file| !own.contains(&place_of(session, file)));
+    for file in others {
+        *scan_to_count.entry(&file.scan_id).or_default() += 1;
+    }
+    let count: u64 = scan_to_count.values().sum();
+    let scans = scan_to_count
+        .into_iter()
+        .map(|(scan, count)| serde_json::json!({ "scan": scan, "count": count }));
+    (count > 0).then(|| {
+        serde_json::json!({
+            "area": session.area().as_str(),
+            "status": session.state.as_str(),
+            "subject": session.subject,
+            "session": session.label,
+            "modality": session.modality,
+            "count": count,
+            "scans": scans.collect::<Vec<_>>(),
+        })
+    })
+}
+
+/// The files of a study; of a part also those that are in no part, for nothing is known of their series.
 pub fn of_study<'a>(study: &Study, files: &'a [FileState]) -> impl Iterator<Item = &'a FileState> {
     let index = study.index;
-    files.iter().filter(move |f| f.study == Some(index))
+    let whole = study.part.as_ref().map_or(index, |part| part.whole);
+    files.iter().filter(move |f| {
+        f.study
+            .is_some_and(|study| study == index || study == whole)
+    })
 }
 
 /// The series of what is staged, in the order in which they were met.

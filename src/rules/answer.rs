@@ -32,6 +32,68 @@ pub enum Decision {
     ArchiveOverwrite(String),
     Quarantine(String),
     Reject(String),
+    /// Each series to a part of its own, which is settled as a session by itself.
+    Split(Vec<Part>),
+}
+
+/// Some of a session's series, and where they go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Part {
+    /// Their Series Instance UIDs, as the summary has them.
+    pub series: Vec<String>,
+    /// The label of the session that they become; none: the session's own.
+    pub session: Option<String>,
+    /// Never a split.
+    pub decision: Decision,
+}
+
+impl Decision {
+    /// As cases and reports write it.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Prearchive(_) => "prearchive",
+            Self::Archive(_) => "archive",
+            Self::ArchiveOverwrite(_) => "archive-overwrite",
+            Self::Quarantine(_) => "quarantine",
+            Self::Reject(_) => "reject",
+            Self::Split(_) => "split",
+        }
+    }
+
+    /// The rule's own words.
+    pub fn reason(&self) -> String {
+        match self {
+            Self::Prearchive(why)
+            | Self::Archive(why)
+            | Self::ArchiveOverwrite(why)
+            | Self::Quarantine(why)
+            | Self::Reject(why) => why.clone(),
+            Self::Split(parts) => {
+                let told = parts.iter().map(|part| {
+                    let label = part
+                        .session
+                        .as_deref()
+                        .map_or(String::new(), |l| format!(" as {l}"));
+                    let (count, decision) = (part.series.len(), &part.decision);
+                    format!(
+                        "{count} series{label}: {}, {}",
+                        decision.name(),
+                        decision.reason()
+                    )
+                });
+                told.collect::<Vec<_>>().join("; ")
+            }
+        }
+    }
+
+    /// Whether all of the session is to be archived now.
+    pub fn archives(&self) -> bool {
+        match self {
+            Self::Archive(_) | Self::ArchiveOverwrite(_) => true,
+            Self::Split(parts) => parts.iter().all(|part| part.decision.archives()),
+            _ => false,
+        }
+    }
 }
 
 /// What a rule may be refused. The latched refusal fails the file, whatever the rule then answers.

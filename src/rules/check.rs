@@ -109,7 +109,9 @@ impl Finding {
                 position,
                 message,
             } => Self::error(&real(file), *position, message),
-            RuleSetError::Unreadable { file, message } => Self::error(&real(file), None, message),
+            RuleSetError::Test { file, message } | RuleSetError::Unreadable { file, message } => {
+                Self::error(&real(file), None, message)
+            }
             RuleSetError::ProjectId(id) => Self::error(&real(id), None, error.to_string()),
         }
     }

@@ -154,6 +154,18 @@ impl Closure {
     }
 }
 
+impl Closure {
+    /// The modules that come from the rules folder, each once.
+    pub fn own_modules(&self) -> Vec<Arc<ModuleSource>> {
+        let steps = [&self.label, &self.route].into_iter().chain(&self.chain);
+        let own = steps.filter(|step| step.source.origin == Origin::Folder);
+        let name_to_source: BTreeMap<_, _> = own
+            .map(|step| (&step.source.manifest.name, &step.source))
+            .collect();
+        name_to_source.into_values().map(Arc::clone).collect()
+    }
+}
+
 /// One that doesn't exist leaves everything out.
 fn parse_policy(file: String, text: Option<&[u8]>) -> Result<Policy, RuleSetError> {
     match text {

@@ -140,6 +140,12 @@ pub static CODES: &[Code] = &[
         remedy: "Mend the code; `sluice rule check` on the module's folder.",
     },
     Code {
+        code: "rules-test",
+        of: Of::Rules,
+        meaning: "A module of the rules folder fails one of its own test cases.",
+        remedy: "`sluice rule test FOLDER` shows all that differs. Mend the rule, or the case where it expects what is no longer wanted.",
+    },
+    Code {
         code: "rules-unreadable",
         of: Of::Rules,
         meaning: "A file of the rules is missing, too large, no regular file, or can't be read.",
@@ -194,6 +200,7 @@ fn exhaustive(failure: &RuleFailure, edit: &EditError, rules: &RuleSetError) {
     match rules {
         RuleSetError::Document(_)
         | RuleSetError::Code { .. }
+        | RuleSetError::Test { .. }
         | RuleSetError::Unreadable { .. }
         | RuleSetError::ProjectId(_) => {}
     }
@@ -253,6 +260,10 @@ mod tests {
             RuleSetError::Code {
                 file: String::new(),
                 position: None,
+                message: message(),
+            },
+            RuleSetError::Test {
+                file: String::new(),
                 message: message(),
             },
             RuleSetError::Unreadable {

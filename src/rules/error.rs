@@ -16,6 +16,9 @@ pub enum RuleSetError {
         position: Option<Position>,
         message: String,
     },
+    /// One of the module's own test cases; the message names values of the case.
+    #[error("{file}: the module fails its own test: {message}")]
+    Test { file: String, message: String },
     #[error("{file}: {message}")]
     Unreadable { file: String, message: String },
     #[error("{0:?} is no project ID: only A-Z, a-z, 0-9, _ and - are allowed, at most 64 of them")]
@@ -29,6 +32,7 @@ impl RuleSetError {
             Self::Document(DocumentError::Syntax { .. }) => "rules-json-syntax",
             Self::Document(DocumentError::Content { .. }) => "rules-json-content",
             Self::Code { .. } => "rules-code",
+            Self::Test { .. } => "rules-test",
             Self::Unreadable { .. } => "rules-unreadable",
             Self::ProjectId(_) => "rules-project-id",
         }

@@ -2,6 +2,7 @@
 //! be after a change, or from the files of an earlier version. Which of them is active for a project is
 //! [`crate::rulebook`]'s to say.
 
+use super::case::Case;
 use super::closure::Closure;
 use super::error::RuleSetError;
 use super::folder::{Files, Folder};
@@ -172,6 +173,24 @@ impl Registry {
         Ok(rule_set)
     }
 
+    /// Compiles what is to become active, and runs the test cases that its modules of the folder have
+    /// there.
+    ///
+    /// # Errors
+    /// Also the first case that a module fails.
+    pub fn stage(&self, draft: Draft) -> Result<Arc<RuleSet>, RuleSetError> {
+        let own = draft.0.own_modules();
+        let rule_set = self.compile(draft)?;
+        for source in own {
+            let module = self.module(&source)?;
+            let folder = self.root.join("modules").join(&source.manifest.name);
+            for case in Case::read_all(&folder) {
+                test(&case?, &module)?;
+            }
+        }
+        Ok(rule_set)
+    }
+
     fn module(&self, source: &ModuleSource) -> Result<Arc<Module>, RuleSetError> {
         let known = self
             .state()
@@ -195,6 +214,20 @@ impl Registry {
     /// No code that holds it can leave it half changed.
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn test(case: &Case, module: &Module) -> Result<(), RuleSetError> {
+    let differences = case.compare(case.run(module)?)?;
+    match differences.first() {
+        None => Ok(()),
+        Some(first) => Err(RuleSetError::Test {
+            file: format!(
+                "{NAME}/modules/{}/tests/{}.json",
+                module.manifest.name, case.name
+            ),
+            message: first.to_string(),
+        }),
     }
 }
 

@@ -270,6 +270,17 @@ impl RuleSet {
     }
 }
 
+impl RuleSet {
+    /// That the route rule's answer can't be followed.
+    pub fn route_broke(&self, message: String) -> RuleFailure {
+        RuleFailure::Broke {
+            module: self.route.module.manifest.name.clone(),
+            position: None,
+            message,
+        }
+    }
+}
+
 impl Step {
     fn compile(
         planned: Planned,

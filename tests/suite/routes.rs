@@ -1,8 +1,9 @@
 //! Where a session goes: prearchive codes, and what keeps it from the archive.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::dicom;
+use crate::done::Done;
 use crate::site::Site;
 
 /// A rule that fails on the second slice.
@@ -177,4 +178,171 @@ fn a_label_that_could_leave_its_folder_fails_the_study() {
         );
     }
     assert_eq!(site.files("prearchive"), Vec::<String>::new());
+}
+
+/// A session for each modality.
+const BY_MODALITY: &str = r#"fn route(summary, ctx) {
+    let modality_to_series = #{};
+    for series in summary.series {
+        let uids = modality_to_series[series.modality] ?? [];
+        uids.push(series.series_uid);
+        modality_to_series[series.modality] = uids;
+    }
+    let parts = [];
+    for modality in modality_to_series.keys() {
+        parts.push(#{
+            series: modality_to_series[modality],
+            session: `${summary.session}_${modality}`,
+            to: if modality == "CT" { archive("for the study") } else { prearchive("to be looked at") },
+        });
+    }
+    split(parts)
+}"#;
+
+/// Two series of CT and one of PET, in one study.
+fn pet_ct(site: &Site, below: &str) {
+    let folder = site.inbox(below);
+    dicom::study(&folder, 1, 3, 2);
+    for name in ["3-1.dcm", "3-2.dcm"] {
+        dicom::edit(
+            &folder.join(name),
+            &[(
+                dicom_dictionary_std::tags::MODALITY,
+                dicom_core::VR::CS,
+                "PT",
+            )],
+        );
+    }
+}
+
+/// What the report tells of the sessions that were made.
+fn told(done: &Done) -> Vec<Value> {
+    let report = done.report.as_ref().unwrap();
+    report["sessions"].as_array().unwrap().clone()
+}
+
+#[test]
+fn a_study_is_split_by_its_series() {
+    let site = Site::new();
+    pet_ct(&site, "P/s");
+    site.rhai("split", "route", &[], &[], BY_MODALITY);
+    site.policy("P", &json!({ "route": { "module": "split" } }));
+    let labels = [("SUBJECT_ID", "S1"), ("EXPT_LABEL", "E1")];
+    let first = site.import("P", "P/s", &labels);
+    assert_eq!(first.outcomes(), "6 stored");
+    let sessions = told(&first);
+    let field =
+        |name: &str| -> Vec<&str> { sessions.iter().map(|s| s[name].as_str().unwrap()).collect() };
+    assert_eq!(field("label"), ["E1_CT", "E1_PT"]);
+    assert_eq!(field("state"), ["ARCHIVED", "READY"]);
+    assert_eq!(field("reason"), ["for the study", "to be looked at"]);
+    assert_eq!(site.instances("archive/P/arc001/E1_CT").len(), 4);
+    assert_eq!(site.instances("prearchive/P").len(), 2);
+    // The label that no part has taken is free.
+    dicom::study(&site.inbox("P/other"), 2, 1, 1);
+    site.policy("P", &json!({}));
+    let other = site.import("P", "P/other", &labels);
+    assert_eq!(other.session()["status"], "READY");
+
+    // Again, with clean-up: all of it is known, each part under its own label.
+    site.policy("P", &json!({ "route": { "module": "split" } }));
+    let labels = [
+        ("SUBJECT_ID", "S1"),
+        ("EXPT_LABEL", "E1"),
+        ("cleanupAfterImport", "true"),
+    ];
+    let again = site.import("P", "P/s", &[labels[0], ("EXPT_LABEL", "E9"), labels[2]]);
+    assert_eq!(again.outcomes(), "6 stored", "under another label");
+    assert_eq!(site.files("inbox/P/s"), Vec::<String>::new());
+    pet_ct(&site, "P/s");
+    let again = site.import("P", "P/s", &[labels[0], ("EXPT_LABEL", "E9"), labels[2]]);
+    assert_eq!(again.outcomes(), "6 duplicate");
+    assert_eq!(site.files("inbox/P/s"), Vec::<String>::new());
+}
+
+#[test]
+fn a_split_that_can_t_be_followed_keeps_the_study_together() {
+    let site = Site::new();
+    for (number, parts, why) in [
+        (1, "[]", "3 series out of all parts"),
+        (
+            2,
+            r#"[#{ series: all + ["1.2.3"], to: archive("x") }]"#,
+            "one that the session has not",
+        ),
+        (
+            3,
+            r#"[#{ series: all, session: "a/b", to: archive("x") }]"#,
+            "folder's name",
+        ),
+        (
+            4,
+            r#"[#{ series: all, to: split([]) }]"#,
+            "split inside of a split",
+        ),
+        (5, "[#{ serie: [] }]", "did you mean"),
+    ] {
+        dicom::study(&site.inbox(&format!("P/s{number}")), number, 3, 1);
+        let code = format!(
+            "fn route(summary, ctx) {{
+                let all = [];
+                for series in summary.series {{ all.push(series.series_uid); }}
+                split({parts})
+            }}"
+        );
+        site.rhai("split", "route", &[], &[], &code);
+        site.policy("P", &json!({ "route": { "module": "split" } }));
+        let done = site.import("P", &format!("P/s{number}"), &[]);
+        assert_eq!(done.outcomes(), "3 stored");
+        assert_eq!(done.session()["status"], "READY");
+        let reason = told(&done)[0]["reason"].as_str().unwrap().to_owned();
+        assert!(reason.contains(why), "{parts}: {reason}");
+    }
+}
+
+#[test]
+fn a_file_that_fails_keeps_every_part_from_the_archive() {
+    let site = Site::new();
+    pet_ct(&site, "P/s");
+    site.rhai("split", "route", &[], &[], BY_MODALITY);
+    site.rhai(
+        "some",
+        "anonymize",
+        &["InstanceNumber", "Modality"],
+        &[],
+        r#"fn anonymize(ds, ctx) {
+        if ds.get("Modality") == "PT" && ds.get("InstanceNumber") == "2" { throw "no"; }
+        keep()
+    }"#,
+    );
+    site.policy(
+        "P",
+        &json!({ "anonymize": [{ "module": "some" }], "route": { "module": "split" } }),
+    );
+    let done = site.import("P", "P/s", &[("EXPT_LABEL", "E1")]);
+    assert_eq!(done.outcomes(), "5 stored, 1 failed");
+    for session in told(&done) {
+        assert_eq!(session["state"], "READY", "{session}");
+    }
+}
+
+#[test]
+fn a_rule_sees_what_is_stored_of_the_study() {
+    let site = Site::new();
+    dicom::study(&site.inbox("P/a"), 1, 1, 2);
+    dicom::study(&site.inbox("P/b"), 1, 2, 2);
+    let code = r#"fn route(summary, ctx) {
+        let told = [];
+        for s in summary.stored { told.push(`${s.area} ${s.session} ${s.count} in ${s.scans.len()}`); }
+        prearchive(`stored: ${told}`)
+    }"#;
+    site.rhai("sees", "route", &[], &[], code);
+    site.policy("P", &json!({ "route": { "module": "sees" } }));
+    let label = ("EXPT_LABEL", "E1");
+    let reason = |done: &Done| told(done)[0]["reason"].clone();
+    assert_eq!(reason(&site.import("P", "P/a", &[label])), "stored: []");
+    assert_eq!(
+        reason(&site.import("P", "P/b", &[label])),
+        r#"stored: ["prearchive E1 2 in 1"]"#
+    );
 }

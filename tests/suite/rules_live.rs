@@ -75,6 +75,41 @@ fn an_edit_on_disk_is_staged_without_an_import() {
 }
 
 #[test]
+fn a_module_that_fails_its_own_test_never_goes_live() {
+    let site = Site::new();
+    let before = status(&site, "P")["active"]["ruleSet"].clone();
+    let expecting = |verdict: &str| {
+        let case = json!({
+            "dataset": { "00100010": { "vr": "PN", "Value": [{ "Alphabetic": "Doe^J" }] } },
+            "expect": { "verdict": verdict },
+        });
+        site.rules("modules/mine/tests/one.json", case.to_string());
+    };
+    let code = "fn anonymize(ds, ctx) { keep() }";
+    site.rhai("mine", "anonymize", &[], &[], code);
+    expecting("reject");
+    let policy = json!({ "anonymize": [{ "module": "mine" }] });
+    let put = "/xapi/rules/projects/P/policy";
+    let answer = site.put_json("otto", put, &policy);
+    assert_eq!(answer.status, 400);
+    let text = answer.text();
+    assert!(
+        text.contains("modules/mine/tests/one.json") && text.contains("expected reject"),
+        "{text}"
+    );
+    // Nor by an edit on disk.
+    site.policy("P", &policy);
+    let broken = status(&site, "P");
+    assert!(broken["error"].as_str().unwrap().contains("one.json"));
+    assert_eq!(broken["active"]["ruleSet"], before);
+    expecting("keep");
+    let mended = status(&site, "P");
+    assert_eq!(mended["error"], Value::Null);
+    assert_eq!(mended["active"]["ruleSet"], mended["draft"]);
+    assert_ne!(mended["active"]["ruleSet"], before);
+}
+
+#[test]
 fn going_back_takes_effect_at_once_and_shows_what_differs() {
     let site = Site::new();
     for n in 0..3 {

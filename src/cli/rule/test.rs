@@ -95,17 +95,14 @@ fn run_case(case: &Case, module: &Module, bless: bool) -> Option<String> {
     match compared() {
         Err(error) => Some(error.to_string()),
         Ok(differences) if differences.is_empty() => None,
-        Ok(differences) => Some(differences.iter().map(shown).collect::<Vec<_>>().join("\n")),
+        Ok(differences) => Some(
+            differences
+                .iter()
+                .map(Mismatch::to_string)
+                .collect::<Vec<_>>()
+                .join("\n"),
+        ),
     }
-}
-
-fn shown(mismatch: &Mismatch) -> String {
-    let Mismatch {
-        what,
-        expected,
-        found,
-    } = mismatch;
-    format!("{what}\n  expected {expected}\n  found    {found}")
 }
 
 fn indented(text: &str) -> String {

@@ -3,7 +3,7 @@
 use super::input::read;
 use super::{Answer, Done};
 use crate::dicom::{Instance, Tag};
-use crate::rules::answer::{Decision, Labels, RuleFailure, Verdict};
+use crate::rules::answer::{Labels, RuleFailure, Verdict};
 use crate::rules::error::RuleSetError;
 use crate::rules::host::{Access, Context, Host, shown};
 use crate::rules::manifest::Kind;
@@ -36,6 +36,17 @@ pub struct Mismatch {
     pub what: String,
     pub expected: String,
     pub found: String,
+}
+
+impl std::fmt::Display for Mismatch {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self {
+            what,
+            expected,
+            found,
+        } = self;
+        write!(f, "{what}\n  expected {expected}\n  found    {found}")
+    }
 }
 
 impl Expect {
@@ -181,13 +192,7 @@ pub fn answered(answer: &Answer) -> (&'static str, Option<String>) {
             Verdict::Reject(why) => ("reject", Some(why.clone())),
             Verdict::Quarantine(why) => ("quarantine", Some(why.clone())),
         },
-        Answer::Decision(decision) => match decision {
-            Decision::Prearchive(why) => ("prearchive", Some(why.clone())),
-            Decision::Archive(why) => ("archive", Some(why.clone())),
-            Decision::ArchiveOverwrite(why) => ("archive-overwrite", Some(why.clone())),
-            Decision::Quarantine(why) => ("quarantine", Some(why.clone())),
-            Decision::Reject(why) => ("reject", Some(why.clone())),
-        },
+        Answer::Decision(decision) => (decision.name(), Some(decision.reason())),
     }
 }
 

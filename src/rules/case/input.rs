@@ -184,7 +184,7 @@ pub fn summary(changes: &Map<String, Value>, context: &CaseContext) -> Value {
             "found": 0, "stored": 0, "duplicate": 0, "conflict": 0, "filtered": 0, "rejected": 0, "failed": 0,
             "quarantined": 0, "not_dicom": 0, "unreadable": 0, "cut_short": 0, "changed": 0
         },
-        "leaks": [], "conflicts": [],
+        "stored": [], "leaks": [], "conflicts": [],
         "labels": { "auto_archive": null, "visit": null, "scan": null },
         "parameters": context.parameters
     });

@@ -1,10 +1,10 @@
 //! What a script returns, read into what its kind answers. Anything else is a broken rule.
 
-use super::super::answer::{Decision, Labels, RuleFailure, Verdict};
+use super::super::answer::{Decision, Labels, Part, RuleFailure, Verdict};
 use super::super::document::did_you_mean;
 use super::api::Answer;
 use super::failure::broke;
-use ::rhai::{Dynamic, Map};
+use ::rhai::{Array, Dynamic, Map};
 
 const LABELS: [&str; 6] = [
     "subject",
@@ -26,16 +26,58 @@ pub fn verdict(module: &str, value: Dynamic) -> Result<Verdict, RuleFailure> {
 }
 
 pub fn decision(module: &str, value: Dynamic) -> Result<Decision, RuleFailure> {
-    const EXPECTED: &str = "prearchive(why), archive(why), archive_overwrite(why), quarantine(why) \
-                            or reject(why)";
+    const EXPECTED: &str = "prearchive(why), archive(why), archive_overwrite(why), quarantine(why), \
+                            reject(why) or split(parts)";
     match cast(module, "route", EXPECTED, value)? {
         Answer::Prearchive(why) => Ok(Decision::Prearchive(why)),
         Answer::Archive(why) => Ok(Decision::Archive(why)),
         Answer::ArchiveOverwrite(why) => Ok(Decision::ArchiveOverwrite(why)),
         Answer::Quarantine(why) => Ok(Decision::Quarantine(why)),
         Answer::Reject(why) => Ok(Decision::Reject(why)),
+        Answer::Split(parts) => {
+            let parts = parts.into_iter().map(|value| part(module, value));
+            Ok(Decision::Split(parts.collect::<Result<_, _>>()?))
+        }
         Answer::Keep => Err(unexpected(module, "route", EXPECTED, "keep()")),
     }
+}
+
+/// `#{ series: [uid, …], to: archive("why"), session: "label" }`; without `session` it keeps the label.
+fn part(module: &str, value: Dynamic) -> Result<Part, RuleFailure> {
+    const EXPECTED: &str = "parts like #{ series: [\"…\"], to: archive(\"…\") }";
+    let found = value.type_name();
+    let Some(mut map) = value.try_cast::<Map>() else {
+        return Err(unexpected(module, "route", EXPECTED, found));
+    };
+    let mut take = |key: &str| map.remove(key).filter(|value| !value.is_unit());
+    let (series, session, to) = (take("series"), take("session"), take("to"));
+    if let Some(other) = map.keys().next() {
+        let hint = did_you_mean(other, ["series", "session", "to"].into_iter());
+        let message = format!("route answered a part with an unknown key {other:?}{hint}");
+        return Err(broke(module, message));
+    }
+    let text = |key: &str, value: Dynamic| {
+        let found = value.type_name();
+        (value.into_string()).map_err(|_| wrong_type(module, "route", key, "a string", found))
+    };
+    let series = series.unwrap_or_default();
+    let found = series.type_name();
+    let series = (series.try_cast::<Array>())
+        .ok_or_else(|| wrong_type(module, "route", "series", "a list of UIDs", found))?;
+    let decision = decision(module, to.unwrap_or_default())?;
+    if matches!(decision, Decision::Split(_)) {
+        return Err(broke(
+            module,
+            "route answered a split inside of a split".into(),
+        ));
+    }
+    Ok(Part {
+        series: (series.into_iter())
+            .map(|uid| text("series", uid))
+            .collect::<Result<_, _>>()?,
+        session: session.map(|label| text("session", label)).transpose()?,
+        decision,
+    })
 }
 
 /// A map; a label that is left out or `()` is absent.
@@ -57,9 +99,9 @@ pub fn labels(module: &str, value: Dynamic) -> Result<Labels, RuleFailure> {
             "visit" => labels.visit.get_or_insert_default(),
             "scan" => labels.scan.get_or_insert_default(),
             "auto_archive" => {
-                let wish = value
-                    .as_bool()
-                    .map_err(|found| wrong_type(module, "auto_archive", "a bool", found))?;
+                let wish = value.as_bool().map_err(|found| {
+                    wrong_type(module, "label", "auto_archive", "a bool", found)
+                })?;
                 labels.auto_archive = Some(wish);
                 continue;
             }
@@ -71,8 +113,8 @@ pub fn labels(module: &str, value: Dynamic) -> Result<Labels, RuleFailure> {
                 ));
             }
         };
-        *slot =
-            (value.into_string()).map_err(|found| wrong_type(module, &key, "a string", found))?;
+        *slot = (value.into_string())
+            .map_err(|found| wrong_type(module, "label", &key, "a string", found))?;
     }
     Ok(labels)
 }
@@ -97,9 +139,9 @@ fn unexpected(module: &str, function: &str, expected: &str, found: &str) -> Rule
     )
 }
 
-fn wrong_type(module: &str, key: &str, expected: &str, found: &str) -> RuleFailure {
+fn wrong_type(module: &str, function: &str, key: &str, expected: &str, found: &str) -> RuleFailure {
     broke(
         module,
-        format!("label answered {found} for {key}, expected {expected}"),
+        format!("{function} answered {found} for {key}, expected {expected}"),
     )
 }

@@ -446,6 +446,8 @@ pub enum Answer {
     Prearchive(String),
     Archive(String),
     ArchiveOverwrite(String),
+    /// Maps, each a part.
+    Split(Array),
 }
 
 impl Answer {
@@ -458,6 +460,7 @@ impl Answer {
             Self::Prearchive(_) => "prearchive(why)",
             Self::Archive(_) => "archive(why)",
             Self::ArchiveOverwrite(_) => "archive_overwrite(why)",
+            Self::Split(_) => "split(parts)",
         }
     }
 }
@@ -486,5 +489,9 @@ mod answer_functions {
 
     pub fn archive_overwrite(why: &str) -> Answer {
         Answer::ArchiveOverwrite(why.to_owned())
+    }
+
+    pub fn split(parts: Array) -> Answer {
+        Answer::Split(parts)
     }
 }

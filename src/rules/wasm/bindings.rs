@@ -74,6 +74,26 @@ impl From<types::Decision> for answer::Decision {
             types::Decision::ArchiveOverwrite(why) => Self::ArchiveOverwrite(why),
             types::Decision::Quarantine(why) => Self::Quarantine(why),
             types::Decision::Reject(why) => Self::Reject(why),
+            types::Decision::Split(parts) => {
+                Self::Split(parts.into_iter().map(answer::Part::from).collect())
+            }
+        }
+    }
+}
+
+impl From<types::Part> for answer::Part {
+    fn from(part: types::Part) -> Self {
+        let to = match part.to {
+            types::Destination::Prearchive => answer::Decision::Prearchive,
+            types::Destination::Archive => answer::Decision::Archive,
+            types::Destination::ArchiveOverwrite => answer::Decision::ArchiveOverwrite,
+            types::Destination::Quarantine => answer::Decision::Quarantine,
+            types::Destination::Reject => answer::Decision::Reject,
+        };
+        Self {
+            series: part.series,
+            session: part.session,
+            decision: to(part.why),
         }
     }
 }

@@ -165,6 +165,7 @@ deaths! {
     a_quarantined_session: QUARANTINE reaches ["commit.begun"];
     two_sessions_of_one_request: TWO_SESSIONS reaches ["settle.committed"];
     a_folder_of_all_sorts: MIXED reaches ["clean.removed"];
+    a_study_that_is_split: SPLIT reaches ["split.handed_over", "settle.committed"];
     an_archive_file: ZIP reaches ["clean.renamed", "clean.removed", "clean.archive_done"];
     rules_on_the_way_to_the_archive: REMADE reaches ["settle.remade"];
     rules_at_an_archive_call: REMADE_LATER reaches ["archive.marked", "recover.archiving", "recover.dropped"];

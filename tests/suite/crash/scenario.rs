@@ -566,3 +566,26 @@ pub const RELEASE_INTO: Scenario = Scenario {
         more: &[("overwrite", "append")],
     },
 };
+
+/// Into two sessions, one of them archived.
+pub const SPLIT: Scenario = Scenario {
+    name: "a study that is split",
+    prepare: |site| {
+        dicom::study(&site.inbox("P/s"), 1, 2, 2);
+        let code = r#"fn route(summary, ctx) {
+            let series = summary.series;
+            split([
+                #{ series: [series[0].series_uid], to: archive("one") },
+                #{ series: [series[1].series_uid], session: "E1_b", to: prearchive("two") },
+            ])
+        }"#;
+        site.rhai("split", "route", &[], &[], code);
+        site.policy("P", &json!({ "route": { "module": "split" } }));
+    },
+    step: Step::Import {
+        id: 1,
+        project: "P",
+        below: "P/s",
+        more: &[CLEAN, ("EXPT_LABEL", "E1")],
+    },
+};
