@@ -39,6 +39,7 @@ macro_rules! shipped {
 pub static MODULES: &[Shipped] = &[
     shipped!("plugins", "ps315-basic", "rule.wasm"),
     shipped!("rules", "redact-regions", "rule.rhai"),
+    shipped!("rules", "template-labels", "rule.rhai"),
     shipped!("rules", "xnat-default", "rule.rhai"),
     shipped!("rules", "xnat-labels", "rule.rhai"),
     shipped!("rules", "xnat-routing", "rule.rhai"),
