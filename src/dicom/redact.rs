@@ -70,6 +70,10 @@ impl Instance {
             why,
         };
         let unknown = |why: String| EditProblem::Pixels { why };
+        // Nothing that could be seen is left over then.
+        if self.dataset.get(tags::PIXEL_DATA).is_none() {
+            return Err(fail("there is none here, and so nothing to redact".into()));
+        }
         let packed = match &self.redaction {
             Some(before) => before.packed.clone(),
             None => self.packed().map_err(unknown)?.map(Arc::new),
@@ -228,10 +232,9 @@ impl Instance {
     /// How the pixels lie, once unpacked, if they are such that a region can be found among them.
     fn layout(&self, packed: Option<&Packed>) -> Result<Layout, String> {
         let len = match (self.pixels()?, packed) {
-            (None, _) => return Err("there is none here, and so nothing to redact".into()),
             (Some(_), Some(packed)) => packed.len(),
             (Some(Value::Source(span)), None) if self.is_native() => span.len,
-            (Some(_), None) => {
+            _ => {
                 return Err(format!(
                     "can't redact transfer syntax {}: the pixels are compressed",
                     self.transfer_syntax
