@@ -36,8 +36,19 @@ struct Layout {
     planes: u64,
     /// Of one pixel in one plane.
     pixel: u64,
-    /// Black has no luminance, and chrominances in the middle of their range (PS3.3 C.7.6.3.1.2).
-    is_ybr: bool,
+    colour: Colour,
+}
+
+/// What black is: where there is luminance, none of it, and chrominances in the middle of their range (PS3.3
+/// C.7.6.3.1.2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Colour {
+    /// Zeros.
+    Plain,
+    /// Three bytes for a pixel.
+    Ybr,
+    /// Four for two beside each other, which have their chrominances in common: Y, Y, Cb, Cr.
+    YbrInPairs,
 }
 
 /// Regions, and where they lie in the value.
@@ -262,14 +273,18 @@ impl Instance {
         if is_swapped {
             return Err("can't redact pixels of 8 bits in words of the big byte order".into());
         }
-        let planes = match (photometric, samples, planar, bytes) {
-            ("MONOCHROME1" | "MONOCHROME2" | "PALETTE COLOR", 1, ..)
-            | ("RGB", 3, 0, _)
-            | ("YBR_FULL", 3, 0, 1) => 1,
-            ("RGB", 3, 1, _) | ("YBR_FULL", 3, 1, 1) => 3,
+        let is_even = columns.is_multiple_of(2);
+        let (planes, colour) = match (photometric, samples, planar, bytes) {
+            ("MONOCHROME1" | "MONOCHROME2" | "PALETTE COLOR", 1, ..) | ("RGB", 3, 0, _) => {
+                (1, Colour::Plain)
+            }
+            ("RGB", 3, 1, _) => (3, Colour::Plain),
+            ("YBR_FULL", 3, 0, 1) => (1, Colour::Ybr),
+            ("YBR_FULL", 3, 1, 1) => (3, Colour::Ybr),
+            ("YBR_FULL_422", 3, 0, 1) if packed.is_none() && is_even => (1, Colour::YbrInPairs),
             _ => {
                 return Err(format!(
-                    "can't redact {photometric} pixels of {samples} samples: MONOCHROME1, MONOCHROME2, PALETTE COLOR, RGB and YBR_FULL are known"
+                    "can't redact {photometric} pixels of {samples} samples: MONOCHROME1, MONOCHROME2, PALETTE COLOR, RGB, YBR_FULL and YBR_FULL_422 are known"
                 ));
             }
         };
@@ -278,8 +293,11 @@ impl Instance {
             columns,
             frames,
             planes,
-            pixel: bytes * samples / planes,
-            is_ybr: photometric == "YBR_FULL",
+            pixel: match colour {
+                Colour::YbrInPairs => 2,
+                Colour::Plain | Colour::Ybr => bytes * samples / planes,
+            },
+            colour,
         };
         // Sides have 16 bits: only the number of frames can overflow.
         match layout.frame().checked_mul(frames) {
@@ -318,15 +336,15 @@ impl Layout {
     /// Makes bytes black that stand at `offset` in a plane.
     fn fill(&self, bytes: &mut [u8], plane: u64, offset: u64) {
         bytes.fill(0);
-        if !self.is_ybr {
-            return;
-        }
         for (at, byte) in (offset..).zip(bytes) {
-            let sample = match self.planes {
-                1 => at % 3,
-                planes => plane % planes,
+            let is_chrominance = match (self.colour, self.planes) {
+                (Colour::Plain, _) => return,
+                (Colour::Ybr, 1) => at % 3 > 0,
+                (Colour::Ybr, planes) => plane % planes > 0,
+                // Sides are even: each row starts with a pair.
+                (Colour::YbrInPairs, _) => at % 4 > 1,
             };
-            if sample != 0 {
+            if is_chrominance {
                 *byte = 128;
             }
         }
@@ -398,7 +416,11 @@ impl Redaction {
         for number in (offset / plane)..=last.min(frames * self.layout.planes - 1) {
             let start = number * plane;
             for region in &self.regions {
-                let (left, right) = (u64::from(region.left), u64::from(region.right).min(columns));
+                let (mut left, mut right) =
+                    (u64::from(region.left), u64::from(region.right).min(columns));
+                if self.layout.colour == Colour::YbrInPairs {
+                    (left, right) = (left - left % 2, right.next_multiple_of(2));
+                }
                 // Only the rows that these bytes reach.
                 let first = offset.saturating_sub(start) / (columns * pixel);
                 let after = (end - start).div_ceil(columns * pixel);

@@ -218,6 +218,29 @@ fn a_deflated_file_is_redacted_too() {
 }
 
 #[test]
+fn pixels_that_share_their_chrominances_are_black_in_pairs() {
+    let picture = Picture {
+        samples: 3,
+        photometric: "YBR_FULL_422",
+        ..Picture::grey(6, 8, 2, 8)
+    };
+    // Two bytes for a pixel, however many samples are said to be there.
+    let mut pixels = picture.pixels();
+    pixels.truncate(2 * 6 * 8 * 2);
+    let mut expected = pixels.clone();
+    for (at, byte) in expected.iter_mut().enumerate() {
+        let (pair, row) = (at / 4 % 4, at / 16 % 6);
+        if (1..3).contains(&row) && (1..3).contains(&pair) {
+            *byte = if at % 4 > 1 { 128 } else { 0 };
+        }
+    }
+    let expected = picture.whole(&expected);
+    for written in redacted(&picture.whole(&pixels), &[region(3, 1, 5, 3)]) {
+        assert!(written == expected);
+    }
+}
+
+#[test]
 fn what_cannot_be_redacted_is_refused_and_left_as_it_was() {
     let refused = |bytes: Vec<u8>, region: Region| {
         let mut instance = Instance::from_bytes(bytes.clone()).expect("a valid file");
