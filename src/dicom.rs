@@ -17,6 +17,7 @@ mod source;
 mod tests;
 pub mod text;
 pub mod tree;
+mod unpack;
 pub mod value;
 mod write;
 

@@ -47,6 +47,9 @@ pub enum EditProblem {
     Path { path: String, why: String },
     #[error("{path}: {why}")]
     Value { path: String, why: String },
+    /// The pixels are such that no region of them can be made black.
+    #[error("PixelData: {why}")]
+    Pixels { why: String },
 }
 
 /// What Sluice derives itself, and no rule may edit: group lengths and file meta information, item

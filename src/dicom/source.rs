@@ -115,6 +115,24 @@ impl Source {
         Ok(self.loaded(span).unwrap_or_default())
     }
 
+    /// The bytes of a span, without keeping them.
+    ///
+    /// # Errors
+    /// If the file can't be read, or has become shorter.
+    pub fn read(&self, span: Span) -> std::io::Result<Vec<u8>> {
+        if let Some(bytes) = self.loaded(span) {
+            return Ok(bytes.to_vec());
+        }
+        let file = self
+            .file
+            .as_ref()
+            .filter(|_| span.end() <= self.len)
+            .ok_or(std::io::ErrorKind::UnexpectedEof)?;
+        let mut bytes = vec![0; span.len as usize];
+        file.read_exact_at(&mut bytes, span.start)?;
+        Ok(bytes)
+    }
+
     /// Where the first byte of a span stands that is not zero. What is not loaded stays so.
     pub fn first_nonzero(&self, span: Span) -> Result<Option<u64>, ReadError> {
         let nonzero = |bytes: &[u8]| bytes.iter().position(|b| *b != 0).map(|p| p as u64);

@@ -7,5 +7,6 @@ mod parse;
 mod property;
 mod redact;
 mod text;
+mod unpack;
 mod value;
 mod write;

@@ -3,10 +3,11 @@
 //! in the kernel.
 
 use super::instance::Instance;
+use super::redact::{Redaction, Rewritten};
 use super::source::{Source, Span};
 use super::tree::{Dataset, Element, Encoding, Item, Sequence, Value};
 use super::{Tag, VR, meta};
-use dicom_dictionary_std::tags;
+use dicom_dictionary_std::{tags, uids};
 use dicom_encoding::transfer_syntax::{Codec, TransferSyntaxIndex};
 use dicom_transfer_syntax_registry::TransferSyntaxRegistry;
 use std::fs::File;
@@ -137,18 +138,18 @@ impl Instance {
             out.bytes(&meta::fresh(
                 &class,
                 &uid(tags::SOP_INSTANCE_UID),
-                &self.transfer_syntax,
+                self.written_syntax(),
             )?);
         } else {
             out.span(Span::new(0, self.dataset_start), &self.file);
         }
         let splicer = Splicer {
             source: self.source(),
-            redacted: self.redacted_span(),
+            redacted: self.redacted_pixels(),
         };
         let dataset = splicer.dataset(&self.dataset, self.encoding)?;
         match TransferSyntaxRegistry
-            .get(&self.transfer_syntax)
+            .get(self.written_syntax())
             .map(|ts| ts.codec())
         {
             Some(Codec::Dataset(Some(deflate))) => {
@@ -183,22 +184,31 @@ impl Instance {
         }
     }
 
-    /// The value of Pixel Data, if regions of it are black.
-    fn redacted_span(&self) -> Option<Span> {
-        self.redaction.as_ref()?;
+    /// Pixel Data, if regions of it are black.
+    fn redacted_pixels(&self) -> Option<Rewritten> {
+        let redaction = self.redaction.as_ref()?;
         match self.dataset.get(tags::PIXEL_DATA)?.value {
-            Value::Source(span) => Some(span),
+            Value::Source(span) | Value::Fragments(span) => Some(redaction.rewritten(span)),
             _ => None,
         }
     }
 
-    /// When the SOP instance is another one, or a de-identification profile has run (PS3.15 E.1.1):
+    /// The transfer syntax of the source, unless its pixels are unpacked.
+    fn written_syntax(&self) -> &str {
+        match self.redaction.as_ref().is_some_and(Redaction::unpacks) {
+            true => uids::EXPLICIT_VR_LITTLE_ENDIAN,
+            false => &self.transfer_syntax,
+        }
+    }
+
+    /// When the transfer syntax is another one, when the SOP instance is another one, or a de-identification profile has run (PS3.15 E.1.1):
     /// preamble and file meta information could tell where the source came from.
     fn needs_fresh_meta(&self) -> bool {
         let edited = |tag| self.dataset.get(tag).is_some_and(Element::is_touched);
         let de_identified = edited(tags::PATIENT_IDENTITY_REMOVED)
             && self.text(tags::PATIENT_IDENTITY_REMOVED).as_deref() == Some("YES");
         de_identified
+            || self.written_syntax() != self.transfer_syntax
             || edited(tags::SOP_INSTANCE_UID)
             || edited(tags::SOP_CLASS_UID)
             || self.meta.is_touched()
@@ -247,7 +257,7 @@ fn copy_buffered(from: &File, mut offset: u64, end: u64, to: &mut File) -> io::R
 struct Splicer<'a> {
     source: &'a Source,
     /// The one value that is not copied as it is.
-    redacted: Option<Span>,
+    redacted: Option<Rewritten>,
 }
 
 impl Splicer<'_> {
@@ -279,12 +289,23 @@ impl Splicer<'_> {
     }
 
     fn element(&self, element: &Element, encoding: Encoding, out: &mut Pieces) -> io::Result<()> {
-        if let (Value::Source(value), Some(redacted)) = (&element.value, self.redacted)
-            && *value == redacted
+        if let (Value::Source(value) | Value::Fragments(value), Some(redacted)) =
+            (&element.value, self.redacted)
+            && *value == redacted.span
         {
-            out.span(Span::new(element.span.start, value.start), self.source);
-            out.list.push(Piece::Redacted(redacted));
-            out.len += redacted.len;
+            let written = match redacted.unpacked {
+                Some((vr, len)) => {
+                    let length = u32::try_from(len).map_err(|_| too_long(element.tag))?;
+                    header(out, element.tag, vr, length, encoding)?;
+                    len
+                }
+                None => {
+                    out.span(Span::new(element.span.start, value.start), self.source);
+                    value.len
+                }
+            };
+            out.list.push(Piece::Redacted(*value));
+            out.len += written;
             return Ok(());
         }
         if !element.is_touched() {

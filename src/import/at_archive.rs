@@ -114,7 +114,7 @@ impl Pass<'_> {
         };
         let own = match self.leaks {
             // Where it is stored says nothing of anybody.
-            Leaks::Own => Some(Identifiers::new(needles_after_import(
+            Leaks::Own => Some(Identifiers::of(needles_after_import(
                 &instance,
                 self.run,
                 self.labels,
@@ -160,7 +160,7 @@ impl Pass<'_> {
         };
         let identifiers = match self.leaks {
             Leaks::These(identifiers) => Some(identifiers),
-            _ => own.as_ref(),
+            _ => own.as_deref(),
         };
         let leaks = identifiers.map_or_else(Vec::new, |identifiers| {
             identifiers.findings(&instance, &staged.file.name)
@@ -208,7 +208,7 @@ impl Job<'_> {
             let mut stored = study.stored_files(sop_uid, false);
             stored.next().map(|(_, file)| file.name.clone())
         };
-        let identifiers = Identifiers::new(study.needles());
+        let identifiers = Identifiers::of(study.needles());
         let target = self.staging.join(study.staging());
         let pass = Pass {
             rules: &self.rules,

@@ -178,7 +178,7 @@ impl Explainer<'_> {
         if let Some(reason) = filtered {
             return FileExplained::done(name, Outcome::Filtered, reason);
         }
-        let identifiers = Identifiers::new(leak::needles(&instance, &run));
+        let needles = leak::needles(&instance, &run);
         let sop_uid = instance.text(tags::SOP_INSTANCE_UID).unwrap_or_default();
         if let Some((earlier, at)) = self.instances.get(&sop_uid) {
             let (outcome, what) = match is_same(at, &place) {
@@ -217,6 +217,7 @@ impl Explainer<'_> {
                 FileNames::Template => template(&done.instance),
                 FileNames::Source => clean(told.path.rsplit('/').next().unwrap_or_default()),
             };
+            let identifiers = Identifiers::of(leak::not_as_labels(needles, &labels));
             told.leaks = identifiers.findings(&done.instance, &file_name);
             for finding in &told.leaks {
                 *study.leaks.entry(finding.clone()).or_default() += 1;

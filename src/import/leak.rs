@@ -1,12 +1,21 @@
 //! The leak check: after all rules, do identifying values of the original still stand anywhere in the
 //! result? Any VR, nested, private or unknown bytes, and the file's name. Findings carry no value.
+//!
+//! What is looked for is in `leak/needles.rs`, in which forms in `leak/forms.rs`. How much of it is found is
+//! measured by `leak/measure.rs`, whose figures are in the README.
 
-use crate::dicom::{Instance, Tag, tags};
-use crate::rules::{Labels, Run};
+mod forms;
+#[cfg(test)]
+mod measure;
+mod needles;
+
+use crate::dicom::{Instance, Span, VR, Value, tags};
 use crate::store::Leak;
-use aho_corasick::{AhoCorasick, MatchKind};
+use aho_corasick::AhoCorasick;
+use forms::Form;
+pub use needles::{Needles, needles, needles_after_import, not_as_labels};
 use serde::Serialize;
-use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// Where an identifying value still stands, and what kind of value it is.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -24,106 +33,73 @@ impl Finding {
     }
 }
 
-/// Shorter values are found by chance.
-const SHORTEST: usize = 4;
+/// Values that are left in the file are read in pieces of this size.
+const PIECE: u64 = 1024 * 1024;
 
-/// What identifies a patient, whose values are looked for (PS3.15 table E.1-1: the direct identifiers).
-const SOURCES: [(Tag, &str); 14] = [
-    (tags::PATIENT_NAME, "name"),
-    (tags::PATIENT_ID, "patient-id"),
-    (tags::OTHER_PATIENT_NAMES, "name"),
-    (tags::PATIENT_BIRTH_NAME, "name"),
-    (tags::PATIENT_MOTHER_BIRTH_NAME, "name"),
-    (tags::PATIENT_BIRTH_DATE, "birth-date"),
-    (tags::ACCESSION_NUMBER, "accession"),
-    (tags::PATIENT_ADDRESS, "address"),
-    (tags::PATIENT_TELEPHONE_NUMBERS, "telephone"),
-    (Tag(0x0010, 0x1000), "patient-id"),
-    (tags::MILITARY_RANK, "name"),
-    (tags::PATIENT_COMMENTS, "free-text"),
-    (tags::ADDITIONAL_PATIENT_HISTORY, "free-text"),
-    (tags::REFERRING_PHYSICIAN_NAME, "name"),
-];
+/// The files of a session name the same patient; more than a few are not imported at a time.
+const MOST_KEPT: usize = 16;
 
-/// Identifying values and what kind each is of.
-pub type Needles = BTreeSet<(String, &'static str)>;
+/// Those looked for last.
+static KEPT: Mutex<Vec<(Needles, Arc<Identifiers>)>> = Mutex::new(Vec::new());
 
 /// Identifying values, ready to be looked for.
 pub struct Identifiers {
-    kinds: Vec<&'static str>,
+    forms: Vec<Form>,
     matcher: Option<AhoCorasick>,
-}
-
-/// The identifying values of one instance, taken from the original before any rule has run.
-pub fn needles(original: &Instance, run: &Run) -> Needles {
-    let mut needles = Needles::new();
-    let mut add = |text: &str, kind: &'static str| {
-        let text = text.trim();
-        // A date of the calendar's start, or a run of one character, tells nothing of anybody.
-        let telling = text.chars().collect::<std::collections::HashSet<_>>().len() > 2;
-        if text.len() >= SHORTEST && telling && !needles.iter().any(|(n, _)| n == text) {
-            needles.insert((text.to_owned(), kind));
-        }
-    };
-    for (tag, kind) in SOURCES {
-        let Some(text) = original.text(tag) else {
-            continue;
-        };
-        match kind {
-            "name" => text
-                .split(['^', '=', '\\', ' ', ','])
-                .for_each(|part| add(part, kind)),
-            _ => text.split('\\').for_each(|value| add(value, kind)),
-        }
-    }
-    run.file
-        .split('/')
-        .rev()
-        .skip(1)
-        .for_each(|part| add(part, "path"));
-    needles
-}
-
-/// Those of an instance of the prearchive, of which some rules have run: what they wrote there themselves
-/// identifies nobody.
-pub fn needles_after_import(stored: &Instance, run: &Run, labels: &Labels) -> Needles {
-    let mut needles = needles(stored, run);
-    needles.retain(|(text, _)| ![&labels.subject, &labels.session, &run.project].contains(&text));
-    needles
+    longest: usize,
 }
 
 impl Identifiers {
-    pub fn new(needles: Needles) -> Self {
+    /// Makes them ready, or answers those that the same needles gave before.
+    pub fn of(needles: Needles) -> Arc<Self> {
+        let lock = || KEPT.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = |kept: &[(Needles, Arc<Self>)]| {
+            let same = kept.iter().find(|(known, _)| *known == needles);
+            same.map(|(_, made)| Arc::clone(made))
+        };
+        if let Some(made) = known(&lock()) {
+            return made;
+        }
+        let made = Arc::new(Self::new(&needles));
+        let mut kept = lock();
+        if kept.len() >= MOST_KEPT {
+            kept.remove(0);
+        }
+        kept.push((needles, Arc::clone(&made)));
+        made
+    }
+
+    fn new(needles: &Needles) -> Self {
+        let forms = forms::of(needles);
         let matcher = AhoCorasick::builder()
             .ascii_case_insensitive(true)
-            .match_kind(MatchKind::LeftmostLongest)
-            .build(needles.iter().map(|(needle, _)| needle))
+            .build(forms.iter().map(|form| &form.bytes))
             .ok()
-            .filter(|_| !needles.is_empty());
+            .filter(|_| !forms.is_empty());
         Self {
-            kinds: needles.into_iter().map(|(_, kind)| kind).collect(),
+            longest: forms.iter().map(|form| form.bytes.len()).max().unwrap_or(0),
+            forms,
             matcher,
         }
     }
 
     /// Each element of the result in which one of them still stands, once.
     pub fn findings(&self, result: &Instance, file_name: &str) -> Vec<Finding> {
-        let Some(matcher) = &self.matcher else {
-            return Vec::new();
-        };
         let mut findings = Vec::new();
-        let mut look = |bytes: &[u8], tag: &dyn Fn() -> String| {
-            if let Some(found) = matcher.find(bytes) {
-                let finding = Finding {
-                    kind: self.kinds[found.pattern().as_usize()],
-                    tag: tag(),
-                };
-                if !findings.contains(&finding) {
-                    findings.push(finding);
-                }
+        if self.matcher.is_none() {
+            return findings;
+        }
+        let mut add = |kind: Option<&'static str>, tag: &dyn Fn() -> String| {
+            let Some(kind) = kind else { return };
+            let finding = Finding { kind, tag: tag() };
+            if !findings.contains(&finding) {
+                findings.push(finding);
             }
         };
         result.walk(&mut |location, element, scope| {
+            if is_number(element.vr) || element.tag == tags::PIXEL_DATA {
+                return true;
+            }
             let tag = || {
                 location
                     .iter()
@@ -131,18 +107,70 @@ impl Identifiers {
                     .collect::<Vec<_>>()
                     .join("/")
             };
-            if let Some(bytes) = result.bytes(element) {
-                look(bytes, &tag);
-                // In another character set the bytes differ, the text does not.
-                if !bytes.is_ascii()
-                    && let Some(text) = scope.text(element)
-                {
-                    look(text.as_bytes(), &tag);
+            match (result.bytes(element), &element.value) {
+                (Some(bytes), _) => {
+                    let mut kind = self.kind_in(bytes, element.vr);
+                    // In another character set the bytes differ, the text does not; and digits may be set apart.
+                    if kind.is_none()
+                        && let Some(text) = scope.text(element)
+                    {
+                        if !text.is_ascii() {
+                            kind = self.kind_in(text.to_lowercase().as_bytes(), element.vr);
+                        }
+                        let closed = forms::digits_closed_up(&text);
+                        kind = kind.or_else(|| {
+                            closed.and_then(|text| self.kind_in(text.as_bytes(), element.vr))
+                        });
+                    }
+                    add(kind, &tag);
                 }
+                (None, Value::Source(span)) => {
+                    add(self.kind_in_file(result, *span, element.vr), &tag)
+                }
+                _ => {}
             }
             true
         });
-        look(file_name.as_bytes(), &|| "file name".to_owned());
+        add(self.kind_in(file_name.as_bytes(), VR::LO), &|| {
+            "file name".to_owned()
+        });
         findings
     }
+
+    /// The kind of the first value that stands there.
+    fn kind_in(&self, bytes: &[u8], vr: VR) -> Option<&'static str> {
+        let mut found = self.matcher.as_ref()?.find_overlapping_iter(bytes);
+        found.find_map(|at| {
+            let form = &self.forms[at.pattern().as_usize()];
+            form.stands_alone(bytes, at.start(), at.end(), vr)
+                .then_some(form.kind)
+        })
+    }
+
+    /// The same for a long value that was not loaded.
+    fn kind_in_file(&self, result: &Instance, span: Span, vr: VR) -> Option<&'static str> {
+        let mut start = span.start;
+        while start < span.end() {
+            let end = (start + PIECE).min(span.end());
+            let bytes = result.source().read(Span::new(start, end)).ok()?;
+            if let Some(kind) = self.kind_in(&bytes, vr) {
+                return Some(kind);
+            }
+            if end == span.end() {
+                break;
+            }
+            // What stands across the border, and its neighbours, is whole in the next piece.
+            start = end - (self.longest as u64 + 2).min(PIECE / 2);
+        }
+        None
+    }
+}
+
+/// Numbers in bytes hold no text but by chance.
+fn is_number(vr: VR) -> bool {
+    use VR::{AT, FD, FL, OD, OF, OL, OV, SL, SS, SV, UL, US, UV};
+    matches!(
+        vr,
+        AT | FD | FL | OD | OF | OL | OV | SL | SS | SV | UL | US | UV
+    )
 }

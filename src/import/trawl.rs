@@ -178,9 +178,10 @@ impl Job<'_> {
         };
         match needles {
             // What still identifies is to be expected here: it is looked for on the way to the archive.
-            Some(needles) if identified => study.add_needles(needles),
+            Some(needles) if identified => study.add_needles(leak::not_as_labels(needles, labels)),
             Some(needles) => {
-                let found = Identifiers::new(needles).findings(&instance, &staged.file.name);
+                let identifiers = Identifiers::of(leak::not_as_labels(needles, labels));
+                let found = identifiers.findings(&instance, &staged.file.name);
                 findings.leaks = found.iter().map(Finding::to_leak).collect();
                 study.add_leaks(found);
             }

@@ -105,6 +105,27 @@ pub enum Refusal {
     UndeclaredWrite(String),
     #[error("asks for what is no path: {0}")]
     BadPath(String),
+    /// Only where the rule fails by it, or keeps the file nevertheless.
+    #[error("could not make a region black: {0}")]
+    NotRedactable(String),
+}
+
+/// What a rule answers, as far as it matters to a refusal.
+pub trait Answer {
+    /// Whether the instance goes on as if nothing had been refused.
+    fn keeps(&self) -> bool;
+}
+
+impl Answer for Verdict {
+    fn keeps(&self) -> bool {
+        matches!(self, Self::Keep)
+    }
+}
+
+impl Answer for Labels {
+    fn keeps(&self) -> bool {
+        true
+    }
 }
 
 /// Why a rule gave no answer. Fails closed: the file is stored nowhere, its source stays.
@@ -170,6 +191,10 @@ impl RuleFailure {
                 refusal: Refusal::BadPath(_),
                 ..
             } => "rule-bad-path",
+            Self::Refused {
+                refusal: Refusal::NotRedactable(_),
+                ..
+            } => "rule-not-redactable",
         }
     }
 }

@@ -98,6 +98,12 @@ pub static CODES: &[Code] = &[
         remedy: "Correct the path; the message names a near keyword. `sluice rule check` finds those that stand in the code.",
     },
     Code {
+        code: "rule-not-redactable",
+        of: Of::Rule,
+        meaning: "A region of the picture was to be made black and can't be: see `not-redactable`. The rule failed by it, or would have kept the file.",
+        remedy: "Convert such files to a transfer syntax that can be redacted before the import; or let the rule catch the error (Rhai: `try`) and quarantine or reject.",
+    },
+    Code {
         code: "bad-path",
         of: Of::Edit,
         meaning: "The path can't be parsed, or names no element that could exist here.",
@@ -106,8 +112,8 @@ pub static CODES: &[Code] = &[
     Code {
         code: "bad-value",
         of: Of::Edit,
-        meaning: "The value doesn't fit: the element's VR or the dataset's character set can't hold it, or it is too long. Of `redact`: the pixels are compressed or of an unknown kind, or the region is outside the picture.",
-        remedy: "Give a value that the VR takes (PS3.5 6.2), in characters that the dataset's (0008,0005) has. Quarantine or reject what can't be redacted.",
+        meaning: "The value doesn't fit: the element's VR or the dataset's character set can't hold it, or it is too long. Of `redact`: the region is outside the picture.",
+        remedy: "Give a value that the VR takes (PS3.5 6.2), in characters that the dataset's (0008,0005) has.",
     },
     Code {
         code: "undeclared",
@@ -120,6 +126,12 @@ pub static CODES: &[Code] = &[
         of: Of::Edit,
         meaning: "Sluice derives this element itself: group lengths, file meta information, the character set, the pixels.",
         remedy: "Leave it; it is right whatever the rule does.",
+    },
+    Code {
+        code: "not-redactable",
+        of: Of::Edit,
+        meaning: "Of `redact`: the pixels are compressed as nothing here can unpack (JPEG of 12 bits with loss, JPEG-LS, JPEG 2000, JPEG XL, video), damaged, or of a kind that is not known. In WebAssembly it is a `bad-value`.",
+        remedy: "As for `rule-not-redactable`: unless the rule then rejects or quarantines, the file fails.",
     },
     Code {
         code: "rules-json-syntax",
@@ -187,7 +199,11 @@ fn exhaustive(failure: &RuleFailure, edit: &EditError, rules: &RuleSetError) {
         | RuleFailure::TooLong { .. }
         | RuleFailure::TooLarge { .. }
         | RuleFailure::Refused {
-            refusal: Refusal::UndeclaredRead(_) | Refusal::UndeclaredWrite(_) | Refusal::BadPath(_),
+            refusal:
+                Refusal::UndeclaredRead(_)
+                | Refusal::UndeclaredWrite(_)
+                | Refusal::BadPath(_)
+                | Refusal::NotRedactable(_),
             ..
         } => {}
     }
@@ -195,7 +211,8 @@ fn exhaustive(failure: &RuleFailure, edit: &EditError, rules: &RuleSetError) {
         EditError::BadPath(_)
         | EditError::BadValue(_)
         | EditError::Undeclared(_)
-        | EditError::Protected(_) => {}
+        | EditError::Protected(_)
+        | EditError::NotRedactable(_) => {}
     }
     match rules {
         RuleSetError::Document(_)
@@ -242,12 +259,14 @@ mod tests {
             refused(Refusal::UndeclaredRead(String::new())),
             refused(Refusal::UndeclaredWrite(String::new())),
             refused(Refusal::BadPath(String::new())),
+            refused(Refusal::NotRedactable(String::new())),
         ];
         let edits = [
             EditError::BadPath(String::new()),
             EditError::BadValue(String::new()),
             EditError::Undeclared(String::new()),
             EditError::Protected(String::new()),
+            EditError::NotRedactable(String::new()),
         ];
         let rules = [
             RuleSetError::Document(DocumentError::Syntax {

@@ -51,6 +51,9 @@ pub enum EditError {
     Undeclared(String),
     #[error("protected: {0}")]
     Protected(String),
+    /// No region of these pixels can be made black.
+    #[error("not redactable: {0}")]
+    NotRedactable(String),
 }
 
 impl EditError {
@@ -61,6 +64,7 @@ impl EditError {
             Self::BadValue(_) => "bad-value",
             Self::Undeclared(_) => "undeclared",
             Self::Protected(_) => "protected",
+            Self::NotRedactable(_) => "not-redactable",
         }
     }
 }
@@ -76,6 +80,7 @@ impl From<EditProblem> for EditError {
         match problem {
             EditProblem::Path { .. } => Self::BadPath(problem.to_string()),
             EditProblem::Value { .. } => Self::BadValue(problem.to_string()),
+            EditProblem::Pixels { .. } => Self::NotRedactable(problem.to_string()),
         }
     }
 }
@@ -117,6 +122,8 @@ pub struct Host {
     pub context: Arc<Context>,
     pub pseudonyms: Arc<Pseudonyms>,
     refusal: Option<(Refusal, Option<Position>)>,
+    /// The first region that could not be made black. The rule may still reject or quarantine.
+    not_redacted: Option<(Refusal, Option<Position>)>,
     /// Where the rule's call stands in its script, if it is one.
     position: Option<Position>,
     trace: Option<Trace>,
@@ -148,6 +155,7 @@ impl Host {
             context,
             pseudonyms,
             refusal: None,
+            not_redacted: None,
             position: None,
             trace: None,
         }
@@ -173,6 +181,11 @@ impl Host {
     /// The first refusal, latched, and where the script was then.
     pub fn refusal(&self) -> Option<&(Refusal, Option<Position>)> {
         self.refusal.as_ref()
+    }
+
+    /// What may have been left in the picture, and where the script was then.
+    pub fn not_redacted(&self) -> Option<&(Refusal, Option<Position>)> {
+        self.not_redacted.as_ref()
     }
 
     /// Said by the engine before each call of the rule.
@@ -320,7 +333,8 @@ impl Host {
     /// up to `bottom`, the latter two not included.
     ///
     /// # Errors
-    /// [`EditError`], as for all edits: it is a write of PixelData. Compressed pixels are a bad value.
+    /// [`EditError`], as for all edits: it is a write of PixelData. After [`EditError::NotRedactable`] the file
+    /// is not kept, whatever the rule answers.
     pub fn redact(&mut self, region: Region) -> Result<(), EditError> {
         let pixels = [Place {
             tag: tags::PIXEL_DATA,
@@ -328,7 +342,14 @@ impl Host {
             item: None,
         }];
         self.grant_write(&pixels)?;
-        self.instance.redact(region)?;
+        if let Err(problem) = self.instance.redact(region) {
+            let error = EditError::from(problem);
+            if let EditError::NotRedactable(why) = &error {
+                let refusal = Refusal::NotRedactable(why.clone());
+                self.not_redacted.get_or_insert((refusal, self.position));
+            }
+            return Err(error);
+        }
         if let Some(trace) = &mut self.trace {
             let Region {
                 left,

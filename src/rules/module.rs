@@ -1,7 +1,7 @@
 //! One rule module: read ([`ModuleSource`]), then checked and compiled ([`Module`]). Where it is used,
 //! and with which settings, is said by a policy.
 
-use super::answer::RuleFailure;
+use super::answer::{Answer, RuleFailure};
 use super::document::{DocumentError, Schema, did_you_mean};
 use super::engine::{Engine, Ran};
 use super::error::RuleSetError;
@@ -281,9 +281,20 @@ fn code_bytes(engine: EngineKind) -> usize {
 
 impl Module {
     /// One run of the module. What the host refused fails it, whatever the rule then answered.
-    pub fn run<T>(&self, host: Host, call: impl FnOnce(&dyn Engine, Host) -> Ran<T>) -> Ran<T> {
+    pub fn run<T: Answer>(
+        &self,
+        host: Host,
+        call: impl FnOnce(&dyn Engine, Host) -> Ran<T>,
+    ) -> Ran<T> {
         let Ran { host, answer } = call(&*self.engine, host);
-        let answer = match host.refusal() {
+        // What is still to be seen in the picture is not let through. A rule may catch the error, and reject
+        // or quarantine; one that doesn't fails with it.
+        let is_let_through = match &answer {
+            Ok(answer) => answer.keeps(),
+            Err(failure) => matches!(failure, RuleFailure::Error { .. }),
+        };
+        let not_redacted = host.not_redacted().filter(|_| is_let_through);
+        let answer = match host.refusal().or(not_redacted) {
             Some((refusal, position)) => Err(RuleFailure::Refused {
                 module: self.manifest.name.clone(),
                 position: *position,

@@ -3,6 +3,7 @@
 
 mod answers;
 mod api;
+mod expressions;
 mod failure;
 pub mod inspect;
 mod sandbox;

@@ -1,7 +1,7 @@
 //! A compiled rule set: what one import runs, from its first file to its last. It knows nothing of
 //! files on disk, neither rules nor DICOM; [`super::closure`] reads, [`super::registry`] keeps.
 
-use super::answer::{Decision, Labels, RuleFailure, Verdict};
+use super::answer::{Answer, Decision, Labels, RuleFailure, Verdict};
 use super::closure::{Closure, Planned};
 use super::engine::{Engine, Ran};
 use super::error::RuleSetError;
@@ -311,7 +311,7 @@ impl Step {
         }
     }
 
-    fn run<T>(
+    fn run<T: Answer>(
         &self,
         instance: Instance,
         run: &Run,

@@ -38,6 +38,8 @@ macro_rules! shipped {
 /// A new one needs its folder and a line here.
 pub static MODULES: &[Shipped] = &[
     shipped!("plugins", "ps315-basic", "rule.wasm"),
+    shipped!("rules", "redact-regions", "rule.rhai"),
+    shipped!("rules", "template-labels", "rule.rhai"),
     shipped!("rules", "xnat-default", "rule.rhai"),
     shipped!("rules", "xnat-labels", "rule.rhai"),
     shipped!("rules", "xnat-routing", "rule.rhai"),

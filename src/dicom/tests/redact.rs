@@ -1,24 +1,24 @@
 //! Regions made black: every byte of the picture against a reading of it pixel by pixel, and what is refused.
 
-use super::encoder::{Dataset, Node, Value, dataset, encode, file, leaf, transfer_syntax};
+use super::encoder::{Dataset, dataset, encode, file, leaf, transfer_syntax};
 use crate::dicom::{Encoding, Instance, Region, Tag, VR, tags};
 use proptest::prelude::*;
 use std::io::Write as _;
 
 #[derive(Debug, Clone)]
-struct Picture {
-    rows: u16,
-    columns: u16,
-    frames: u16,
-    bits: u16,
-    samples: u16,
-    planar: u16,
-    photometric: &'static str,
-    encoding: Encoding,
+pub struct Picture {
+    pub rows: u16,
+    pub columns: u16,
+    pub frames: u16,
+    pub bits: u16,
+    pub samples: u16,
+    pub planar: u16,
+    pub photometric: &'static str,
+    pub encoding: Encoding,
 }
 
 impl Picture {
-    fn grey(rows: u16, columns: u16, frames: u16, bits: u16) -> Self {
+    pub fn grey(rows: u16, columns: u16, frames: u16, bits: u16) -> Self {
         Self {
             rows,
             columns,
@@ -31,14 +31,14 @@ impl Picture {
         }
     }
 
-    fn pixels(&self) -> Vec<u8> {
+    pub fn pixels(&self) -> Vec<u8> {
         let sides = usize::from(self.rows) * usize::from(self.columns);
         let length = sides * usize::from(self.frames * self.samples * self.bits / 8);
         // None is black before.
         (0..length).map(|at| 1 + (at % 251) as u8).collect()
     }
 
-    fn dataset(&self, pixels: &[u8]) -> Dataset {
+    pub fn dataset(&self, pixels: &[u8]) -> Dataset {
         let word = |number: u16| match self.encoding {
             Encoding::ExplicitBig => number.to_be_bytes(),
             _ => number.to_le_bytes(),
@@ -77,7 +77,7 @@ impl Picture {
     }
 
     /// The picture as it should be, each sample by itself.
-    fn blackened(&self, regions: &[Region]) -> Vec<u8> {
+    pub fn blackened(&self, regions: &[Region]) -> Vec<u8> {
         let mut pixels = self.pixels();
         let (rows, columns) = (u32::from(self.rows), u32::from(self.columns));
         let (samples, bytes) = (u32::from(self.samples), u32::from(self.bits / 8));
@@ -91,7 +91,12 @@ impl Picture {
             let is_in =
                 |r: &Region| (r.left..r.right).contains(&x) && (r.top..r.bottom).contains(&y);
             if regions.iter().any(is_in) {
-                *byte = 0;
+                let number = match self.planar {
+                    1 => sample / (rows * columns) % samples,
+                    _ => sample % samples,
+                };
+                let is_chrominance = self.photometric == "YBR_FULL" && number > 0;
+                *byte = if is_chrominance { 128 } else { 0 };
             }
         }
         pixels
@@ -99,7 +104,7 @@ impl Picture {
 }
 
 /// From memory, and from a file to a file.
-fn redacted(bytes: &[u8], regions: &[Region]) -> [Vec<u8>; 2] {
+pub fn redacted(bytes: &[u8], regions: &[Region]) -> [Vec<u8>; 2] {
     let mut from = tempfile::tempfile().expect("a file");
     from.write_all(bytes).expect("written");
     let mut to = tempfile::NamedTempFile::new().expect("a file");
@@ -115,7 +120,7 @@ fn redacted(bytes: &[u8], regions: &[Region]) -> [Vec<u8>; 2] {
     [written, in_memory.to_bytes().expect("bytes")]
 }
 
-fn region(left: u32, top: u32, right: u32, bottom: u32) -> Region {
+pub fn region(left: u32, top: u32, right: u32, bottom: u32) -> Region {
     Region {
         left,
         top,
@@ -124,13 +129,15 @@ fn region(left: u32, top: u32, right: u32, bottom: u32) -> Region {
     }
 }
 
-fn pictures() -> impl Strategy<Value = Picture> {
+pub fn pictures() -> impl Strategy<Value = Picture> {
     let kind = prop_oneof![
         Just((1, 0, "MONOCHROME1")),
         Just((1, 1, "MONOCHROME2")),
         Just((1, 0, "PALETTE COLOR")),
         Just((3, 0, "RGB")),
         Just((3, 1, "RGB")),
+        Just((3, 0, "YBR_FULL")),
+        Just((3, 1, "YBR_FULL")),
     ];
     let encoding = prop_oneof![
         Just(Encoding::ImplicitLittle),
@@ -139,21 +146,24 @@ fn pictures() -> impl Strategy<Value = Picture> {
     ];
     let bits = prop_oneof![Just(8u16), Just(16)];
     (1u16..20, 1u16..20, 1u16..4, bits, kind, encoding).prop_map(
-        |(rows, columns, frames, bits, (samples, planar, photometric), encoding)| Picture {
-            rows,
-            columns,
-            frames,
-            bits,
-            samples,
-            // One sample has one plane, whatever is said.
-            planar: if samples == 1 { 0 } else { planar },
-            photometric,
-            // In implicit VR, and for 8 bits in the big byte order, these would be words.
-            encoding: if bits == 8 && encoding == Encoding::ExplicitBig {
-                Encoding::ExplicitLittle
-            } else {
-                encoding
-            },
+        |(rows, columns, frames, bits, (samples, planar, photometric), encoding)| {
+            let bits = if photometric == "YBR_FULL" { 8 } else { bits };
+            Picture {
+                rows,
+                columns,
+                frames,
+                bits,
+                samples,
+                // One sample has one plane, whatever is said.
+                planar: if samples == 1 { 0 } else { planar },
+                photometric,
+                // In implicit VR, and for 8 bits in the big byte order, these would be words.
+                encoding: if bits == 8 && encoding == Encoding::ExplicitBig {
+                    Encoding::ExplicitLittle
+                } else {
+                    encoding
+                },
+            }
         },
     )
 }
@@ -204,6 +214,29 @@ fn a_deflated_file_is_redacted_too() {
             .get(tags::PIXEL_DATA)
             .and_then(|e| again.bytes(e));
         assert_eq!(pixels, Some(picture.blackened(&regions).as_slice()));
+    }
+}
+
+#[test]
+fn pixels_that_share_their_chrominances_are_black_in_pairs() {
+    let picture = Picture {
+        samples: 3,
+        photometric: "YBR_FULL_422",
+        ..Picture::grey(6, 8, 2, 8)
+    };
+    // Two bytes for a pixel, however many samples are said to be there.
+    let mut pixels = picture.pixels();
+    pixels.truncate(2 * 6 * 8 * 2);
+    let mut expected = pixels.clone();
+    for (at, byte) in expected.iter_mut().enumerate() {
+        let (pair, row) = (at / 4 % 4, at / 16 % 6);
+        if (1..3).contains(&row) && (1..3).contains(&pair) {
+            *byte = if at % 4 > 1 { 128 } else { 0 };
+        }
+    }
+    let expected = picture.whole(&expected);
+    for written in redacted(&picture.whole(&pixels), &[region(3, 1, 5, 3)]) {
+        assert!(written == expected);
     }
 }
 
@@ -262,23 +295,4 @@ fn what_cannot_be_redacted_is_refused_and_left_as_it_was() {
         let problem = refused(bytes, region);
         assert!(problem.contains(why), "{problem}");
     }
-    let mut compressed = grey.dataset(&[]);
-    compressed.nodes.retain(|node| node.tag != tags::PIXEL_DATA);
-    let at = compressed.nodes.len() - 1;
-    let fragments = Value::Fragments(vec![vec![], vec![1; 8]]);
-    let pixels = Node {
-        tag: tags::PIXEL_DATA,
-        vr: VR::OB,
-        value: fragments,
-    };
-    compressed.nodes.insert(at, pixels);
-    let jpeg = "1.2.840.10008.1.2.4.50";
-    let problem = refused(
-        file(jpeg, &encode(&compressed, Encoding::ExplicitLittle)),
-        all,
-    );
-    assert_eq!(
-        problem,
-        format!("PixelData: can't redact transfer syntax {jpeg}: the pixels are compressed")
-    );
 }

@@ -19,6 +19,7 @@ pub fn functions() -> Shared<::rhai::Module> {
     combine_with_exported_module!(&mut module, "dataset", dataset_functions);
     combine_with_exported_module!(&mut module, "context", context_functions);
     combine_with_exported_module!(&mut module, "answers", answer_functions);
+    combine_with_exported_module!(&mut module, "expressions", super::expressions::functions);
     module.build_index();
     module.into()
 }

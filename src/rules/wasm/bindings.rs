@@ -105,6 +105,8 @@ impl From<host::EditError> for dicom::EditError {
             host::EditError::BadValue(what) => Self::BadValue(what),
             host::EditError::Undeclared(what) => Self::Undeclared(what),
             host::EditError::Protected(what) => Self::Protected(what),
+            // The interface's variant is fixed: components of before must still fit it.
+            host::EditError::NotRedactable(what) => Self::BadValue(what),
         }
     }
 }

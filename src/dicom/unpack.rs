@@ -1,0 +1,167 @@
+//! Compressed pixels, unpacked a frame at a time: only where a region of them is to be black, which has to be
+//! done to the pixels themselves. What is written is then uncompressed.
+//!
+//! RLE Lossless, JPEG of 8 bits, JPEG Lossless, and frames that are wrapped and not compressed. For the others
+//! there is no decoder in safe Rust that is kept well enough to be handed files from anywhere.
+
+mod fragments;
+mod jpeg;
+mod rle;
+
+use super::source::{Source, Span};
+use dicom_dictionary_std::uids;
+use fragments::Frames;
+use std::io;
+
+/// A frame is in memory as a whole while it is unpacked; no modality's is larger.
+const LARGEST_FRAME: u64 = 512 * 1024 * 1024;
+
+/// How frames are compressed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Codec {
+    /// PS3.5 A.4.11: as native ones.
+    Wrapped,
+    /// PS3.5 annex G.
+    Rle,
+    /// ITU-T T.81, with and without loss.
+    Jpeg,
+}
+
+/// What the header says of a frame.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Shape {
+    pub rows: u64,
+    pub columns: u64,
+    pub samples: u64,
+    /// Of a sample: 1 or 2.
+    pub bytes: u64,
+}
+
+/// Compressed pixels that can be unpacked.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Packed {
+    codec: Codec,
+    frames: Frames,
+    shape: Shape,
+    /// The samples in the frames are luminance and chrominances.
+    is_ybr: bool,
+    /// Compressed with loss, and colour as the decoder gives it.
+    is_lossy: bool,
+}
+
+impl Shape {
+    pub fn frame(self) -> u64 {
+        self.pixels() * self.samples * self.bytes
+    }
+
+    fn pixels(self) -> u64 {
+        self.rows * self.columns
+    }
+}
+
+impl Packed {
+    /// Looks at each frame's head.
+    ///
+    /// # Errors
+    /// If there is no decoder, or a frame is other than the header says.
+    pub fn open(
+        transfer_syntax: &str,
+        source: &Source,
+        fragments: Span,
+        frames: u64,
+        shape: Shape,
+        photometric: &str,
+    ) -> Result<Self, String> {
+        let codec = match transfer_syntax {
+            ENCAPSULATED_UNCOMPRESSED => Codec::Wrapped,
+            uids::RLE_LOSSLESS => Codec::Rle,
+            uids::JPEG_BASELINE8_BIT
+            | uids::JPEG_EXTENDED12_BIT
+            | uids::JPEG_LOSSLESS
+            | uids::JPEG_LOSSLESS_SV1 => Codec::Jpeg,
+            _ => {
+                return Err(format!(
+                    "can't redact transfer syntax {transfer_syntax}: there is no decoder for it"
+                ));
+            }
+        };
+        if shape.frame() == 0 || shape.frame() > LARGEST_FRAME {
+            return Err(format!(
+                "can't redact frames of {} x {} pixels",
+                shape.columns, shape.rows
+            ));
+        }
+        let frames = Frames::find(source, fragments, frames, codec == Codec::Jpeg)?;
+        let mut packed = Self {
+            codec,
+            frames,
+            shape,
+            is_ybr: photometric.starts_with("YBR"),
+            is_lossy: false,
+        };
+        for number in 0..packed.frames.len() {
+            let wrong = |why: String| format!("can't redact frame {}: {why}", number + 1);
+            let bytes = packed
+                .frames
+                .bytes(source, number)
+                .map_err(|error| wrong(error.kind().to_string()))?;
+            match codec {
+                Codec::Wrapped if (bytes.len() as u64) < shape.frame() => {
+                    return Err(wrong("it is too short".into()));
+                }
+                Codec::Wrapped => {}
+                Codec::Rle => rle::check(&bytes, shape).map_err(wrong)?,
+                Codec::Jpeg => packed.is_lossy |= jpeg::check(&bytes, shape).map_err(wrong)?,
+            }
+        }
+        Ok(packed)
+    }
+
+    pub fn len(&self) -> u64 {
+        self.shape.frame() * self.frames.len() as u64
+    }
+
+    pub fn shape(&self) -> Shape {
+        self.shape
+    }
+
+    pub fn is_lossy(&self) -> bool {
+        self.is_lossy
+    }
+
+    /// Photometric Interpretation of what comes out, where what went in is said to have this one. The colour
+    /// spaces of JPEG's lossy processes mean nothing outside of it (PS3.3 C.7.6.3.1.2).
+    pub fn photometric<'a>(&self, declared: &'a str) -> &'a str {
+        match self.is_lossy && self.shape.samples == 3 {
+            true => "RGB",
+            false => declared,
+        }
+    }
+
+    /// Hands each frame on, pixel after pixel, in the little byte order.
+    ///
+    /// # Errors
+    /// `InvalidData` if a frame can't be unpacked; else what reading, or `put`, fails with.
+    pub fn unpack(
+        &self,
+        source: &Source,
+        put: &mut dyn FnMut(u64, &mut Vec<u8>) -> io::Result<()>,
+    ) -> io::Result<()> {
+        for number in 0..self.frames.len() {
+            let bytes = self.frames.bytes(source, number)?;
+            let unpacked = match self.codec {
+                Codec::Wrapped => Ok(bytes[..self.shape.frame() as usize].to_vec()),
+                Codec::Rle => rle::unpack(&bytes, self.shape),
+                Codec::Jpeg => jpeg::unpack(&bytes, self.shape, self.is_ybr),
+            };
+            let mut unpacked = unpacked.map_err(|why| {
+                let text = format!("PixelData: frame {} can't be unpacked: {why}", number + 1);
+                io::Error::new(io::ErrorKind::InvalidData, text)
+            })?;
+            put(number as u64 * self.shape.frame(), &mut unpacked)?;
+        }
+        Ok(())
+    }
+}
+
+const ENCAPSULATED_UNCOMPRESSED: &str = "1.2.840.10008.1.2.1.98";
