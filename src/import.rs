@@ -24,6 +24,7 @@ mod source;
 mod stage;
 mod study;
 mod summary;
+mod trail;
 mod trawl;
 mod whole;
 
@@ -44,6 +45,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
+use trail::Trails;
 
 pub use disk::Disk;
 pub use outcome::Outcome;
@@ -120,6 +122,7 @@ struct Job<'a> {
     earlier_keys: Vec<Pseudonyms>,
     /// `staging/<request>-<attempt>`, on the file system of the prearchive and the archive.
     staging: PathBuf,
+    trails: Trails,
     /// Since when there has been no space on the disk.
     waiting_since: Mutex<Option<Instant>>,
     /// Whether the log tells of it.
@@ -223,6 +226,7 @@ impl Importer {
             earlier_keys: self.earlier_keys(request)?,
             rules,
             staging,
+            trails: Trails::default(),
             waiting_since: Mutex::default(),
             told_waiting: AtomicBool::default(),
         };

@@ -37,7 +37,7 @@ pub use answer::{Decision, Labels, Refusal, RuleFailure, Verdict};
 pub use document::DocumentError;
 pub use engine::{Engine, Ran};
 pub use error::RuleSetError;
-pub use explain::StepTrace;
+pub use explain::{StepEdits, StepTrace};
 pub use folder::Files;
 pub use manifest::{EngineKind, Kind, Limits, Manifest};
 pub use module::{Module, ModuleSource, Origin};

@@ -167,10 +167,12 @@ impl RuleSet {
             .collect()
     }
 
-    /// The steps that an instance goes through on its way to the archive, in the order in which they run.
-    pub(super) fn chain(&self) -> impl Iterator<Item = &Step> {
-        let at = |at: At| self.chain.iter().filter(move |step| step.at == at);
-        at(At::Import).chain(at(At::Archive))
+    /// The anonymize steps that run at a time, in order, with their places in [`RuleSet::modules`].
+    pub(super) fn steps_at(&self, at: At) -> impl Iterator<Item = (usize, &Step)> {
+        // The label step comes first there.
+        (1..)
+            .zip(&self.chain)
+            .filter(move |(_, step)| step.at == at)
     }
 
     /// The instance comes back with the reason why it is filtered out, if it is. The reason names

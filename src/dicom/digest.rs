@@ -1,0 +1,117 @@
+//! A digest of an instance without its bulk: cheap, since the pixels are never read, and the same for an
+//! instance as it is about to be written and for the file that it becomes.
+//!
+//! SHA-256 over preamble, file meta information and dataset (of a deflated file: what it inflates to), byte
+//! for byte, but for each value in group 7FE0 (the pixels, of any length) and each value that the parser
+//! leaves in the file (OB, OW and their like of more than 64 KiB; fragments): eight bytes, little endian,
+//! of its length stand in its place. So two files with the same digest have the same header and the same
+//! length of pixels; what the pixels show, it does not say.
+
+use super::instance::Instance;
+use super::parse::is_bulk;
+use super::source::{Source, Span};
+use super::tree::{Dataset, Element, Value};
+use sha2::{Digest as _, Sha256};
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+
+/// SHA-256.
+pub type HeaderDigest = [u8; 32];
+
+/// Read at once where a span is not in memory.
+const CHUNK: u64 = 64 * 1024;
+
+impl Instance {
+    /// Of the file that it was read from. To be asked for before anything is edited.
+    ///
+    /// # Errors
+    /// If the file can't be read any more.
+    pub fn digest_as_read(&self) -> io::Result<HeaderDigest> {
+        let bulk = self.bulk();
+        let mut hasher = Sha256::new();
+        hash(
+            &mut hasher,
+            &self.file,
+            Span::new(0, self.dataset_start),
+            &[],
+        )?;
+        let (source, start) = match &self.inflated {
+            Some(inflated) => (inflated, 0),
+            None => (&self.file, self.dataset_start),
+        };
+        hash(&mut hasher, source, Span::new(start, source.len()), &bulk)?;
+        Ok(hasher.finalize().into())
+    }
+
+    /// The values whose length stands for them, in the order of the source.
+    pub(super) fn bulk(&self) -> Vec<Span> {
+        let mut bulk = Vec::new();
+        gather(&self.dataset, &mut bulk);
+        bulk.sort_by_key(|span| span.start);
+        bulk
+    }
+}
+
+/// Whether a value of that length is told by it alone.
+pub(super) fn is_told_by_length(element: &Element, len: u64) -> bool {
+    element.tag.group() == 0x7FE0 || is_bulk(element.tag, element.vr, len)
+}
+
+fn gather(dataset: &Dataset, bulk: &mut Vec<Span>) {
+    for element in &dataset.elements {
+        match &element.value {
+            Value::Source(span) if is_told_by_length(element, span.len) => bulk.push(*span),
+            Value::Fragments(span) => bulk.push(*span),
+            Value::Sequence(sequence) => {
+                for item in &sequence.items {
+                    gather(&item.dataset, bulk);
+                }
+            }
+            Value::Source(_) | Value::Edited(_) => {}
+        }
+    }
+}
+
+/// A span in parts: what is to be taken as it is, and (true) what is told by its length. `bulk` is sorted.
+pub(super) fn parts(span: Span, bulk: &[Span]) -> Vec<(Span, bool)> {
+    let mut parts = Vec::new();
+    let mut at = span.start;
+    let first = bulk.partition_point(|b| b.start < span.start);
+    for value in &bulk[first..] {
+        if value.end() > span.end() {
+            break;
+        }
+        parts.push((Span::new(at, value.start), false));
+        parts.push((*value, true));
+        at = value.end();
+    }
+    parts.push((Span::new(at, span.end()), false));
+    parts
+}
+
+fn hash(hasher: &mut Sha256, source: &Source, span: Span, bulk: &[Span]) -> io::Result<()> {
+    for (part, by_length) in parts(span, bulk) {
+        if by_length {
+            hasher.update(part.len.to_le_bytes());
+        } else if let Some(bytes) = source.loaded(part) {
+            hasher.update(bytes);
+        } else if let Some(file) = source.handle() {
+            hash_file(hasher, file, part)?;
+        }
+    }
+    Ok(())
+}
+
+/// A span of a file that may not be in memory.
+pub(super) fn hash_file(hasher: &mut Sha256, file: &File, span: Span) -> io::Result<()> {
+    let mut buffer = vec![0; span.len.min(CHUNK) as usize];
+    let mut at = span.start;
+    while at < span.end() {
+        let part = &mut buffer[..(span.end() - at).min(CHUNK) as usize];
+        file.read_exact_at(part, at)?;
+        hasher.update(&*part);
+        at += part.len() as u64;
+    }
+    Ok(())
+}
