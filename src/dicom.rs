@@ -23,7 +23,7 @@ mod write;
 
 pub use dicom_core::{Tag, VR};
 pub use dicom_dictionary_std::tags;
-pub use digest::HeaderDigest;
+pub use digest::{HeaderDigest, Told};
 pub use error::ReadError;
 pub use instance::Instance;
 pub use redact::Region;

@@ -18,14 +18,17 @@ mod progress;
 mod record;
 mod remake;
 mod report;
+mod reported;
 mod resolution;
 mod session;
 mod source;
+mod source_again;
 mod stage;
 mod study;
 mod summary;
 mod trail;
 mod trawl;
+pub mod verify;
 mod whole;
 
 use crate::archive::{ActionError, Archive};

@@ -3,6 +3,7 @@
 use std::io::Write as _;
 
 use crate::config::StateArgs;
+use crate::import::verify::{Check, Verified};
 use crate::server::{self, AppState};
 use crate::store::{Cancelled, ImportRequest, RequestFilter};
 
@@ -33,6 +34,15 @@ pub enum Command {
     /// Queue a finished import again, as a new request of the same user with the same parameters
     Retry {
         id: i64,
+        #[command(flatten)]
+        state: StateArgs,
+    },
+    /// Derive what an import stored again from its sources, and compare; exit status 1 for any difference
+    Verify {
+        id: i64,
+        /// Everything, as JSON
+        #[arg(long)]
+        json: bool,
         #[command(flatten)]
         state: StateArgs,
     },
@@ -101,6 +111,21 @@ pub async fn run(command: Command) -> Result<(), CliError> {
             let new = server::retry_for_owner(&state, id, BY).await?;
             println!("{new}");
         }
+        Command::Verify { id, json, state } => {
+            let (config, store) = open(&state).await?;
+            let request = store.requests().get(id).await?;
+            let request = request.ok_or("no request of that number")?;
+            let importer = importer(&config, &store)?;
+            let told = tokio::task::spawn_blocking(move || importer.verify(&request)).await??;
+            match json {
+                true => println!("{}", serde_json::to_string_pretty(&told)?),
+                false => print_verified(&told),
+            }
+            if !told.is_good() {
+                let all = told.files.len();
+                return Err(format!("{} of {all} files differ", told.counts.different).into());
+            }
+        }
         Command::Report { id, state } => {
             let (config, store) = open(&state).await?;
             store
@@ -114,6 +139,46 @@ pub async fn run(command: Command) -> Result<(), CliError> {
         }
     }
     Ok(())
+}
+
+/// Those that are as they should be are counted, the others named.
+fn print_verified(told: &Verified) {
+    let counts = told.counts;
+    for (what, count) in [
+        ("the same", counts.same),
+        ("moved on, derived as recorded", counts.as_recorded),
+        ("different", counts.different),
+        ("source gone", counts.source_gone),
+        ("source changed", counts.source_changed),
+    ] {
+        if count > 0 {
+            println!("{count}\t{what}");
+        }
+    }
+    for file in &told.files {
+        let what = match file.check {
+            Check::Same | Check::AsRecorded => continue,
+            Check::Different => "different",
+            Check::SourceGone => "source gone",
+            Check::SourceChanged => "source changed",
+        };
+        let why = file.why.as_deref().unwrap_or_default();
+        println!("{what}\t{}\t{why}", file.path);
+        if let Some(difference) = &file.difference {
+            let value = |value: &Option<String>| match value {
+                Some(value) => format!("{value:?}"),
+                None => "absent".to_owned(),
+            };
+            match &difference.tag {
+                Some(tag) => println!(
+                    "\t{tag}: derived {}, stored {}",
+                    value(&difference.derived),
+                    value(&difference.stored)
+                ),
+                None => println!("\tpreamble, file meta information or encoding"),
+            }
+        }
+    }
 }
 
 fn line(request: &ImportRequest) -> String {

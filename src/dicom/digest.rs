@@ -2,15 +2,18 @@
 //! instance as it is about to be written and for the file that it becomes.
 //!
 //! SHA-256 over preamble, file meta information and dataset (of a deflated file: what it inflates to), byte
-//! for byte, but for each value in group 7FE0 (the pixels, of any length) and each value that the parser
+//! for byte, but for each value that is not empty in group 7FE0 (the pixels, of any length) and each value that the parser
 //! leaves in the file (OB, OW and their like of more than 64 KiB; fragments): eight bytes, little endian,
 //! of its length stand in its place. So two files with the same digest have the same header and the same
 //! length of pixels; what the pixels show, it does not say.
 
+use super::edit::Scope;
 use super::instance::Instance;
 use super::parse::is_bulk;
+use super::path::location_text;
 use super::source::{Source, Span};
 use super::tree::{Dataset, Element, Value};
+use dicom_core::VR;
 use sha2::{Digest as _, Sha256};
 use std::fs::File;
 use std::io;
@@ -53,22 +56,23 @@ impl Instance {
     }
 }
 
-/// Whether a value of that length is told by it alone.
+/// Whether a value of that length is told by it alone. An empty one is told by its header: it has no place of
+/// its own in the source.
 pub(super) fn is_told_by_length(element: &Element, len: u64) -> bool {
-    element.tag.group() == 0x7FE0 || is_bulk(element.tag, element.vr, len)
+    len > 0 && (element.tag.group() == 0x7FE0 || is_bulk(element.tag, element.vr, len))
 }
 
 fn gather(dataset: &Dataset, bulk: &mut Vec<Span>) {
     for element in &dataset.elements {
         match &element.value {
             Value::Source(span) if is_told_by_length(element, span.len) => bulk.push(*span),
-            Value::Fragments(span) => bulk.push(*span),
+            Value::Fragments(span) if span.len > 0 => bulk.push(*span),
             Value::Sequence(sequence) => {
                 for item in &sequence.items {
                     gather(&item.dataset, bulk);
                 }
             }
-            Value::Source(_) | Value::Edited(_) => {}
+            Value::Source(_) | Value::Fragments(_) | Value::Edited(_) => {}
         }
     }
 }
@@ -114,4 +118,67 @@ pub(super) fn hash_file(hasher: &mut Sha256, file: &File, span: Span) -> io::Res
         at += part.len() as u64;
     }
     Ok(())
+}
+
+/// An element at any depth, to be compared with that of another instance.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Told {
+    pub path: String,
+    pub vr: VR,
+    /// SHA-256 of the value's bytes, or of how many items there are; none of pixels that are to be redacted.
+    content: Option<HeaderDigest>,
+    /// For a reader.
+    pub shown: String,
+}
+
+impl Told {
+    pub fn is_same(&self, other: &Self) -> bool {
+        let unknown = self.content.is_none() || other.content.is_none();
+        self.path == other.path && self.vr == other.vr && (unknown || self.content == other.content)
+    }
+}
+
+impl Instance {
+    /// Every element of the dataset as it stands, at every depth, in order.
+    ///
+    /// # Errors
+    /// If the file can't be read any more.
+    pub fn told(&self, shown: fn(&Element, &Scope<'_>) -> String) -> io::Result<Vec<Told>> {
+        let (mut told, mut trouble) = (Vec::new(), None);
+        self.walk(&mut |location, element, scope| {
+            let redacted = location.len() == 1
+                && element.tag == dicom_dictionary_std::tags::PIXEL_DATA
+                && self.is_redacted();
+            let content = match redacted {
+                true => None,
+                false => self
+                    .content(element)
+                    .map_err(|e| trouble.get_or_insert(e).kind())
+                    .ok(),
+            };
+            told.push(Told {
+                path: location_text(location),
+                vr: element.vr,
+                content,
+                shown: shown(element, scope),
+            });
+            true
+        });
+        match trouble {
+            Some(error) => Err(error),
+            None => Ok(told),
+        }
+    }
+
+    fn content(&self, element: &Element) -> io::Result<HeaderDigest> {
+        let mut hasher = Sha256::new();
+        match &element.value {
+            Value::Edited(bytes) => hasher.update(bytes),
+            Value::Sequence(sequence) => hasher.update(sequence.items.len().to_le_bytes()),
+            Value::Source(span) | Value::Fragments(span) => {
+                hash(&mut hasher, self.source(), *span, &[])?;
+            }
+        }
+        Ok(hasher.finalize().into())
+    }
 }
