@@ -17,6 +17,7 @@ mod overwrite;
 mod progress;
 mod record;
 mod remake;
+pub mod replay;
 mod report;
 mod reported;
 mod resolution;

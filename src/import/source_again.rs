@@ -1,7 +1,7 @@
 //! The source of a request that has ended, once more: whatever of it still stands, to see what rules make of it.
 
 use super::Importer;
-use crate::inbox::{Found, Opened, Walk, unpack};
+use crate::inbox::{Found, Kind, Located, Opened, Walk, unpack};
 use crate::store::ImportRequest;
 use std::path::Path;
 
@@ -20,8 +20,25 @@ impl Importer {
     /// # Errors
     /// Why what is there can't be read.
     pub(super) fn source_again(&self, request: &ImportRequest) -> Result<Option<Again>, String> {
-        let opened = self.inbox.locate(&request.session_path);
-        let Ok(opened) = opened.and_then(|located| self.inbox.open(&located)) else {
+        match self.inbox.locate(&request.session_path) {
+            Ok(located) => self.located_again(&located),
+            Err(_) => Ok(None),
+        }
+    }
+
+    /// The same for what was located in the inbox; a single file too.
+    ///
+    /// # Errors
+    /// Why what is there can't be read.
+    pub(super) fn located_again(&self, located: &Located) -> Result<Option<Again>, String> {
+        if located.kind == Kind::OtherFile {
+            let found = self.inbox.open_file(located).ok();
+            return Ok(found.map(|found| Again {
+                found: vec![found],
+                _unpacked: None,
+            }));
+        }
+        let Ok(opened) = self.inbox.open(located) else {
             return Ok(None);
         };
         match opened {

@@ -60,6 +60,13 @@ impl Trails {
         number
     }
 
+    /// What was done on a course, in order.
+    pub fn acts(&self, trail: usize) -> Vec<Act> {
+        let inner = lock(&self.inner);
+        let acts = inner.trails[trail].iter();
+        acts.map(|act| inner.acts[*act].clone()).collect()
+    }
+
     /// The courses in the order of the files that went them, so that the same import tells the same.
     pub fn in_order(&self, files: impl Iterator<Item = usize>) -> InOrder {
         let inner = lock(&self.inner);

@@ -3,6 +3,8 @@
 //! For administrators, and for a project's owners as far as it goes: they see and change their own
 //! project's policy, and may go back to a version of it, but not past a change of the site's rules.
 
+mod explain;
+
 use axum::body::Bytes;
 use axum::extract::{Path, Query, State};
 use axum::http::{StatusCode, header};
@@ -121,6 +123,11 @@ async fn modules(
 struct Which {
     project: Option<String>,
     limit: Option<i64>,
+}
+
+/// Those whose answer may be long in coming.
+pub fn slow_routes() -> Router<AppState> {
+    Router::new().route("/rules/explain", get(explain::explain))
 }
 
 /// The history, the newest first.

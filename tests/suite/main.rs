@@ -32,6 +32,7 @@ mod prearchive;
 mod provenance;
 mod quarantine;
 mod refusals;
+mod replay;
 mod retention;
 mod retry;
 mod routes;
