@@ -22,6 +22,7 @@ mod report;
 mod reported;
 mod resolution;
 mod session;
+mod shadow;
 mod source;
 mod source_again;
 mod stage;
@@ -43,10 +44,11 @@ use outcome::FileState;
 use record::Record;
 use report::{Report, write_report};
 use session::Settled;
+use shadow::Shadowed;
 use source::Source;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
 use trail::Trails;
@@ -127,6 +129,8 @@ struct Job<'a> {
     /// `staging/<request>-<attempt>`, on the file system of the prearchive and the archive.
     staging: PathBuf,
     trails: Trails,
+    /// What came of the candidate beside the rules, once it has run.
+    shadowed: OnceLock<Option<Shadowed>>,
     /// Since when there has been no space on the disk.
     waiting_since: Mutex<Option<Instant>>,
     /// Whether the log tells of it.
@@ -231,6 +235,7 @@ impl Importer {
             rules,
             staging,
             trails: Trails::default(),
+            shadowed: OnceLock::new(),
             waiting_since: Mutex::default(),
             told_waiting: AtomicBool::default(),
         };
@@ -257,6 +262,8 @@ impl Importer {
             staged.for_each(|f| f.settle(Outcome::Failed, Some(why.clone())));
             return job.end(&source, &trawled.files, &sessions, Some(why));
         }
+        let shadowed = job.run_shadow(&trawled.files, &trawled.studies, &sessions);
+        _ = job.shadowed.set(shadowed);
         if !self.block_on(self.store.requests().set_processed(request.claim()))? {
             // All is committed by now, and stays; the sources stay too.
             let why = self.cancelled(request.id)?;

@@ -44,6 +44,6 @@ pub use module::{Module, ModuleSource, Origin};
 pub use policy::{At, FileNames, LeakCheck, Overwrite, Policy};
 pub use position::Position;
 pub use registry::{Change, Draft, ModuleStatus, Registry};
-pub use rule_set::{Anonymized, RuleSet, Run, Scope, StepInfo};
+pub use rule_set::{Anonymized, RuleSet, Run, Scope, Shadow, StepInfo};
 pub use tables::Tables;
 pub use usage::{Usage, Used};

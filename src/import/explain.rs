@@ -83,6 +83,9 @@ pub struct FileExplained {
     /// What each step of the chain did, as far as the chain went.
     pub steps: Vec<StepTrace>,
     pub leaks: Vec<Finding>,
+    /// Of the failure, if it is one of a rule.
+    #[serde(skip)]
+    pub(super) code: Option<&'static str>,
     /// In a [`trial`], in place of the steps.
     #[serde(skip)]
     pub(super) tried: Option<Tried>,
@@ -100,6 +103,7 @@ pub(super) struct Tried {
 #[derive(Default)]
 struct Study {
     original_uid: String,
+    code: Option<&'static str>,
     labels: Option<Labels>,
     error: Option<String>,
     leaks: BTreeMap<Finding, u64>,
@@ -168,8 +172,11 @@ pub(super) fn trial(
     run: &Run,
     found: impl IntoIterator<Item = Found>,
     trails: &Trails,
+    times: &[At],
 ) -> Explanation {
-    Explainer::new(rules, run, Some(trails)).all(found)
+    let mut explainer = Explainer::new(rules, run, Some(trails));
+    explainer.times = times;
+    explainer.all(found)
 }
 
 impl Explanation {
@@ -193,6 +200,7 @@ impl<'a> Explainer<'a> {
             rules,
             run,
             trails,
+            times: &[At::Import, At::Archive],
             studies: Vec::new(),
             by_uid: HashMap::new(),
             instances: HashMap::new(),
@@ -239,6 +247,7 @@ impl FileExplained {
             study: None,
             steps: Vec::new(),
             leaks: Vec::new(),
+            code: None,
             tried: None,
         }
     }
@@ -264,6 +273,7 @@ struct Explainer<'a> {
     run: &'a Run,
     /// Of a trial.
     trails: Option<&'a Trails>,
+    times: &'a [At],
     studies: Vec<Study>,
     by_uid: HashMap<String, usize>,
     /// Where each SOP instance was met first: as it is called, and where it is.
@@ -308,6 +318,7 @@ impl Explainer<'_> {
         };
         let Some(labels) = self.studies[index].labels.clone() else {
             told.reason.clone_from(&self.studies[index].error);
+            told.code = self.studies[index].code;
             return told;
         };
         let done = match self.trails {
@@ -317,9 +328,8 @@ impl Explainer<'_> {
                 done
             }
             Some(trails) => {
-                let times = [At::Import, At::Archive];
                 let (done, steps) =
-                    (self.rules).record(&times, Detail::Actions, instance, &run, &labels);
+                    (self.rules).record(self.times, Detail::Actions, instance, &run, &labels);
                 told.tried = Some(Tried {
                     trail: trails.add(None, &steps),
                     header_out: done.instance.digest_as_written().ok(),
@@ -328,6 +338,7 @@ impl Explainer<'_> {
             }
         };
         let study = &mut self.studies[index];
+        told.code = done.verdict.as_ref().err().map(|failure| failure.code());
         (told.outcome, told.reason) = match done.verdict {
             Ok(Verdict::Keep) => (Outcome::Stored, None),
             Ok(Verdict::Quarantine(reason)) => {
@@ -362,6 +373,7 @@ impl Explainer<'_> {
         let (instance, labels) = self.rules.label(instance, run);
         let index = self.studies.len();
         self.by_uid.insert(uid.clone(), index);
+        let code = labels.as_ref().err().map(|failure| failure.code());
         let (labels, error) = match labels {
             Ok(labels) => (Some(labels), None),
             Err(failure) => (None, Some(failure.to_string())),
@@ -369,6 +381,7 @@ impl Explainer<'_> {
         self.studies.push(Study {
             labels,
             error,
+            code,
             original_uid: uid,
             ..Study::default()
         });

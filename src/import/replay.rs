@@ -8,7 +8,7 @@ use super::outcome::Outcome;
 use super::reported::Reported;
 use super::trail::Trails;
 use super::verify::{by_path, ended_under};
-use crate::rules::{Labels, RuleSet};
+use crate::rules::{At, Labels, RuleSet};
 use crate::store::ImportRequest;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -108,8 +108,12 @@ impl Importer {
             gone.filter(|f| !there.contains_key(&f.path)).count()
         });
         let trails = [Trails::default(), Trails::default()];
-        let before = trial(&pinned, &run, again.found.iter().cloned(), &trails[0]);
-        let after = trial(candidate, &run, again.found.iter().cloned(), &trails[1]);
+        let times = [At::Import, At::Archive];
+        let through = |rules: &RuleSet, trails: &Trails| {
+            trial(rules, &run, again.found.iter().cloned(), trails, &times)
+        };
+        let before = through(&pinned, &trails[0]);
+        let after = through(candidate, &trails[1]);
         let sessions = sessions(&before, &after);
         let files = files(&before, &after, &trails);
         Ok(Replayed {

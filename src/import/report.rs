@@ -5,6 +5,7 @@ use super::Job;
 use super::leak::Finding;
 use super::outcome::{FileState, Outcome, Provenance};
 use super::session::Settled;
+use super::shadow::Shadowed;
 use super::source::{Archive, Source};
 use super::trail::{Act, InOrder};
 use super::whole::write_whole;
@@ -34,6 +35,8 @@ pub struct Report<'a> {
     trails: Vec<Vec<usize>>,
     sessions: Vec<SessionEntry<'a>>,
     files: Vec<FileEntry<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    shadow: Option<&'a Shadowed>,
 }
 
 /// The fields of a [`FileEntry`] that an archive's members don't have.
@@ -121,6 +124,7 @@ impl<'a> Report<'a> {
             counts: *counts,
             sessions: sessions.iter().map(session_entry).collect(),
             files,
+            shadow: job.shadowed.get().and_then(Option::as_ref),
             acts: told.acts,
             trails: told.trails,
         }

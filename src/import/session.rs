@@ -14,7 +14,7 @@ use super::{Job, Stop, disk, stage};
 use crate::archive::{below_session, sync_file_system};
 use crate::dicom::{Instance, tags};
 use crate::metrics::metrics;
-use crate::rules::{Decision, Labels};
+use crate::rules::{Decision, Labels, LeakCheck};
 use crate::store::{Scan, Session, SessionState, Taken};
 use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
@@ -30,6 +30,8 @@ pub struct Settled {
     pub session: Option<Session>,
     pub reason: String,
     pub leaks: BTreeMap<Finding, u64>,
+    /// Where the rules would have it, whatever else stood against that; none where they were not asked.
+    pub destination: Option<&'static str>,
 }
 
 impl Job<'_> {
@@ -82,6 +84,7 @@ impl Job<'_> {
             session: None,
             reason: "nothing was left to store".into(),
             leaks: study.leaks(),
+            destination: None,
         };
         self.compare_with_stored(study, files, identified)?;
         let Some(seen) = self.see(study, files)? else {
@@ -89,6 +92,16 @@ impl Job<'_> {
         };
         let conflicts = self.conflicts(study, labels, files)?;
         let decision = self.decide(study, labels, files, &seen, &conflicts);
+        let held = !study.quarantine_reasons().is_empty()
+            || self.rules.leak_check() == LeakCheck::Quarantine && !study.leaks().is_empty();
+        settled.destination = Some(match &decision {
+            Decision::Reject(_) => "reject",
+            _ if held => "quarantine",
+            Decision::Prearchive(_) => "prearchive",
+            Decision::Archive(_) => "archive",
+            Decision::ArchiveOverwrite(_) => "archive-overwrite",
+            Decision::Quarantine(_) => "quarantine",
+        });
         let settlement = match self.settlement(decision, study, files, &conflicts, identified) {
             Ok(settlement) => settlement,
             Err(reason) => {

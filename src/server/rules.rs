@@ -4,6 +4,7 @@
 //! project's policy, and may go back to a version of it, but not past a change of the site's rules.
 
 mod explain;
+mod shadow;
 
 use axum::body::Bytes;
 use axum::extract::{Path, Query, State};
@@ -38,6 +39,7 @@ pub fn routes() -> Router<AppState> {
         .route("/rules/versions", get(versions))
         .route("/rules/versions/{hash}", get(version))
         .route("/rules/diff", get(diff))
+        .route("/rules/shadow", get(shadow::list))
         .route("/rules/rollback", post(roll_back))
         .route("/rules/reload", post(reload))
         .route("/rules/site/policy", get(site_policy).put(put_site_policy))
