@@ -43,6 +43,7 @@ mod rules_live;
 mod server;
 mod sessions;
 mod settling;
+mod shadow;
 mod site;
 mod snapshot;
 mod startup;
