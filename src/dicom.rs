@@ -5,6 +5,7 @@
 
 pub mod date;
 pub mod dictionary;
+mod digest;
 pub mod edit;
 mod error;
 mod instance;
@@ -23,6 +24,7 @@ mod write;
 
 pub use dicom_core::{Tag, VR};
 pub use dicom_dictionary_std::tags;
+pub use digest::{HeaderDigest, Told};
 pub use error::ReadError;
 pub use instance::Instance;
 pub use redact::Region;

@@ -17,15 +17,21 @@ mod overwrite;
 mod progress;
 mod record;
 mod remake;
+pub mod replay;
 mod report;
+mod reported;
 mod resolution;
 mod session;
+mod shadow;
 mod source;
+mod source_again;
 mod split;
 mod stage;
 mod study;
 mod summary;
+mod trail;
 mod trawl;
+pub mod verify;
 mod whole;
 
 use crate::archive::{ActionError, Archive};
@@ -40,12 +46,14 @@ use outcome::FileState;
 use record::Record;
 use report::{Report, write_report};
 use session::Settled;
+use shadow::Shadowed;
 use source::Source;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
+use trail::Trails;
 
 pub use disk::Disk;
 pub use outcome::Outcome;
@@ -122,6 +130,9 @@ struct Job<'a> {
     earlier_keys: Vec<Pseudonyms>,
     /// `staging/<request>-<attempt>`, on the file system of the prearchive and the archive.
     staging: PathBuf,
+    trails: Trails,
+    /// What came of the candidate beside the rules, once it has run.
+    shadowed: OnceLock<Option<Shadowed>>,
     /// Since when there has been no space on the disk.
     waiting_since: Mutex<Option<Instant>>,
     /// Whether the log tells of it.
@@ -230,6 +241,8 @@ impl Importer {
             earlier_keys: self.earlier_keys(request)?,
             rules,
             staging,
+            trails: Trails::default(),
+            shadowed: OnceLock::new(),
             waiting_since: Mutex::default(),
             told_waiting: AtomicBool::default(),
         };
@@ -260,6 +273,8 @@ impl Importer {
             return job.end(&source, &trawled.files, &sessions, Some(why));
         }
         crash_point("import.settled");
+        let shadowed = job.run_shadow(&trawled.files, &trawled.studies, &sessions);
+        _ = job.shadowed.set(shadowed);
         if !self.block_on(self.store.requests().set_processed(request.claim()))? {
             // All is committed by now, and stays; the sources stay too.
             let why = self.cancelled(request.id)?;

@@ -200,6 +200,21 @@ impl Inbox {
         Ok(parent.into_std_file())
     }
 
+    /// A located file, whatever it is named. It is itself not opened yet.
+    ///
+    /// # Errors
+    /// [`NotThere`] if its folder has gone since.
+    pub fn open_file(&self, located: &Located) -> Result<Found, NotThere> {
+        let relative = &located.relative;
+        let (Some(name), Some(parent)) = (relative.file_name(), relative.parent()) else {
+            return Err(NotThere);
+        };
+        let project = self.project_folder(&located.project)?;
+        let folder = project.open_dir(self_or(parent)).map_err(|_| NotThere)?;
+        let folder = Arc::new(folder.into_std_file());
+        Ok(Found::new(folder, name.to_owned(), name.into(), None))
+    }
+
     /// The project's folder must be a real one: a link could lead into another project's.
     fn project_folder(&self, project: &str) -> Result<Dir, NotThere> {
         let path = match self.project_to_folder.get(project) {

@@ -17,7 +17,7 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 
 use crate::rules::RuleFailure;
-use crate::store::{Counts, Overview, SessionState, Status, now_ms};
+use crate::store::{Counts, Overview, SessionState, ShadowCounts, Status, now_ms};
 
 /// The form in which [`Metrics::text`] answers.
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -82,6 +82,8 @@ pub struct Metrics {
     files: Family<OfOutcome, Counter>,
     stored_bytes: Counter,
     rule_failures: Family<OfRule, Counter>,
+    shadow_disagreements: Family<OfResult, Counter>,
+    shadow_files: Counter,
     /// Commits that a crash had left, and that were finished at a start.
     pub commits_recovered: Counter,
     deliveries: Family<OfResult, Counter>,
@@ -108,6 +110,8 @@ impl Metrics {
             files: Family::default(),
             stored_bytes: Counter::default(),
             rule_failures: Family::default(),
+            shadow_disagreements: Family::default(),
+            shadow_files: Counter::default(),
             commits_recovered: Counter::default(),
             deliveries: Family::default(),
             answers: Family::default(),
@@ -179,6 +183,16 @@ impl Metrics {
             metrics.rule_failures.clone(),
         );
         registry.register(
+            "sluice_shadow_disagreements",
+            "Where candidates disagreed with the active rules: outcome, output, errors, labels or route",
+            metrics.shadow_disagreements.clone(),
+        );
+        registry.register(
+            "sluice_shadow_files",
+            "Files that a candidate went over beside the active rules",
+            metrics.shadow_files.clone(),
+        );
+        registry.register(
             "sluice_commits_recovered",
             "Commits that a crash had left, finished at a start",
             metrics.commits_recovered.clone(),
@@ -232,6 +246,21 @@ impl Metrics {
             module: failure.module().to_owned(),
         };
         self.rule_failures.get_or_create(&of).inc();
+    }
+
+    /// What came of a candidate beside an import's rules.
+    pub fn shadow_ran(&self, counts: &ShadowCounts) {
+        self.shadow_files.inc_by(counts.files);
+        for (result, count) in [
+            ("outcome", counts.outcome),
+            ("output", counts.output),
+            ("errors", counts.errors),
+            ("labels", counts.labels),
+            ("route", counts.route),
+        ] {
+            let of = OfResult { result };
+            self.shadow_disagreements.get_or_create(&of).inc_by(count);
+        }
     }
 
     /// `result`: `delivered`, `failed` or `given_up`.

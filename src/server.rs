@@ -54,7 +54,9 @@ const SHUTDOWN_GRACE: Duration = Duration::from_secs(10);
 
 /// All routes, with their layers.
 pub fn router(state: AppState) -> Router {
-    let slow = dicom::slow_routes().layer(timeout(dicom::LONGEST_WAIT + SLOWEST_ANSWER));
+    let slow = dicom::slow_routes()
+        .merge(rules::slow_routes())
+        .layer(timeout(dicom::LONGEST_WAIT + SLOWEST_ANSWER));
     let xapi = Router::new()
         .merge(dicom::routes())
         .merge(webhooks::routes())

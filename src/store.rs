@@ -23,6 +23,7 @@ mod requests;
 mod retention;
 mod rules;
 mod sessions;
+mod shadows;
 mod signals;
 mod subjects;
 mod users;
@@ -57,6 +58,7 @@ pub use sessions::{
     Area, Findings, Leak, NewSession, ResourceSummary, Scan, ScanSummary, Session, SessionFilter,
     SessionState, Sessions, StoredFile,
 };
+pub use shadows::{ShadowCounts, ShadowRun, Shadows};
 pub use subjects::{Subject, Subjects};
 pub use users::{NewUser, PasswordRecord, User, Users};
 pub use webhooks::{
@@ -195,6 +197,10 @@ impl Store {
 
     pub fn rule_sets(&self) -> RuleSets<'_> {
         RuleSets(self)
+    }
+
+    pub fn shadows(&self) -> Shadows<'_> {
+        Shadows(self)
     }
 
     pub fn labels(&self) -> Labels<'_> {

@@ -178,7 +178,7 @@ impl Parser<'_> {
                 .sequence(encoding, Some(span.end()))
                 .map(Value::Sequence);
         }
-        if is_bulk(tag, vr) && span.len > BULK {
+        if is_bulk(tag, vr, span.len) {
             if span.end() > self.source.len() {
                 let left = self.source.len().saturating_sub(span.start);
                 return Err(ReadError::CutShort {
@@ -368,7 +368,9 @@ impl Parser<'_> {
     }
 }
 
-/// Values that no rule reads as text and that may be as large as the file.
-fn is_bulk(tag: Tag, vr: VR) -> bool {
-    tag.group() == 0x7FE0 || matches!(vr, VR::OB | VR::OW | VR::OD | VR::OF | VR::OL | VR::OV)
+/// Values that no rule reads as text, that may be as large as the file, and that are large.
+pub(super) fn is_bulk(tag: Tag, vr: VR, len: u64) -> bool {
+    let may_be =
+        tag.group() == 0x7FE0 || matches!(vr, VR::OB | VR::OW | VR::OD | VR::OF | VR::OL | VR::OV);
+    may_be && len > BULK
 }

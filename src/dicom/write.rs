@@ -2,6 +2,7 @@
 //! in the file's own style, and of their ancestors only the lengths change. Pixels go from file to file
 //! in the kernel.
 
+use super::digest::{HeaderDigest, hash_file, is_told_by_length, parts};
 use super::instance::Instance;
 use super::redact::{Redaction, Rewritten};
 use super::source::{Source, Span};
@@ -10,6 +11,7 @@ use super::{Tag, VR, meta};
 use dicom_dictionary_std::{tags, uids};
 use dicom_encoding::transfer_syntax::{Codec, TransferSyntaxIndex};
 use dicom_transfer_syntax_registry::TransferSyntaxRegistry;
+use sha2::{Digest as _, Sha256};
 use std::fs::File;
 use std::io::{self, Write};
 use std::os::unix::fs::FileExt;
@@ -30,6 +32,8 @@ enum Piece {
     File(Span),
     /// Pixels of the dataset's source, with regions of them black.
     Redacted(Span),
+    /// Of a value that is told by its length: only where a digest is made.
+    Length(u64),
 }
 
 /// The output: pieces, adjacent bytes in one.
@@ -97,9 +101,66 @@ impl Instance {
                     self.redacted(*span, &mut |bytes| to.write_all(bytes))?;
                 }
                 (Piece::File(_), None) => unreachable!("a source in memory is all loaded"),
+                (Piece::Length(_), _) => unreachable!("no digest is made"),
             }
         }
         Ok(pieces.len)
+    }
+
+    /// The same to any writer, through a buffer.
+    ///
+    /// # Errors
+    /// As [`Instance::write`].
+    pub fn write_to(&self, to: &mut dyn Write) -> io::Result<u64> {
+        let pieces = self.pieces()?;
+        for piece in &pieces.list {
+            match (piece, self.file.handle()) {
+                (Piece::Bytes(bytes), _) => to.write_all(bytes)?,
+                (Piece::File(span), Some(from)) => {
+                    copy_buffered(from, span.start, span.end(), to)?;
+                }
+                (Piece::Redacted(span), _) => {
+                    self.redacted(*span, &mut |bytes| to.write_all(bytes))?;
+                }
+                (Piece::File(_), None) => unreachable!("a source in memory is all loaded"),
+                (Piece::Length(_), _) => unreachable!("no digest is made"),
+            }
+        }
+        Ok(pieces.len)
+    }
+
+    /// Of the file that [`Instance::write`] makes.
+    ///
+    /// # Errors
+    /// As [`Instance::write`].
+    pub fn digest_as_written(&self) -> io::Result<HeaderDigest> {
+        if !self.is_touched() {
+            return self.digest_as_read();
+        }
+        let bulk = self.bulk();
+        let splicer = Splicer {
+            source: self.source(),
+            redacted: self.redacted_pixels(),
+            told_by_length: Some(&bulk),
+        };
+        let mut pieces = self.meta_pieces()?;
+        pieces.append(splicer.dataset(&self.dataset, self.encoding)?);
+        let mut hasher = Sha256::new();
+        for piece in &pieces.list {
+            match (piece, self.file.handle()) {
+                (Piece::Bytes(bytes), _) => hasher.update(bytes),
+                (Piece::Length(len), _) => hasher.update(len.to_le_bytes()),
+                (Piece::Redacted(_), _) => unreachable!("a digest tells pixels by their length"),
+                (Piece::File(span), Some(from)) => hash_file(&mut hasher, from, *span)?,
+                (Piece::File(_), None) => unreachable!("a source in memory is all loaded"),
+            }
+        }
+        Ok(hasher.finalize().into())
+    }
+
+    /// Whether regions of its picture are black that were not.
+    pub fn is_redacted(&self) -> bool {
+        self.redacted_pixels().is_some()
     }
 
     /// The whole file in memory, for tests and previews.
@@ -108,21 +169,7 @@ impl Instance {
     /// As [`Instance::write`].
     pub fn to_bytes(&self) -> io::Result<Vec<u8>> {
         let mut bytes = Vec::new();
-        for piece in self.pieces()?.list {
-            match (piece, self.file.handle()) {
-                (Piece::Bytes(more), _) => bytes.extend(more),
-                (Piece::File(span), Some(from)) => {
-                    let start = bytes.len();
-                    bytes.resize(start + span.len as usize, 0);
-                    from.read_exact_at(&mut bytes[start..], span.start)?;
-                }
-                (Piece::Redacted(span), _) => self.redacted(span, &mut |more| {
-                    bytes.extend_from_slice(more);
-                    Ok(())
-                })?,
-                (Piece::File(_), None) => unreachable!("a source in memory is all loaded"),
-            }
-        }
+        self.write_to(&mut bytes)?;
         Ok(bytes)
     }
 
@@ -132,20 +179,11 @@ impl Instance {
             out.span(Span::new(0, self.file.len()), &self.file);
             return Ok(out);
         }
-        if self.needs_fresh_meta() {
-            let uid = |tag| self.text(tag).unwrap_or_default();
-            let class = uid(tags::SOP_CLASS_UID);
-            out.bytes(&meta::fresh(
-                &class,
-                &uid(tags::SOP_INSTANCE_UID),
-                self.written_syntax(),
-            )?);
-        } else {
-            out.span(Span::new(0, self.dataset_start), &self.file);
-        }
+        out.append(self.meta_pieces()?);
         let splicer = Splicer {
             source: self.source(),
             redacted: self.redacted_pixels(),
+            told_by_length: None,
         };
         let dataset = splicer.dataset(&self.dataset, self.encoding)?;
         match TransferSyntaxRegistry
@@ -162,6 +200,7 @@ impl Instance {
                             self.redacted(*span, &mut |bytes| writer.write_all(bytes))?;
                         }
                         Piece::File(_) => unreachable!("what was inflated is in memory"),
+                        Piece::Length(_) => unreachable!("no digest is made"),
                     }
                 }
                 writer.flush()?;
@@ -173,6 +212,23 @@ impl Instance {
                 out.bytes(&deflated);
             }
             _ => out.append(dataset),
+        }
+        Ok(out)
+    }
+
+    /// What stands before the dataset.
+    fn meta_pieces(&self) -> io::Result<Pieces> {
+        let mut out = Pieces::default();
+        if self.needs_fresh_meta() {
+            let uid = |tag| self.text(tag).unwrap_or_default();
+            let class = uid(tags::SOP_CLASS_UID);
+            out.bytes(&meta::fresh(
+                &class,
+                &uid(tags::SOP_INSTANCE_UID),
+                self.written_syntax(),
+            )?);
+        } else {
+            out.span(Span::new(0, self.dataset_start), &self.file);
         }
         Ok(out)
     }
@@ -243,7 +299,7 @@ fn copy(from: &File, span: Span, to: &mut File) -> io::Result<()> {
     Ok(())
 }
 
-fn copy_buffered(from: &File, mut offset: u64, end: u64, to: &mut File) -> io::Result<()> {
+fn copy_buffered(from: &File, mut offset: u64, end: u64, to: &mut dyn Write) -> io::Result<()> {
     let mut buffer = vec![0; 256 * 1024];
     while offset < end {
         let want = (end - offset).min(buffer.len() as u64) as usize;
@@ -258,9 +314,26 @@ struct Splicer<'a> {
     source: &'a Source,
     /// The one value that is not copied as it is.
     redacted: Option<Rewritten>,
+    /// Where a digest is made: the values of the source that are told by their length, in order.
+    told_by_length: Option<&'a [Span]>,
 }
 
 impl Splicer<'_> {
+    fn span(&self, span: Span, out: &mut Pieces) {
+        let Some(bulk) = self.told_by_length else {
+            return out.span(span, self.source);
+        };
+        for (part, by_length) in parts(span, bulk) {
+            match by_length {
+                true => {
+                    out.list.push(Piece::Length(part.len));
+                    out.len += part.len;
+                }
+                false => out.span(part, self.source),
+            }
+        }
+    }
+
     fn dataset(&self, dataset: &Dataset, encoding: Encoding) -> io::Result<Pieces> {
         let mut out = Pieces::default();
         let mut elements = dataset.elements.iter().peekable();
@@ -284,7 +357,7 @@ impl Splicer<'_> {
                 self.element(element, encoding, &mut out)?;
             }
         }
-        out.span(dataset.padding, self.source);
+        self.span(dataset.padding, &mut out);
         Ok(out)
     }
 
@@ -300,23 +373,33 @@ impl Splicer<'_> {
                     len
                 }
                 None => {
-                    out.span(Span::new(element.span.start, value.start), self.source);
+                    self.span(Span::new(element.span.start, value.start), out);
                     value.len
                 }
             };
-            out.list.push(Piece::Redacted(*value));
+            out.list.push(match self.told_by_length {
+                Some(_) => Piece::Length(written),
+                None => Piece::Redacted(*value),
+            });
             out.len += written;
             return Ok(());
         }
         if !element.is_touched() {
-            out.span(element.span, self.source);
+            self.span(element.span, out);
             return Ok(());
         }
         match &element.value {
             Value::Edited(bytes) => {
                 let length = u32::try_from(bytes.len()).map_err(|_| too_long(element.tag))?;
                 header(out, element.tag, element.vr, length, encoding)?;
-                out.bytes(bytes);
+                let len = u64::from(length);
+                match self.told_by_length.is_some() && is_told_by_length(element, len) {
+                    true => {
+                        out.list.push(Piece::Length(len));
+                        out.len += len;
+                    }
+                    false => out.bytes(bytes),
+                }
             }
             Value::Sequence(sequence) => self.sequence(element, sequence, encoding, out)?,
             Value::Source(_) | Value::Fragments(_) => {
@@ -352,7 +435,7 @@ impl Splicer<'_> {
 
     fn item(&self, item: &Item, encoding: Encoding, out: &mut Pieces) -> io::Result<()> {
         if !item.new && !item.dataset.is_touched() {
-            out.span(item.span, self.source);
+            self.span(item.span, out);
             return Ok(());
         }
         let inner = self.dataset(&item.dataset, encoding)?;

@@ -9,8 +9,9 @@ use super::stage::{self, Placing, Trouble};
 use super::study::Study;
 use super::{Job, Stop};
 use crate::archive::{below_session, series_folder};
-use crate::dicom::Instance;
-use crate::rules::{Labels, LeakCheck, RuleSet, Run, Verdict};
+use crate::dicom::{HeaderDigest, Instance};
+use crate::rules::host::Detail;
+use crate::rules::{At, Labels, LeakCheck, RuleSet, Run, StepEdits, Verdict};
 use crate::store::Findings;
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -56,9 +57,18 @@ pub(super) enum ScanWish {
     Stored(String),
 }
 
+/// A file that the steps have gone over.
+pub(super) struct Made {
+    pub staged: Staged,
+    pub leaks: Vec<Finding>,
+    pub header_out: HeaderDigest,
+    pub steps: Vec<StepEdits>,
+    pub redacted: bool,
+}
+
 /// What became of a file.
 pub(super) enum Remade {
-    Staged(Box<Staged>, Vec<Finding>),
+    Staged(Box<Made>),
     /// Not kept: rejected, failed, or made the same as another.
     Dropped(Outcome, String),
 }
@@ -129,9 +139,9 @@ impl Pass<'_> {
                 (!derived).then(|| scan.clone())
             }
         };
-        let anonymized = self
-            .rules
-            .anonymize_for_archive(instance, &run, self.labels);
+        let (rules, times) = (self.rules, [At::Archive]);
+        let (anonymized, steps) =
+            rules.record(&times, Detail::Actions, instance, &run, self.labels);
         let instance = anonymized.instance;
         let mut findings = Findings::default();
         match anonymized.verdict {
@@ -169,7 +179,13 @@ impl Pass<'_> {
         staged.file.findings = findings;
         let path = self.target.join(below_session(&staged.file));
         match stage::write(&path, &instance, &mut staged, None) {
-            Ok(()) => Ok(Remade::Staged(Box::new(staged), leaks)),
+            Ok(header_out) => Ok(Remade::Staged(Box::new(Made {
+                staged,
+                leaks,
+                header_out,
+                steps,
+                redacted: instance.is_redacted(),
+            }))),
             Err(Trouble::File(outcome, reason)) => Ok(Remade::Dropped(outcome, reason)),
             Err(Trouble::Request(stop)) => Err(stop),
         }
@@ -229,14 +245,26 @@ impl Job<'_> {
         let remade = pass.over(&inputs)?;
         for ((i, remade), before) in indices.into_iter().zip(remade).zip(before) {
             match remade {
-                Remade::Staged(mut staged, leaks) => {
+                Remade::Staged(made) => {
+                    let Made {
+                        mut staged,
+                        leaks,
+                        header_out,
+                        steps,
+                        redacted,
+                    } = *made;
                     let quarantine = &mut staged.file.findings.quarantine;
                     if let Some(reason) = quarantine {
                         study.quarantine(reason.clone());
                     }
                     *quarantine = quarantine.take().or(before);
                     study.add_leaks(leaks);
-                    files[i].staged = Some(*staged);
+                    files[i].staged = Some(staged);
+                    if let Some(provenance) = &mut files[i].provenance {
+                        provenance.header_out = header_out;
+                        provenance.trail = self.trails.add(Some(provenance.trail), &steps);
+                        provenance.redacted |= redacted;
+                    }
                 }
                 Remade::Dropped(outcome, reason) => files[i].settle(outcome, Some(reason)),
             }

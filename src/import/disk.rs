@@ -63,6 +63,11 @@ impl Disk {
         }
     }
 
+    /// Whether so many bytes may be written by somebody who does not wait for space.
+    pub(super) fn has_room(&self, bytes: u64) -> bool {
+        matches!(self.grant(bytes), Ok(Ok(_)))
+    }
+
     /// Space for so many bytes; for none, whether there is any.
     fn grant(&self, bytes: u64) -> io::Result<Result<Granted<'_>, Short>> {
         let mut state = lock(&self.state);

@@ -3,19 +3,25 @@
 //!
 //! The outcome holds values: it is for whoever may see the files.
 
+use super::Importer;
 use super::leak::{self, Finding, Identifiers};
 use super::outcome::Outcome;
+use super::trail::Trails;
 use super::trawl::{check_object, unread};
 use crate::archive::{Names, clean, same_bytes, series_folder, session_modality, template};
-use crate::dicom::{Instance, tags};
-use crate::inbox::Walk;
-use crate::rules::{FileNames, Labels, LeakCheck, RuleSet, Run, StepInfo, StepTrace, Verdict};
+use crate::dicom::{HeaderDigest, Instance, tags};
+use crate::inbox::{Found, Located, Walk};
+use crate::rules::host::Detail;
+use crate::rules::{At, FileNames, Labels, LeakCheck, RuleSet, Run, StepInfo, StepTrace, Verdict};
 use serde::Serialize;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
+
+/// Of more, a server explains none: every edit of each is held in memory.
+const MOST_FILES: usize = 10_000;
 
 #[derive(Debug, Serialize)]
 pub struct Explanation {
@@ -37,6 +43,9 @@ pub struct StudyExplained {
     pub labels: Option<Labels>,
     /// Why it failed.
     pub error: Option<String>,
+    /// Of the sources.
+    #[serde(skip)]
+    pub(super) uid: String,
     /// Where identifying values of the originals still stand, and in how many files.
     pub leaks: Vec<Leak>,
     /// What the route rule sees.
@@ -54,7 +63,7 @@ pub struct Leak {
     pub files: u64,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Routed {
     /// None: the rule failed, and the session stays in the prearchive.
     pub to: Option<&'static str>,
@@ -72,11 +81,27 @@ pub struct FileExplained {
     /// What each step of the chain did, as far as the chain went.
     pub steps: Vec<StepTrace>,
     pub leaks: Vec<Finding>,
+    /// Of the failure, if it is one of a rule.
+    #[serde(skip)]
+    pub(super) code: Option<&'static str>,
+    /// In a [`trial`], in place of the steps.
+    #[serde(skip)]
+    pub(super) tried: Option<Tried>,
+}
+
+/// What rules did to a file, in little.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Tried {
+    pub trail: usize,
+    /// None if it can't be written.
+    pub header_out: Option<HeaderDigest>,
 }
 
 /// What is gathered of a study on the way.
 #[derive(Default)]
 struct Study {
+    original_uid: String,
+    code: Option<&'static str>,
     labels: Option<Labels>,
     error: Option<String>,
     leaks: BTreeMap<Finding, u64>,
@@ -100,40 +125,115 @@ struct Scan {
 /// # Errors
 /// If the file can't be opened, or the folder not listed.
 pub fn explain(rules: &RuleSet, run: &Run, path: &Path) -> io::Result<Explanation> {
-    let mut explainer = Explainer {
-        rules,
-        run,
-        studies: Vec::new(),
-        by_uid: HashMap::new(),
-        instances: HashMap::new(),
-    };
-    let mut files = Vec::new();
     if path.is_dir() {
-        for found in Walk::new(File::open(path)?)? {
+        return Ok(explain_found(rules, run, Walk::new(File::open(path)?)?));
+    }
+    let mut explainer = Explainer::new(rules, run, None);
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let file = File::open(path)?;
+    let told = explainer.file(name.into_owned(), file, Place::Path(path.to_owned()));
+    Ok(explainer.end(vec![told]))
+}
+
+/// The same for what was located in an inbox. To be called on a thread that may block.
+///
+/// # Errors
+/// Why nothing can be said of it.
+pub fn explain_located(
+    importer: &Importer,
+    rules: &RuleSet,
+    run: &Run,
+    located: &Located,
+) -> Result<Explanation, String> {
+    let again = importer.located_again(located)?;
+    let again = again.ok_or("it has gone since")?;
+    if again.found.len() > MOST_FILES {
+        return Err(format!(
+            "it holds more than {MOST_FILES} files: name one of its folders"
+        ));
+    }
+    Ok(explain_found(rules, run, again.found.iter().cloned()))
+}
+
+/// The same for files that were found in an inbox.
+pub fn explain_found(
+    rules: &RuleSet,
+    run: &Run,
+    found: impl IntoIterator<Item = Found>,
+) -> Explanation {
+    Explainer::new(rules, run, None).all(found)
+}
+
+/// The same without values, and with little kept of each file, so that it does for large imports.
+pub(super) fn trial(
+    rules: &RuleSet,
+    run: &Run,
+    found: impl IntoIterator<Item = Found>,
+    trails: &Trails,
+    times: &[At],
+) -> Explanation {
+    let mut explainer = Explainer::new(rules, run, Some(trails));
+    explainer.times = times;
+    explainer.all(found)
+}
+
+impl Explanation {
+    /// The same for whoever may not see what identifies.
+    #[must_use]
+    pub fn without_values(mut self) -> Self {
+        for study in &mut self.studies {
+            study.summary = None;
+        }
+        let steps = self.files.iter_mut().flat_map(|file| &mut file.steps);
+        for edit in steps.flat_map(|step| &mut step.edits) {
+            (edit.before, edit.after) = (None, None);
+        }
+        self
+    }
+}
+
+impl<'a> Explainer<'a> {
+    fn new(rules: &'a RuleSet, run: &'a Run, trails: Option<&'a Trails>) -> Self {
+        Self {
+            rules,
+            run,
+            trails,
+            times: &[At::Import, At::Archive],
+            studies: Vec::new(),
+            by_uid: HashMap::new(),
+            instances: HashMap::new(),
+        }
+    }
+
+    fn all(mut self, found: impl IntoIterator<Item = Found>) -> Explanation {
+        let mut files = Vec::new();
+        for found in found {
             let name = found.display();
             files.push(match found.open() {
-                Ok(file) => explainer.file(name, file, path.join(&found.relative)),
+                Ok(file) => self.file(name, file, Place::Found(found)),
                 Err(trouble) => FileExplained::done(name, Outcome::Unreadable, trouble.to_string()),
             });
         }
-    } else {
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        let file = File::open(path)?;
-        files.push(explainer.file(name.into_owned(), file, path.to_owned()));
+        self.end(files)
     }
-    let studies = std::mem::take(&mut explainer.studies);
-    let studies = (studies.into_iter().enumerate())
-        .map(|(index, study)| explainer.settle(index, study, &files))
-        .collect();
-    Ok(Explanation {
-        project: run.project.clone(),
-        rule_set: rules.hash().to_owned(),
-        modules: rules.modules(),
-        notes: rules.notes().to_vec(),
-        leak_check: rules.leak_check(),
-        studies,
-        files,
-    })
+
+    fn end(mut self, files: Vec<FileExplained>) -> Explanation {
+        let explainer = &mut self;
+        let studies = std::mem::take(&mut explainer.studies);
+        let studies = (studies.into_iter().enumerate())
+            .map(|(index, study)| explainer.settle(index, study, &files))
+            .collect();
+        let (rules, run) = (self.rules, self.run);
+        Explanation {
+            project: run.project.clone(),
+            rule_set: rules.hash().to_owned(),
+            modules: rules.modules(),
+            notes: rules.notes().to_vec(),
+            leak_check: rules.leak_check(),
+            studies,
+            files,
+        }
+    }
 }
 
 impl FileExplained {
@@ -145,6 +245,23 @@ impl FileExplained {
             study: None,
             steps: Vec::new(),
             leaks: Vec::new(),
+            code: None,
+            tried: None,
+        }
+    }
+}
+
+/// Where a file can be read once more.
+enum Place {
+    Path(PathBuf),
+    Found(Found),
+}
+
+impl Place {
+    fn open(&self) -> io::Result<File> {
+        match self {
+            Self::Path(path) => File::open(path),
+            Self::Found(found) => found.open().map_err(io::Error::other),
         }
     }
 }
@@ -152,14 +269,17 @@ impl FileExplained {
 struct Explainer<'a> {
     rules: &'a RuleSet,
     run: &'a Run,
+    /// Of a trial.
+    trails: Option<&'a Trails>,
+    times: &'a [At],
     studies: Vec<Study>,
     by_uid: HashMap<String, usize>,
     /// Where each SOP instance was met first: as it is called, and where it is.
-    instances: HashMap<String, (String, PathBuf)>,
+    instances: HashMap<String, (String, Place)>,
 }
 
 impl Explainer<'_> {
-    fn file(&mut self, name: String, file: File, place: PathBuf) -> FileExplained {
+    fn file(&mut self, name: String, file: File, place: Place) -> FileExplained {
         let instance = match Instance::read(file) {
             Ok(instance) => instance,
             Err(error) => {
@@ -196,11 +316,27 @@ impl Explainer<'_> {
         };
         let Some(labels) = self.studies[index].labels.clone() else {
             told.reason.clone_from(&self.studies[index].error);
+            told.code = self.studies[index].code;
             return told;
         };
-        let (done, steps) = self.rules.explain(instance, &run, &labels);
-        told.steps = steps;
+        let done = match self.trails {
+            None => {
+                let (done, steps) = self.rules.explain(instance, &run, &labels);
+                told.steps = steps;
+                done
+            }
+            Some(trails) => {
+                let (done, steps) =
+                    (self.rules).record(self.times, Detail::Actions, instance, &run, &labels);
+                told.tried = Some(Tried {
+                    trail: trails.add(None, &steps),
+                    header_out: done.instance.digest_as_written().ok(),
+                });
+                done
+            }
+        };
         let study = &mut self.studies[index];
+        told.code = done.verdict.as_ref().err().map(|failure| failure.code());
         (told.outcome, told.reason) = match done.verdict {
             Ok(Verdict::Keep) => (Outcome::Stored, None),
             Ok(Verdict::Quarantine(reason)) => {
@@ -235,7 +371,8 @@ impl Explainer<'_> {
         }
         let (instance, labels) = self.rules.label(instance, run);
         let index = self.studies.len();
-        self.by_uid.insert(uid, index);
+        self.by_uid.insert(uid.clone(), index);
+        let code = labels.as_ref().err().map(|failure| failure.code());
         let (labels, error) = match labels {
             Ok(labels) => (Some(labels), None),
             Err(failure) => (None, Some(failure.to_string())),
@@ -243,6 +380,8 @@ impl Explainer<'_> {
         self.studies.push(Study {
             labels,
             error,
+            code,
+            original_uid: uid,
             ..Study::default()
         });
         (instance, index)
@@ -280,6 +419,7 @@ impl Explainer<'_> {
         StudyExplained {
             labels: study.labels,
             error: study.error,
+            uid: study.original_uid,
             leaks,
             summary,
             route,
@@ -364,7 +504,7 @@ impl Study {
 }
 
 /// What can't be read counts as different: that is what it will be told as.
-fn is_same(a: &Path, b: &Path) -> bool {
-    let same = || same_bytes(&mut File::open(a)?, &mut File::open(b)?);
+fn is_same(a: &Place, b: &Place) -> bool {
+    let same = || same_bytes(&mut a.open()?, &mut b.open()?);
     same().unwrap_or(false)
 }

@@ -1,5 +1,6 @@
 //! What becomes of each file (the table of outcomes).
 
+use crate::dicom::HeaderDigest;
 use crate::inbox::{Found, Identity};
 use crate::store::{Counts, Scan, StoredFile};
 use serde::Serialize;
@@ -36,6 +37,17 @@ pub struct Staged {
     pub scan: Scan,
 }
 
+/// Where a staged file comes from: what went in, what was done to it, what came out.
+#[derive(Debug, Clone)]
+pub struct Provenance {
+    pub header_in: HeaderDigest,
+    pub header_out: HeaderDigest,
+    /// What the rules did, see [`super::trail`].
+    pub trail: usize,
+    /// Regions of its picture were made black.
+    pub redacted: bool,
+}
+
 /// A file on its way: staged, and not settled, or done.
 #[derive(Debug)]
 pub enum Fate {
@@ -55,6 +67,7 @@ pub struct FileState {
     pub study: Option<usize>,
     /// For what was staged, and where it is (or was) to stand.
     pub staged: Option<Staged>,
+    pub provenance: Option<Provenance>,
     /// The steps at archiving ran over its session after it had joined that: it may be stored under another
     /// UID than it was staged with.
     pub made_anew: bool,
@@ -78,6 +91,7 @@ impl FileState {
             fate,
             study: None,
             staged: None,
+            provenance: None,
             made_anew: false,
             stored_before: None,
             differs: false,

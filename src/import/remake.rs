@@ -106,14 +106,15 @@ fn gather(
     let mut leaked = false;
     for (remade, before) in remade.into_iter().zip(&content.incoming.files) {
         match remade {
-            Remade::Staged(file, leaks) => {
-                leaked |= !leaks.is_empty();
+            Remade::Staged(made) => {
+                let file = made.staged;
+                leaked |= !made.leaks.is_empty();
                 if let Some(reason) = &file.file.findings.quarantine
                     && !review.contains(reason)
                 {
                     review.push(reason.clone());
                 }
-                staged.push(*file);
+                staged.push(file);
             }
             Remade::Dropped(Outcome::Rejected, reason) => {
                 rejected.push((below_session(before), reason));

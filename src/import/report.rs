@@ -3,9 +3,11 @@
 
 use super::Job;
 use super::leak::Finding;
-use super::outcome::{FileState, Outcome};
+use super::outcome::{FileState, Outcome, Provenance};
 use super::session::Settled;
+use super::shadow::Shadowed;
 use super::source::{Archive, Source};
+use super::trail::{Act, InOrder};
 use super::whole::write_whole;
 use crate::rules::StepInfo;
 use crate::store::{Counts, Leak};
@@ -27,8 +29,14 @@ pub struct Report<'a> {
     rule_set: &'a str,
     modules: Vec<StepInfo>,
     counts: Counts,
+    /// Each action on an element that any of the files tells of.
+    acts: Vec<Act>,
+    /// What was done to files, by places in `acts`.
+    trails: Vec<Vec<usize>>,
     sessions: Vec<SessionEntry<'a>>,
     files: Vec<FileEntry<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    shadow: Option<&'a Shadowed>,
 }
 
 /// The fields of a [`FileEntry`] that an archive's members don't have.
@@ -49,6 +57,9 @@ struct SessionEntry<'a> {
     state: Option<&'static str>,
     uri: Option<String>,
     reason: &'a str,
+    /// The steps at archiving had still to run when it was stored.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    identified: bool,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     leaks: Vec<LeakEntry<'a>>,
 }
@@ -75,6 +86,17 @@ struct FileEntry<'a> {
     /// Whether it took the place of a stored one, which is kept in the session's history.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     replaced: bool,
+    /// See [`crate::dicom::Instance::digest_as_read`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    header_in: Option<String>,
+    /// None where the steps at archiving have made its session anew since.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    header_out: Option<String>,
+    /// Its place in `trails`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    trail: Option<usize>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    redacted: bool,
     /// Where identifying values of the original still stand in it.
     #[serde(skip_serializing_if = "<[Leak]>::is_empty")]
     leaks: &'a [Leak],
@@ -88,6 +110,10 @@ impl<'a> Report<'a> {
         sessions: &'a [Settled],
         counts: &Counts,
     ) -> Self {
+        let gone = files.iter().filter_map(kept_provenance);
+        let told = job.trails.in_order(gone.map(|provenance| provenance.trail));
+        let entries = files.iter().map(|f| file_entry(f, sessions, &told));
+        let files = entries.collect();
         Self {
             request: job.request.id,
             project: &job.request.project,
@@ -97,7 +123,10 @@ impl<'a> Report<'a> {
             modules: job.rules.modules(),
             counts: *counts,
             sessions: sessions.iter().map(session_entry).collect(),
-            files: files.iter().map(|f| file_entry(f, sessions)).collect(),
+            files,
+            shadow: job.shadowed.get().and_then(Option::as_ref),
+            acts: told.acts,
+            trails: told.trails,
         }
     }
 }
@@ -142,6 +171,7 @@ fn session_entry(settled: &Settled) -> SessionEntry<'_> {
         state: settled.session.as_ref().map(|s| s.state.as_str()),
         uri: settled.session.as_ref().map(crate::store::Session::uri),
         reason: &settled.reason,
+        identified: settled.session.as_ref().is_some_and(|s| s.identified),
         leaks: settled
             .leaks
             .iter()
@@ -153,8 +183,17 @@ fn session_entry(settled: &Settled) -> SessionEntry<'_> {
     }
 }
 
-fn file_entry<'a>(file: &'a FileState, sessions: &'a [Settled]) -> FileEntry<'a> {
-    let kept = matches!(file.outcome(), Outcome::Stored | Outcome::Quarantined);
+fn is_kept(file: &FileState) -> bool {
+    matches!(file.outcome(), Outcome::Stored | Outcome::Quarantined)
+}
+
+fn kept_provenance(file: &FileState) -> Option<&Provenance> {
+    file.provenance.as_ref().filter(|_| is_kept(file))
+}
+
+fn file_entry<'a>(file: &'a FileState, sessions: &'a [Settled], told: &InOrder) -> FileEntry<'a> {
+    let kept = is_kept(file);
+    let provenance = kept_provenance(file);
     let place = |staged: &super::outcome::Staged| {
         let f = &staged.file;
         format!("SCANS/{}/{}/{}", f.scan_id, f.resource, f.name)
@@ -169,6 +208,12 @@ fn file_entry<'a>(file: &'a FileState, sessions: &'a [Settled]) -> FileEntry<'a>
             .and_then(|study| sessions.iter().find(|s| s.study == study))
             .map(|s| s.label.as_str()),
         replaced: file.replaced,
+        header_in: provenance.map(|p| hex::encode(p.header_in)),
+        header_out: provenance
+            .filter(|_| !file.made_anew)
+            .map(|p| hex::encode(p.header_out)),
+        trail: provenance.and_then(|p| told.place_of(p.trail)),
+        redacted: provenance.is_some_and(|p| p.redacted),
         leaks: file
             .staged
             .as_ref()

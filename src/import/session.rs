@@ -15,7 +15,7 @@ use crate::archive::{below_session, sync_file_system};
 use crate::dicom::{Instance, tags};
 use crate::failpoint::{crash_point, disk_point};
 use crate::metrics::metrics;
-use crate::rules::{Decision, Labels, Part};
+use crate::rules::{Decision, Labels, LeakCheck, Part};
 use crate::store::{Scan, Session, SessionState, Taken};
 use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
@@ -31,6 +31,8 @@ pub struct Settled {
     pub session: Option<Session>,
     pub reason: String,
     pub leaks: BTreeMap<Finding, u64>,
+    /// Where the rules would have it, whatever else stood against that; none where they were not asked.
+    pub destination: Option<&'static str>,
 }
 
 /// What comes of a study.
@@ -125,6 +127,7 @@ impl Job<'_> {
             session: None,
             reason: "nothing was left to store".into(),
             leaks: study.leaks(),
+            destination: None,
         });
         self.compare_with_stored(study, files, identified)?;
         let Some(seen) = self.see(study, files)? else {
@@ -139,6 +142,13 @@ impl Job<'_> {
         if let (Decision::Split(parts), None) = (&decision, part) {
             return Ok(Next::Split(parts.clone(), identified));
         }
+        let held = !study.quarantine_reasons().is_empty()
+            || self.rules.leak_check() == LeakCheck::Quarantine && !study.leaks().is_empty();
+        settled.destination = Some(match &decision {
+            Decision::Reject(_) => "reject",
+            _ if held => "quarantine",
+            decision => decision.name(),
+        });
         let settlement = match self.settlement(decision, study, files, &conflicts, identified) {
             Ok(settlement) => settlement,
             Err(reason) => {

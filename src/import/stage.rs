@@ -5,7 +5,7 @@ use super::outcome::{Outcome, Staged};
 use super::study::Study;
 use super::{Job, Stop, disk};
 use crate::archive::{Names, below_session, resource_of, series_folder, template};
-use crate::dicom::{Instance, tags};
+use crate::dicom::{HeaderDigest, Instance, tags};
 use crate::failpoint::{crash_point, disk_point};
 use crate::inbox::Identity;
 use crate::rules::FileNames;
@@ -89,13 +89,13 @@ pub fn place(
 }
 
 /// Writes an instance to its place in staging, and sees that the source is still what was read, where it
-/// could have changed.
+/// could have changed. Answers the digest of what was written.
 pub fn write(
     path: &Path,
     instance: &Instance,
     staged: &mut Staged,
     as_read: Option<&Identity>,
-) -> Result<(), Trouble> {
+) -> Result<HeaderDigest, Trouble> {
     let request = |e: io::Error| {
         let why = disk::told(&e);
         Trouble::Request(Stop::Failed(format!(
@@ -107,6 +107,7 @@ pub fn write(
     disk_point("stage.disk").map_err(request)?;
     let written = instance.write(&mut file);
     crash_point("stage.written");
+    let written = written.and_then(|size| Ok((size, instance.digest_as_written()?)));
     let unchanged = as_read.is_none_or(|as_read| {
         let now = instance.handle().and_then(|h| h.metadata().ok());
         now.is_some_and(|m| Identity::of(&m) == *as_read)
@@ -123,9 +124,9 @@ pub fn write(
         ));
     }
     match written {
-        Ok(size) => {
+        Ok((size, digest)) => {
             staged.file.size = i64::try_from(size).unwrap_or(i64::MAX);
-            Ok(())
+            Ok(digest)
         }
         Err(e) if e.kind() == io::ErrorKind::InvalidData => {
             Err(drop_it(Outcome::Failed, e.to_string()))

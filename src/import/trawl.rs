@@ -4,13 +4,14 @@
 use super::admit::{Admission, Plan};
 use super::gate::{Gate, Ticket, lock};
 use super::leak::{self, Finding, Identifiers};
-use super::outcome::{Fate, FileState, Outcome};
+use super::outcome::{Fate, FileState, Outcome, Provenance};
 use super::study::Study;
 use super::{Job, Stop, stage};
 use crate::dicom::{Instance, ReadError, tags};
 use crate::inbox::{Found, Identity, NotRegular};
 use crate::metrics::metrics;
-use crate::rules::{LeakCheck, Run, Verdict};
+use crate::rules::host::Detail;
+use crate::rules::{At, LeakCheck, Run, Verdict};
 use crate::store::Findings;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -139,7 +140,12 @@ impl Job<'_> {
             Ok(labels) => labels,
             Err(failure) => return Ok(state.done(Outcome::Failed, failure.to_string())),
         };
-        let anonymized = self.rules.anonymize(instance, &run, labels);
+        let header_in = match instance.digest_as_read() {
+            Ok(digest) => digest,
+            Err(e) => return Ok(state.done(Outcome::Unreadable, e.to_string())),
+        };
+        let (anonymized, steps) =
+            (self.rules).record(&[At::Import], Detail::Actions, instance, &run, labels);
         let instance = anonymized.instance;
         let mut findings = Findings::default();
         match anonymized.verdict {
@@ -191,8 +197,14 @@ impl Job<'_> {
         let path = stage::path(self, &study, &staged.file);
         let _room = self.room(identity.size() + stage::FOLDERS)?;
         match stage::write(&path, &instance, &mut staged, Some(&identity)) {
-            Ok(()) => {
+            Ok(header_out) => {
                 state.fate = Fate::Staged;
+                state.provenance = Some(Provenance {
+                    header_in,
+                    header_out,
+                    trail: self.trails.add(None, &steps),
+                    redacted: instance.is_redacted(),
+                });
             }
             Err(stage::Trouble::File(outcome, reason)) => state.settle(outcome, Some(reason)),
             Err(stage::Trouble::Request(stop)) => return Err(stop),

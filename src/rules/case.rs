@@ -8,7 +8,7 @@ use super::answer::{Decision, Labels, RuleFailure, Verdict};
 use super::document::{self, DocumentError, Schema};
 use super::engine::Ran;
 use super::error::RuleSetError;
-use super::host::{Context, Host, TracedEdit};
+use super::host::{Context, Detail, Host, TracedEdit};
 use super::labels;
 use super::manifest::Kind;
 use super::module::Module;
@@ -256,7 +256,7 @@ impl Prepared {
     }
 
     pub fn run(self, module: &Module) -> Done {
-        self.run_on(module, Host::traced)
+        self.run_on(module, |host| host.traced(Detail::Values))
     }
 
     fn run_on(self, module: &Module, set_up: impl FnOnce(Host) -> Host) -> Done {

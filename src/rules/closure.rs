@@ -50,21 +50,76 @@ pub struct Closure {
     /// All that it was made of: `site/policy.json`, `project/policy.json`, tables beside them,
     /// `modules/<name>/…` and `shipped/<name>/…`. Read again ([`Folder::of_version`]), they give the same.
     pub files: Files,
+    /// The candidate that a policy names to run beside it; or why it can't be used, which is no reason not to
+    /// use the rest.
+    pub shadow: Option<Result<Box<Closure>, RuleSetError>>,
 }
 
 impl Closure {
     /// `project` has been checked to be a bare name.
     pub fn read(folder: &Folder, project: &str) -> Result<Self, RuleSetError> {
-        let mut hash = ContentHash::new("sluice rule set 1");
+        let paths = [
+            "site/policy.json".to_owned(),
+            folder.project_policy(project),
+        ];
+        let mut texts = [None, None];
+        for (text, path) in texts.iter_mut().zip(&paths) {
+            *text = folder.read(path, POLICY_BYTES)?;
+        }
+        let parse = |at: usize| parse_policy(folder.shown(&paths[at]), texts[at].as_deref());
+        let (site, own) = (parse(0)?, parse(1)?);
+        let tried = |policy: &Policy, text: &Option<Arc<[u8]>>| {
+            let shadow = policy.shadow.as_deref();
+            parse_policy(
+                format!("{} (shadow)", policy.file),
+                shadow.or(text.as_deref()),
+            )
+        };
+        let shadow = (site.shadow.is_some() || own.shadow.is_some()).then(|| {
+            let (site, own) = (tried(&site, &texts[0])?, tried(&own, &texts[1])?);
+            Self::assemble(folder, project, "sluice shadow 1", &texts, site, own)
+        });
+        let mut closure = Self::assemble(folder, project, "sluice rule set 1", &texts, site, own)?;
+        if let Some(shadow) = shadow {
+            closure.add_shadow(shadow);
+        }
+        Ok(closure)
+    }
+
+    fn add_shadow(&mut self, shadow: Result<Self, RuleSetError>) {
+        let mut hash = ContentHash::new("sluice rule set with a shadow 1");
+        hash.part(self.hash.as_bytes());
+        match &shadow {
+            Ok(shadow) => {
+                hash.part(shadow.hash.as_bytes());
+                self.files.extend(shadow.files.clone());
+            }
+            Err(error) => self
+                .notes
+                .push(format!("the shadow can't be used: {error}")),
+        }
+        self.hash = hash.finish();
+        self.shadow = Some(shadow.map(Box::new));
+    }
+
+    /// What two policies make together. `texts` are theirs, as they are kept.
+    fn assemble(
+        folder: &Folder,
+        project: &str,
+        domain: &str,
+        texts: &[Option<Arc<[u8]>>; 2],
+        site: Policy,
+        own: Policy,
+    ) -> Result<Self, RuleSetError> {
+        let mut hash = ContentHash::new(domain);
         let mut files = Files::new();
-        let mut policy = |path: &str, kept: &str| {
-            let text = folder.read(path, POLICY_BYTES)?;
+        for (text, kept) in texts
+            .iter()
+            .zip(["site/policy.json", "project/policy.json"])
+        {
             hash.part(text.as_deref().unwrap_or_default());
             files.extend(text.clone().map(|text| (kept.to_owned(), text)));
-            parse_policy(folder.shown(path), text.as_deref())
-        };
-        let site = policy("site/policy.json", "site/policy.json")?;
-        let own = policy(&folder.project_policy(project), "project/policy.json")?;
+        }
         let mut modules = Modules {
             folder,
             project,
@@ -150,6 +205,7 @@ impl Closure {
             overwrite,
             notes,
             files,
+            shadow: None,
         })
     }
 }

@@ -1,9 +1,10 @@
-//! The chain with everything recorded that it does to an instance: for whoever wants to see why, never in
-//! an import.
+//! The chain with what it does to an instance recorded: in full for whoever wants to see why, as bare actions
+//! in an import's report.
 
 use super::answer::{Labels, Verdict};
 use super::engine::Ran;
-use super::host::TracedEdit;
+use super::host::{Detail, TracedEdit};
+use super::policy::At;
 use super::rule_set::{Anonymized, RuleSet, Run, StepInfo};
 use crate::dicom::Instance;
 use serde::Serialize;
@@ -15,23 +16,49 @@ pub struct StepTrace {
     pub edits: Vec<TracedEdit>,
 }
 
+/// The same, with the step by its place in [`RuleSet::modules`].
+#[derive(Debug, Clone)]
+pub struct StepEdits {
+    pub step: usize,
+    pub edits: Vec<TracedEdit>,
+}
+
 impl RuleSet {
     /// As [`RuleSet::anonymize`] and then [`RuleSet::anonymize_for_archive`], with the edits of each step that
     /// ran.
     pub fn explain(
         &self,
-        mut instance: Instance,
+        instance: Instance,
         run: &Run,
         labels: &Labels,
     ) -> (Anonymized, Vec<StepTrace>) {
-        let mut steps = Vec::new();
+        let times = [At::Import, At::Archive];
+        let (done, steps) = self.record(&times, Detail::Values, instance, run, labels);
+        let infos = self.modules();
+        let trace = |done: StepEdits| StepTrace {
+            step: infos[done.step].clone(),
+            edits: done.edits,
+        };
+        (done, steps.into_iter().map(trace).collect())
+    }
+
+    /// Runs the steps of these times, one time after the other, as if they were one chain.
+    pub fn record(
+        &self,
+        times: &[At],
+        detail: Detail,
+        mut instance: Instance,
+        run: &Run,
+        labels: &Labels,
+    ) -> (Anonymized, Vec<StepEdits>) {
+        let mut recorded = Vec::new();
         let mut reasons: Vec<String> = Vec::new();
-        for step in self.chain() {
-            let host = step.host(instance, run, Some(labels)).traced();
+        for (index, step) in times.iter().flat_map(|at| self.steps_at(*at)) {
+            let host = step.host(instance, run, Some(labels)).traced(detail);
             let ran = step.module.run(host, |engine, host| engine.anonymize(host));
             let Ran { mut host, answer } = ran;
-            steps.push(StepTrace {
-                step: step.info(),
+            recorded.push(StepEdits {
+                step: index,
                 edits: host
                     .take_trace()
                     .map_or(Vec::new(), |trace| trace.into_edits()),
@@ -40,13 +67,13 @@ impl RuleSet {
             match answer {
                 Ok(Verdict::Keep) => {}
                 Ok(Verdict::Quarantine(reason)) => reasons.push(reason),
-                verdict => return (Anonymized { instance, verdict }, steps),
+                verdict => return (Anonymized { instance, verdict }, recorded),
             }
         }
         let verdict = Ok(match reasons.is_empty() {
             true => Verdict::Keep,
             false => Verdict::Quarantine(reasons.join("; ")),
         });
-        (Anonymized { instance, verdict }, steps)
+        (Anonymized { instance, verdict }, recorded)
     }
 }

@@ -18,7 +18,7 @@ pub use access::Access;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use table::Table;
-pub use trace::{Trace, TracedEdit, shown};
+pub use trace::{Detail, Trace, TracedEdit, shown};
 
 /// What is known beside the dataset.
 #[derive(Debug, Clone, Default)]
@@ -162,9 +162,9 @@ impl Host {
     }
 
     /// The same, with every edit recorded.
-    pub fn traced(self) -> Self {
+    pub fn traced(self, detail: Detail) -> Self {
         Self {
-            trace: Some(Trace::default()),
+            trace: Some(Trace::new(detail)),
             ..self
         }
     }
@@ -256,17 +256,20 @@ impl Host {
         if let Some(place) = location.iter().find(|p| edit::is_protected(p.tag)) {
             return Err(protected(place.tag, &path));
         }
-        let before = self.trace.is_some().then(|| self.shown(&path));
+        let holds_values = self.trace.as_ref().is_some_and(Trace::holds_values);
+        let before = holds_values.then(|| self.shown(&path)).flatten();
         self.instance.set(&path, value)?;
-        if let Some(before) = before {
+        if self.trace.is_some() {
             let edit = TracedEdit {
                 path: self.path_text(&path),
                 action: "set",
                 position: self.position,
                 before,
-                after: self.shown(&path),
+                after: holds_values.then(|| self.shown(&path)).flatten(),
             };
-            self.trace.get_or_insert_default().push(edit);
+            if let Some(trace) = &mut self.trace {
+                trace.push(edit);
+            }
         }
         Ok(())
     }
@@ -438,12 +441,13 @@ impl Host {
             }
             if let Some(trace) = trace {
                 traced_before = trace.len();
+                let values = trace.holds_values();
                 trace.push(TracedEdit {
                     path: location_text(location),
                     action,
                     position,
-                    before: Some(trace::shown(element, scope)),
-                    after: after(&change, element),
+                    before: values.then(|| trace::shown(element, scope)),
+                    after: values.then(|| after(&change, element)).flatten(),
                 });
             }
             change

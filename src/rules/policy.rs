@@ -24,6 +24,8 @@ pub struct Policy {
     pub leak_check: Option<LeakCheck>,
     pub file_names: Option<FileNames>,
     pub overwrite: Option<Overwrite>,
+    /// The policy with its candidate's keys in place of its own, as JSON.
+    pub shadow: Option<Vec<u8>>,
 }
 
 /// One module in its place.
@@ -117,6 +119,7 @@ impl Policy {
         let value = document::parse(file, text)?;
         refuse_modality_map(file, &value)?;
         SCHEMA.check(file, "", &value)?;
+        let shadow = shadow_of(&value);
         let raw: RawPolicy = serde_json::from_value(value)
             .map_err(|error| DocumentError::content(file, "", error.to_string()))?;
         check_timing(file, &raw)?;
@@ -133,6 +136,7 @@ impl Policy {
             leak_check: raw.leak_check,
             file_names: raw.file_names,
             overwrite: raw.overwrite,
+            shadow,
         })
     }
 
@@ -157,6 +161,13 @@ impl Policy {
             .chain(chain.map(|(index, step)| (format!("/anonymize/{index}"), step)))
             .chain(route)
     }
+}
+
+fn shadow_of(value: &Value) -> Option<Vec<u8>> {
+    let mut policy = value.as_object()?.clone();
+    let shadow = policy.remove("shadow")?;
+    policy.extend(shadow.as_object()?.clone());
+    Some(Value::Object(policy).to_string().into_bytes())
 }
 
 /// A step at archiving leaves the prearchive identified: whoever writes the policy must have said so.

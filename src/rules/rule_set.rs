@@ -90,7 +90,11 @@ pub struct RuleSet {
     file_names: FileNames,
     overwrite: Overwrite,
     notes: Vec<String>,
+    shadow: Option<Shadow>,
 }
+
+/// A candidate that runs beside a rule set, or the code of why it can't.
+pub type Shadow = Result<Arc<RuleSet>, &'static str>;
 
 /// What the chain made of an instance. It may only be stored if the verdict is Keep or Quarantine.
 pub struct Anonymized {
@@ -104,6 +108,16 @@ impl RuleSet {
         closure: Closure,
         module: &mut dyn FnMut(&ModuleSource) -> Result<Arc<Module>, RuleSetError>,
     ) -> Result<Self, RuleSetError> {
+        let mut notes = closure.notes;
+        let shadow = closure.shadow.map(|shadow| {
+            let compiled = match shadow {
+                Ok(shadow) => Self::compile(*shadow, module).inspect_err(|error| {
+                    notes.push(format!("the shadow can't be used: {error}"));
+                }),
+                Err(error) => Err(error),
+            };
+            compiled.map(Arc::new).map_err(|error| error.code())
+        });
         let mut step = |planned: Planned| Step::compile(planned, module);
         Ok(Self {
             label: step(closure.label)?,
@@ -120,7 +134,8 @@ impl RuleSet {
             leak_check: closure.leak_check,
             file_names: closure.file_names,
             overwrite: closure.overwrite,
-            notes: closure.notes,
+            notes,
+            shadow,
         })
     }
 
@@ -152,6 +167,11 @@ impl RuleSet {
         self.chain.iter().any(|step| step.at == At::Archive)
     }
 
+    /// What a policy wants to see run beside its rules, without effect.
+    pub fn shadow(&self) -> Option<&Shadow> {
+        self.shadow.as_ref()
+    }
+
     /// What a policy asks for and does not get, and why.
     pub fn notes(&self) -> &[String] {
         &self.notes
@@ -167,10 +187,12 @@ impl RuleSet {
             .collect()
     }
 
-    /// The steps that an instance goes through on its way to the archive, in the order in which they run.
-    pub(super) fn chain(&self) -> impl Iterator<Item = &Step> {
-        let at = |at: At| self.chain.iter().filter(move |step| step.at == at);
-        at(At::Import).chain(at(At::Archive))
+    /// The anonymize steps that run at a time, in order, with their places in [`RuleSet::modules`].
+    pub(super) fn steps_at(&self, at: At) -> impl Iterator<Item = (usize, &Step)> {
+        // The label step comes first there.
+        (1..)
+            .zip(&self.chain)
+            .filter(move |(_, step)| step.at == at)
     }
 
     /// The instance comes back with the reason why it is filtered out, if it is. The reason names

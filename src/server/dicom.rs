@@ -5,6 +5,7 @@
 //! sees their own requests, an administrator all; a request that is not theirs is answered like one that
 //! does not exist.
 
+mod again;
 mod follow;
 mod list;
 mod steer;
@@ -39,6 +40,7 @@ pub fn slow_routes() -> Router<AppState> {
     Router::new()
         .route("/dicom/{id}", get(follow::show).delete(steer::cancel))
         .route("/dicom/{id}/events", get(follow::events))
+        .route("/dicom/{id}/verify", post(again::verify))
 }
 
 /// The report as the import wrote it.

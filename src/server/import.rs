@@ -111,7 +111,7 @@ fn check_handler(parameters: &Parameters) -> Result<(), ApiError> {
 }
 
 /// XNAT's checks 1 to 4.
-async fn locate(
+pub(super) async fn locate(
     state: &AppState,
     caller: &Caller,
     parameters: &Parameters,
@@ -136,7 +136,7 @@ async fn locate(
 }
 
 /// XNAT's check 5. One text, whether the project is missing or not the caller's to edit.
-async fn destination(
+pub(super) async fn destination(
     state: &AppState,
     caller: &Caller,
     parameters: &Parameters,

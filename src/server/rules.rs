@@ -3,6 +3,9 @@
 //! For administrators, and for a project's owners as far as it goes: they see and change their own
 //! project's policy, and may go back to a version of it, but not past a change of the site's rules.
 
+mod explain;
+mod shadow;
+
 use axum::body::Bytes;
 use axum::extract::{Path, Query, State};
 use axum::http::{StatusCode, header};
@@ -36,6 +39,7 @@ pub fn routes() -> Router<AppState> {
         .route("/rules/versions", get(versions))
         .route("/rules/versions/{hash}", get(version))
         .route("/rules/diff", get(diff))
+        .route("/rules/shadow", get(shadow::list))
         .route("/rules/rollback", post(roll_back))
         .route("/rules/reload", post(reload))
         .route("/rules/site/policy", get(site_policy).put(put_site_policy))
@@ -121,6 +125,11 @@ async fn modules(
 struct Which {
     project: Option<String>,
     limit: Option<i64>,
+}
+
+/// Those whose answer may be long in coming.
+pub fn slow_routes() -> Router<AppState> {
+    Router::new().route("/rules/explain", get(explain::explain))
 }
 
 /// The history, the newest first.

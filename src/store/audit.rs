@@ -36,6 +36,14 @@ pub(super) async fn record(
 }
 
 impl Store {
+    /// Records that somebody had a project's rules explained on files of its inbox, before they are told.
+    pub async fn record_explained(&self, username: &str, project: &str) -> Result<(), StoreError> {
+        let mut tx = self.begin_rows().await?;
+        let object = format!("project/{project}");
+        record(&mut tx, username, "rules.explain", object).await?;
+        tx.commit().await
+    }
+
     /// The last `limit` entries, newest first.
     pub async fn audit_trail(&self, limit: i64) -> Result<Vec<AuditEntry>, StoreError> {
         let rows = sqlx::query("SELECT * FROM audit ORDER BY id DESC LIMIT $1")

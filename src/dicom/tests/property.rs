@@ -309,14 +309,20 @@ proptest! {
                                                    edits in vec((edits(), any::<usize>()), 1..4)) {
         let bytes = bytes_of(encoding, &model, padding);
         let mut instance = Instance::from_bytes(bytes.clone()).expect("a valid file");
-        prop_assert_eq!(instance.to_bytes().expect("bytes"), bytes);
+        prop_assert_eq!(instance.to_bytes().expect("bytes"), bytes.clone());
+        let as_read = instance.digest_as_read().expect("digest");
         for (edit, at) in &edits {
             make(&mut instance, &mut model, edit, *at);
         }
         let written = instance.to_bytes().expect("bytes");
+        prop_assert_eq!(instance.digest_as_written().expect("digest") == as_read, written == bytes);
         prop_assert_eq!(&written, &bytes_of(encoding, &model, padding));
         let again = Instance::from_bytes(written).expect("a valid file again");
         prop_assert_eq!(again.encoding(), encoding);
+        prop_assert_eq!(
+            instance.digest_as_written().expect("digest"),
+            again.digest_as_read().expect("digest")
+        );
     }
 
     #[test]

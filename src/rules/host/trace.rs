@@ -1,5 +1,5 @@
-//! What a rule did to a dataset, edit by edit: recorded where somebody wants to see it, never in an
-//! import. It holds values.
+//! What a rule did to a dataset, edit by edit. Where somebody wants to see it, it holds values; an import's
+//! report has the bare actions.
 
 use crate::dicom::edit::Scope;
 use crate::dicom::{Element, Value};
@@ -15,26 +15,47 @@ pub struct TracedEdit {
     /// Where in the script.
     #[serde(flatten)]
     pub position: Option<Position>,
-    /// None: the element was not there.
+    /// None: the element was not there, or values are not recorded.
     pub before: Option<String>,
-    /// None: it is no longer there.
+    /// None: it is no longer there, or values are not recorded.
     pub after: Option<String>,
 }
 
+/// What is recorded of an edit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Detail {
+    /// What was done to which element.
+    Actions,
+    /// And the element's value before and after.
+    Values,
+}
+
 /// The edits of one run, in the order in which they were made.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Trace {
+    detail: Detail,
     edits: Vec<TracedEdit>,
 }
 
 impl Trace {
+    pub(super) fn new(detail: Detail) -> Self {
+        Self {
+            detail,
+            edits: Vec::new(),
+        }
+    }
+
+    pub(super) fn holds_values(&self) -> bool {
+        self.detail == Detail::Values
+    }
+
     pub fn into_edits(self) -> Vec<TracedEdit> {
         self.edits
     }
 
-    /// What leaves the element as it was is no edit.
+    /// Where values show that the element is left as it was, it is no edit.
     pub(super) fn push(&mut self, edit: TracedEdit) {
-        if edit.before != edit.after {
+        if !self.holds_values() || edit.before != edit.after {
             self.edits.push(edit);
         }
     }

@@ -1,0 +1,482 @@
+//! Whether what an import stored is what its rules make of its sources: each instance is derived again from
+//! its source, where that still stands, under the rule set that the import was pinned to, and compared byte for
+//! byte. Nothing is written but, for the time being, what an archive holds.
+//!
+//! Labels are taken from the report: the first file of the study, which the label rule saw, may be gone.
+
+use super::Importer;
+use super::reported::{Reported, ReportedFile};
+use super::source_again::Again;
+use crate::dicom::{Instance, Told, tags};
+use crate::inbox::Found;
+use crate::rules::host::{Detail, shown};
+use crate::rules::{At, Labels, RuleSet, Run, Verdict};
+use crate::store::{ImportRequest, Place, Session, StoredFile};
+use serde::Serialize;
+use std::collections::{HashMap, HashSet};
+use std::fs::File;
+use std::io::{self, BufReader, Read, Write};
+use std::path::PathBuf;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// What came of it. Values are for whoever may see the sources.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Verified {
+    pub request: i64,
+    pub project: String,
+    pub rule_set: String,
+    pub counts: VerifiedCounts,
+    /// Those that the import stored, in the order of its report.
+    pub files: Vec<FileVerified>,
+}
+
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct VerifiedCounts {
+    pub same: u64,
+    pub as_recorded: u64,
+    pub different: u64,
+    pub source_gone: u64,
+    pub source_changed: u64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Check {
+    /// What is stored is what was derived, byte for byte.
+    Same,
+    /// What was stored has moved on since: replaced, archived by further steps, deleted. What was derived has
+    /// the digest that the report tells of it.
+    AsRecorded,
+    Different,
+    /// It can't be derived; what is stored has the recorded digest, where it is still stored.
+    SourceGone,
+    /// The same, since the source is not what was imported.
+    SourceChanged,
+}
+
+#[derive(Debug, Serialize)]
+pub struct FileVerified {
+    /// Of the source, as in the report.
+    pub path: String,
+    pub check: Check,
+    /// Where it is stored, below the data folder.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stored: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub difference: Option<Difference>,
+}
+
+/// The first, in the order of the dataset.
+#[derive(Debug, Serialize)]
+pub struct Difference {
+    /// None: all elements are the same, and what differs is the preamble, the file meta information, or how
+    /// elements are encoded.
+    pub tag: Option<String>,
+    /// Where the files differ first; none where only digests were compared.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub byte: Option<u64>,
+    /// None: the element is not there, or values are not shown.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub derived: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stored: Option<String>,
+}
+
+impl Verified {
+    pub fn is_good(&self) -> bool {
+        self.counts.different == 0
+    }
+
+    /// The same for whoever may not see what identifies.
+    #[must_use]
+    pub fn without_values(mut self) -> Self {
+        for file in &mut self.files {
+            if let Some(difference) = &mut file.difference {
+                (difference.derived, difference.stored) = (None, None);
+            }
+        }
+        self
+    }
+}
+
+/// All that the check of a file needs.
+struct Verifier<'a> {
+    importer: &'a Importer,
+    rules: &'a RuleSet,
+    run: &'a Run,
+    reported: &'a Reported,
+    path_to_source: HashMap<String, &'a Found>,
+    /// What this request stored and is still there, by SOP instance and by place in its session.
+    sop_to_stored: HashMap<String, PathBuf>,
+    place_to_stored: HashMap<String, PathBuf>,
+}
+
+impl Importer {
+    /// To be called on a thread that may block.
+    ///
+    /// # Errors
+    /// Why nothing can be said of the request.
+    pub fn verify(&self, request: &ImportRequest) -> Result<Verified, String> {
+        let hash = ended_under(request)?;
+        let reported = Reported::read(&self.reports(), request.id)?;
+        let rules = self
+            .block_on(self.rulebook.version(&request.project, hash))
+            .map_err(|e| e.to_string())?;
+        let run = self.run_context(request).map_err(|e| e.to_string())?;
+        let again = self.source_again(request)?;
+        let (sop_to_stored, place_to_stored) = self.still_stored(request)?;
+        let verifier = Verifier {
+            importer: self,
+            rules: &rules,
+            run: &run,
+            reported: &reported,
+            path_to_source: by_path(again.as_ref()),
+            sop_to_stored,
+            place_to_stored,
+        };
+        let kept: Vec<&ReportedFile> = reported.files.iter().filter(|f| f.is_kept()).collect();
+        let files = on_all_cores(&kept, |file| verifier.file(file));
+        let mut counts = VerifiedCounts::default();
+        for file in &files {
+            *(match file.check {
+                Check::Same => &mut counts.same,
+                Check::AsRecorded => &mut counts.as_recorded,
+                Check::Different => &mut counts.different,
+                Check::SourceGone => &mut counts.source_gone,
+                Check::SourceChanged => &mut counts.source_changed,
+            }) += 1;
+        }
+        Ok(Verified {
+            request: request.id,
+            project: request.project.clone(),
+            rule_set: hash.to_owned(),
+            counts,
+            files,
+        })
+    }
+
+    /// The files that the request brought in and nothing has replaced since, by their SOP instances and by
+    /// their places in their sessions where these tell them apart.
+    #[allow(clippy::type_complexity, reason = "two maps of one thing")]
+    fn still_stored(
+        &self,
+        request: &ImportRequest,
+    ) -> Result<(HashMap<String, PathBuf>, HashMap<String, PathBuf>), String> {
+        let failed = |e: crate::store::StoreError| e.to_string();
+        let own: HashSet<Place> = self
+            .block_on(self.store.requests().stored_places(request.id))
+            .map_err(failed)?;
+        let mut by_sop = HashMap::new();
+        let mut by_place = HashMap::new();
+        for session in self
+            .block_on(self.store.requests().sessions(request.id))
+            .map_err(failed)?
+        {
+            let files = self.block_on(self.store.sessions().files(session.id, None));
+            for file in files.map_err(failed)? {
+                if own.contains(&place_of(&session, &file)) {
+                    let path = session.path_of(&file);
+                    let place = format!("{}\n{}", session.label, below(&file));
+                    by_place.insert(place, path.clone());
+                    by_sop.insert(file.sop_uid, path);
+                }
+            }
+        }
+        Ok((by_sop, by_place))
+    }
+}
+
+/// The rule set that an ended request ran under.
+pub(super) fn ended_under(request: &ImportRequest) -> Result<&str, String> {
+    if request.finished.is_none() {
+        return Err("the request has not ended yet".into());
+    }
+    let hash = request.rule_set.as_deref();
+    hash.ok_or_else(|| "the request ended before any rule ran".into())
+}
+
+fn place_of(session: &Session, file: &StoredFile) -> Place {
+    (
+        session.id,
+        file.scan_id.clone(),
+        file.resource.clone(),
+        file.name.clone(),
+    )
+}
+
+/// As the report has it.
+fn below(file: &StoredFile) -> String {
+    format!("SCANS/{}/{}/{}", file.scan_id, file.resource, file.name)
+}
+
+/// Of two of one name the first: the other is a member that was not imported.
+pub(super) fn by_path(again: Option<&Again>) -> HashMap<String, &Found> {
+    let mut by_path = HashMap::new();
+    for found in again.iter().flat_map(|again| &again.found) {
+        by_path.entry(found.display()).or_insert(found);
+    }
+    by_path
+}
+
+/// The answers are in the order of the items.
+pub(super) fn on_all_cores<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
+    let (next, done) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    std::thread::scope(|scope| {
+        for _ in 0..cores {
+            scope.spawn(|| {
+                while let Some((index, item)) = {
+                    let index = next.fetch_add(1, Ordering::Relaxed);
+                    items.get(index).map(|item| (index, item))
+                } {
+                    let answer = work(item);
+                    super::gate::lock(&done).push((index, answer));
+                }
+            });
+        }
+    });
+    let mut done = std::mem::take(&mut *super::gate::lock(&done));
+    done.sort_by_key(|(index, _)| *index);
+    done.into_iter().map(|(_, answer)| answer).collect()
+}
+
+impl Verifier<'_> {
+    fn file(&self, file: &ReportedFile) -> FileVerified {
+        let mut told = FileVerified {
+            path: file.path.clone(),
+            check: Check::Different,
+            stored: None,
+            why: None,
+            difference: None,
+        };
+        match self.check(file, &mut told) {
+            Ok(check) => told.check = check,
+            Err(why) => told.why = Some(why),
+        }
+        told
+    }
+
+    /// Err: it is different, and why.
+    fn check(&self, file: &ReportedFile, told: &mut FileVerified) -> Result<Check, String> {
+        let place = format!(
+            "{}\n{}",
+            file.session.as_deref().unwrap_or_default(),
+            file.stored.as_deref().unwrap_or_default()
+        );
+        let by_place = self.place_to_stored.get(&place);
+        let source = self
+            .path_to_source
+            .get(&file.path)
+            .and_then(|f| f.open().ok());
+        let Some(source) = source else {
+            self.as_recorded(file, by_place, told)?;
+            return Ok(Check::SourceGone);
+        };
+        let is_same = |instance: &Instance| {
+            let digest = instance.digest_as_read().ok().map(hex::encode);
+            digest.is_some() && (file.header_in.is_none() || digest == file.header_in)
+        };
+        let Some(instance) = Instance::read(source).ok().filter(is_same) else {
+            self.as_recorded(file, by_place, told)?;
+            return Ok(Check::SourceChanged);
+        };
+        let derived = self.derive(file, instance)?;
+        let sop_uid = derived.text(tags::SOP_INSTANCE_UID).unwrap_or_default();
+        match self.sop_to_stored.get(&sop_uid).or(by_place) {
+            Some(stored) => {
+                told.stored = Some(stored.to_string_lossy().into_owned());
+                match self.compare(&derived, stored)? {
+                    None => Ok(Check::Same),
+                    Some(difference) => {
+                        told.difference = Some(difference);
+                        Err("what is stored is not what the rules make of the source".into())
+                    }
+                }
+            }
+            None => {
+                let digest = derived.digest_as_written().map_err(|e| e.to_string())?;
+                match &file.header_out {
+                    Some(recorded) if *recorded != hex::encode(digest) => Err(
+                        "it is no longer stored, and what the rules make of the source has another digest than \
+                         the report tells"
+                            .into(),
+                    ),
+                    Some(_) => Ok(Check::AsRecorded),
+                    None => {
+                        told.why = Some(
+                            "it was made anew when its session was archived: there is nothing to compare with"
+                                .into(),
+                        );
+                        Ok(Check::AsRecorded)
+                    }
+                }
+            }
+        }
+    }
+
+    /// What is stored against the report alone.
+    fn as_recorded(
+        &self,
+        file: &ReportedFile,
+        stored: Option<&PathBuf>,
+        told: &mut FileVerified,
+    ) -> Result<(), String> {
+        let (Some(stored), Some(recorded)) = (stored, &file.header_out) else {
+            return Ok(());
+        };
+        told.stored = Some(stored.to_string_lossy().into_owned());
+        let read = File::open(self.importer.data.join(stored))
+            .map_err(|e| format!("what is stored can't be read: {}", e.kind()))?;
+        let read = Instance::read(read).map_err(|e| format!("what is stored is damaged: {e}"))?;
+        let digest = read.digest_as_read().map_err(|e| e.to_string())?;
+        match hex::encode(digest) == *recorded {
+            true => Ok(()),
+            false => Err("what is stored has another digest than the report tells".into()),
+        }
+    }
+
+    /// What the rules make of a source.
+    fn derive(&self, file: &ReportedFile, instance: Instance) -> Result<Instance, String> {
+        let session = self.reported.session(file);
+        let session = session.ok_or("the report does not name its session")?;
+        let labels = Labels {
+            subject: session.subject.clone(),
+            session: session.label.clone(),
+            ..Labels::default()
+        };
+        let run = Run {
+            file: file.path.clone(),
+            ..self.run.clone()
+        };
+        let (instance, filtered) = self.rules.accepts(instance, &run);
+        if let Some(why) = filtered {
+            return Err(format!("the rules filter it out: {why}"));
+        }
+        let instance = self.step(At::Import, instance, &run, &labels)?;
+        if session.identified {
+            return Ok(instance);
+        }
+        let run = match (&file.header_out, &file.stored) {
+            // Archived with what waited: the steps saw where it stood there.
+            (None, Some(stored)) => Run {
+                file: stored.clone(),
+                ..run
+            },
+            _ => run,
+        };
+        self.step(At::Archive, instance, &run, &labels)
+    }
+
+    fn step(
+        &self,
+        at: At,
+        instance: Instance,
+        run: &Run,
+        labels: &Labels,
+    ) -> Result<Instance, String> {
+        let (done, _) = (self.rules).record(&[at], Detail::Actions, instance, run, labels);
+        match done.verdict {
+            Ok(Verdict::Keep | Verdict::Quarantine(_)) => Ok(done.instance),
+            Ok(Verdict::Reject(why)) => Err(format!("the rules reject it: {why}")),
+            Err(failure) => Err(failure.to_string()),
+        }
+    }
+
+    fn compare(&self, derived: &Instance, stored: &PathBuf) -> Result<Option<Difference>, String> {
+        let failed = |e: io::Error| format!("what is stored can't be read: {}", e.kind());
+        let path = self.importer.data.join(stored);
+        let mut comparer = Comparer {
+            with: BufReader::new(File::open(&path).map_err(failed)?),
+            at: 0,
+            differs_at: None,
+        };
+        derived.write_to(&mut comparer).map_err(|e| e.to_string())?;
+        let Some(byte) = comparer.first_difference().map_err(failed)? else {
+            return Ok(None);
+        };
+        let stored = File::open(path).map_err(failed)?;
+        let mut difference = match Instance::read(stored) {
+            Ok(stored) => first_difference(derived, &stored).map_err(|e| e.to_string())?,
+            Err(error) => return Err(format!("what is stored is damaged: {error}")),
+        };
+        difference.byte = Some(byte);
+        Ok(Some(difference))
+    }
+}
+
+/// Takes what is written, and compares it with a file.
+struct Comparer {
+    with: BufReader<File>,
+    at: u64,
+    differs_at: Option<u64>,
+}
+
+impl Comparer {
+    fn first_difference(&mut self) -> io::Result<Option<u64>> {
+        if self.differs_at.is_none() && self.with.read(&mut [0])? > 0 {
+            self.differs_at = Some(self.at);
+        }
+        Ok(self.differs_at)
+    }
+}
+
+impl Write for Comparer {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.differs_at.is_some() {
+            return Ok(bytes.len());
+        }
+        let mut there = Vec::with_capacity(bytes.len());
+        (&mut self.with)
+            .take(bytes.len() as u64)
+            .read_to_end(&mut there)?;
+        if there != bytes {
+            let same = there.iter().zip(bytes).take_while(|(a, b)| a == b).count();
+            self.differs_at = Some(self.at + same as u64);
+        }
+        self.at += bytes.len() as u64;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+fn first_difference(derived: &Instance, stored: &Instance) -> io::Result<Difference> {
+    let (derived_list, stored_list) = (derived.told(shown)?, stored.told(shown)?);
+    let lengths = derived_list.len().max(stored_list.len());
+    let at = (0..lengths).find(|i| match (derived_list.get(*i), stored_list.get(*i)) {
+        (Some(a), Some(b)) => !a.is_same(b),
+        _ => true,
+    });
+    let Some(at) = at else {
+        return Ok(Difference {
+            // Redacted pixels are compared by bytes alone.
+            tag: derived.is_redacted().then(|| "PixelData".to_owned()),
+            byte: None,
+            derived: None,
+            stored: None,
+        });
+    };
+    let (a, b) = (derived_list.get(at), stored_list.get(at));
+    let is_in = |list: &[Told], told: &Told| list.iter().any(|other| other.path == told.path);
+    let text = |told: &Told| Some(told.shown.clone());
+    let (tag, derived, stored) = match (a, b) {
+        (Some(a), Some(b)) if a.path == b.path => (&a.path, text(a), text(b)),
+        (Some(a), _) if !is_in(&stored_list, a) => (&a.path, text(a), None),
+        (_, Some(b)) => (&b.path, None, text(b)),
+        (Some(a), None) => (&a.path, text(a), None),
+        (None, None) => unreachable!("one of the two is longer"),
+    };
+    Ok(Difference {
+        tag: Some(tag.clone()),
+        byte: None,
+        derived,
+        stored,
+    })
+}
