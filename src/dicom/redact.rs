@@ -340,7 +340,7 @@ impl Layout {
             let is_chrominance = match (self.colour, self.planes) {
                 (Colour::Plain, _) => return,
                 (Colour::Ybr, 1) => at % 3 > 0,
-                (Colour::Ybr, planes) => plane % planes > 0,
+                (Colour::Ybr, planes) => !plane.is_multiple_of(planes),
                 // Sides are even: each row starts with a pair.
                 (Colour::YbrInPairs, _) => at % 4 > 1,
             };
