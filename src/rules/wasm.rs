@@ -115,8 +115,13 @@ impl WasmEngine {
                 module: self.name.clone(),
                 limit: format!("{} ms", self.limits.deadline_ms),
             },
+            Some(Trap::StackOverflow) => RuleFailure::TooDeep {
+                module: self.name.clone(),
+                position: None,
+            },
             Some(trap) => self.broke(trap.to_string()),
-            None => self.broke(format!("{error:#}")),
+            // What is around it is a list of addresses in the component.
+            None => self.broke(error.root_cause().to_string()),
         }
     }
 

@@ -38,10 +38,19 @@ pub struct Watch {
 }
 
 /// Why a run was stopped, as the token that Rhai hands through.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Stopped {
     Deadline,
     Memory,
+    /// It asked for what is not there, and must not go on as if it were empty.
+    Broken(String),
+}
+
+impl Stopped {
+    /// As an error that no script can catch.
+    pub fn thrown(self, at: Position) -> Box<EvalAltResult> {
+        EvalAltResult::ErrorTerminated(Dynamic::from(self), at).into()
+    }
 }
 
 impl Watch {
@@ -58,9 +67,7 @@ impl Watch {
     pub fn check(&self) -> Result<(), Box<EvalAltResult>> {
         match self.stopped_at(0) {
             None => Ok(()),
-            Some(stopped) => {
-                Err(EvalAltResult::ErrorTerminated(Dynamic::from(stopped), Position::NONE).into())
-            }
+            Some(stopped) => Err(stopped.thrown(Position::NONE)),
         }
     }
 
