@@ -29,7 +29,9 @@ impl RuleSet {
         for step in self.chain() {
             let host = step.host(instance, run, Some(labels)).traced();
             let ran = step.module.run(host, |engine, host| engine.anonymize(host));
-            let Ran { mut host, answer } = ran;
+            let Ran {
+                mut host, answer, ..
+            } = ran;
             steps.push(StepTrace {
                 step: step.info(),
                 edits: host

@@ -12,7 +12,7 @@ use super::position::Position;
 use super::rhai::RhaiEngine;
 use super::shipped::{self, Shipped};
 use super::tables::{TABLE_BYTES, Table, Tables};
-use super::usage::Usage;
+use super::usage::Reached;
 use super::wasm::WasmEngine;
 use serde::Serialize;
 use serde_json::Value;
@@ -231,14 +231,14 @@ impl ModuleSource {
         self.compile_as(None)
     }
 
-    /// Compiled so that what its runs use is counted. Slower; for coverage and benches.
-    pub fn compile_watched(&self) -> Result<(Module, Arc<Usage>), RuleSetError> {
-        let usage = Arc::new(Usage::default());
-        let module = self.compile_as(Some(Arc::clone(&usage)))?;
-        Ok((module, usage))
+    /// Compiled so that the lines which its runs reach are noted, where it is a script. Slower; for coverage.
+    pub fn compile_watched(&self) -> Result<(Module, Arc<Reached>), RuleSetError> {
+        let reached = Arc::new(Reached::default());
+        let module = self.compile_as(Some(Arc::clone(&reached)))?;
+        Ok((module, reached))
     }
 
-    fn compile_as(&self, usage: Option<Arc<Usage>>) -> Result<Module, RuleSetError> {
+    fn compile_as(&self, reached: Option<Arc<Reached>>) -> Result<Module, RuleSetError> {
         let access = self
             .manifest
             .access(&format!("{}/{MANIFEST}", self.place))?;
@@ -250,8 +250,8 @@ impl ModuleSource {
             None => None,
         };
         let engine: Result<Box<dyn Engine>, CompileError> = match self.manifest.engine {
-            EngineKind::Rhai => RhaiEngine::compile(&self.manifest, &self.code, usage).map(boxed),
-            EngineKind::Wasm => WasmEngine::compile(&self.manifest, &self.code, usage).map(boxed),
+            EngineKind::Rhai => RhaiEngine::compile(&self.manifest, &self.code, reached).map(boxed),
+            EngineKind::Wasm => WasmEngine::compile(&self.manifest, &self.code).map(boxed),
         };
         let engine = engine.map_err(|error| RuleSetError::Code {
             file: format!("{}/{}", self.place, self.manifest.entry),
@@ -282,7 +282,11 @@ fn code_bytes(engine: EngineKind) -> usize {
 impl Module {
     /// One run of the module. What the host refused fails it, whatever the rule then answered.
     pub fn run<T>(&self, host: Host, call: impl FnOnce(&dyn Engine, Host) -> Ran<T>) -> Ran<T> {
-        let Ran { host, answer } = call(&*self.engine, host);
+        let Ran {
+            host,
+            answer,
+            spent,
+        } = call(&*self.engine, host);
         let answer = match host.refusal() {
             Some((refusal, position)) => Err(RuleFailure::Refused {
                 module: self.manifest.name.clone(),
@@ -291,7 +295,11 @@ impl Module {
             }),
             None => answer,
         };
-        Ran { host, answer }
+        Ran {
+            host,
+            answer,
+            spent,
+        }
     }
 
     /// `file` and `pointer` say where the settings stand.

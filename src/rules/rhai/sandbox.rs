@@ -3,7 +3,7 @@
 
 use super::super::manifest::Limits;
 use super::super::meter::Meter;
-use super::super::usage::Usage;
+use super::super::usage::{Reached, Spent};
 use super::api;
 use ::rhai::debugger::DebuggerCommand;
 use ::rhai::packages::{
@@ -12,6 +12,7 @@ use ::rhai::packages::{
 };
 use ::rhai::{ASTNode, Dynamic, Engine, EvalAltResult, Position, Shared};
 use std::collections::{BTreeSet, HashMap};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
@@ -35,6 +36,13 @@ pub struct Watch {
     deadline: Duration,
     meter: Meter,
     memory: usize,
+}
+
+/// How far a run has come, and the most that it held; written by the one thread that it runs on.
+#[derive(Debug, Default)]
+pub struct Counts {
+    operations: AtomicU64,
+    memory: AtomicUsize,
 }
 
 /// Why a run was stopped, as the token that Rhai hands through.
@@ -71,6 +79,23 @@ impl Watch {
         }
     }
 
+    /// What has been taken since the start.
+    pub fn spent(&self, counts: &Counts) -> Spent {
+        Spent {
+            time: self.started.elapsed(),
+            steps: counts.operations.load(Ordering::Relaxed),
+            memory: counts.memory.load(Ordering::Relaxed),
+        }
+    }
+
+    fn count(&self, operation: u64, counts: &Counts) {
+        counts.operations.store(operation, Ordering::Relaxed);
+        let held = self.meter.bytes();
+        if held > counts.memory.load(Ordering::Relaxed) {
+            counts.memory.store(held, Ordering::Relaxed);
+        }
+    }
+
     fn stopped_at(&self, operation: u64) -> Option<Stopped> {
         if self.meter.bytes() > self.memory {
             return Some(Stopped::Memory);
@@ -81,7 +106,7 @@ impl Watch {
 }
 
 /// A fresh engine for one run: cheap, as all functions are shared.
-pub fn engine(limits: &Limits, watch: Watch) -> Engine {
+pub fn engine(limits: &Limits, watch: Watch, counts: &Arc<Counts>) -> Engine {
     let mut engine = Engine::new_raw();
     for module in FUNCTIONS.iter() {
         engine.register_global_module(Shared::clone(module));
@@ -105,7 +130,11 @@ pub fn engine(limits: &Limits, watch: Watch) -> Engine {
     engine.set_max_string_size(limits.memory_bytes() / STRING_SHARE);
     engine.set_max_array_size(limits.memory_bytes() / ARRAY_SHARE);
     engine.set_max_map_size(limits.memory_bytes() / MAP_SHARE);
-    engine.on_progress(move |operation| watch.stopped_at(operation).map(Dynamic::from));
+    let counts = Arc::clone(counts);
+    engine.on_progress(move |operation| {
+        watch.count(operation, &counts);
+        watch.stopped_at(operation).map(Dynamic::from)
+    });
     engine
 }
 
@@ -167,14 +196,9 @@ fn parameters(rest: &str) -> usize {
     if is_empty { 0 } else { commas + 1 }
 }
 
-/// Has an engine count what its run uses, and note the lines that it reaches.
-pub fn watch(engine: &mut Engine, watch: Watch, usage: &Arc<Usage>) {
-    let counter = Arc::clone(usage);
-    engine.on_progress(move |operation| {
-        counter.at(operation, watch.meter.bytes());
-        watch.stopped_at(operation).map(Dynamic::from)
-    });
-    let lines = Arc::clone(usage);
+/// Has an engine note the lines that its run reaches.
+pub fn note_lines(engine: &mut Engine, reached: &Arc<Reached>) {
+    let lines = Arc::clone(reached);
     #[allow(
         deprecated,
         reason = "Rhai's mark for interfaces that may change; tests hold this one"

@@ -24,10 +24,7 @@ struct Ticker {
     started: Condvar,
 }
 
-static SHARED: LazyLock<Result<Runtime, String>> = LazyLock::new(|| Runtime::new(false));
-
-/// Guests that count their instructions run slower: an engine of their own.
-static COUNTING: LazyLock<Result<Runtime, String>> = LazyLock::new(|| Runtime::new(true));
+static SHARED: LazyLock<Result<Runtime, String>> = LazyLock::new(Runtime::new);
 
 impl Runtime {
     /// Made when the first component is compiled. The error says why it can't be.
@@ -35,16 +32,12 @@ impl Runtime {
         SHARED.as_ref().map_err(String::clone)
     }
 
-    /// For guests whose instructions are counted.
-    pub fn counting() -> Result<&'static Self, String> {
-        COUNTING.as_ref().map_err(String::clone)
-    }
-
-    fn new(counting: bool) -> Result<Self, String> {
+    fn new() -> Result<Self, String> {
         let mut config = Config::new();
         config
             .epoch_interruption(true)
-            .consume_fuel(counting)
+            // For the count of instructions that metrics and benches show.
+            .consume_fuel(true)
             .max_wasm_stack(STACK_BYTES);
         // The same input gives the same bytes on every machine.
         config
