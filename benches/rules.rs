@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use sluice::dicom::Instance;
-use sluice::dicom::path::Pattern;
+use sluice::dicom::edit::{Change, Reach};
 use sluice::rules::pseudonym::Pseudonyms;
 use sluice::rules::{Labels, Registry, RuleSet, Run, Verdict};
 use sluice::sample::{Corpus, Kind};
@@ -70,7 +70,7 @@ fn main() -> Outcome<()> {
     Ok(())
 }
 
-/// A generated MR slice without its pixels, cut or filled up to [`ELEMENTS`] elements, those in items included.
+/// A generated CT slice, with as many private elements taken out as leave [`ELEMENTS`], those in items counted.
 fn header(scratch: &Path) -> Outcome<Vec<u8>> {
     let corpus = scratch.join("corpus");
     Corpus {
@@ -82,24 +82,26 @@ fn header(scratch: &Path) -> Outcome<Vec<u8>> {
     let slice = first_file(&corpus)?.ok_or("no sample was written")?;
     let mut instance = Instance::read(File::open(slice)?)?;
     let count = |instance: &Instance| {
-        let mut count = 0;
+        let mut count = 0_usize;
         instance.walk(&mut |_, _, _| {
             count += 1;
             true
         });
         count
     };
-    let mut filled = 0;
-    while count(&instance) < ELEMENTS {
-        // A block has 256 elements, and its creator counts.
-        let path = Pattern::parse_path(&format!("(0077,{{SLUICE BENCH}}{filled:02X})"))?;
-        instance.set(&path, "a value")?;
-        filled += 1;
-    }
+    let mut surplus = count(&instance).saturating_sub(ELEMENTS);
+    instance.edit(Reach::Everything, &mut |location, element, _| {
+        let is_spare = location.len() == 1 && element.sequence().is_none() && element.is_private();
+        if surplus > 0 && is_spare && element.tag.element() > 0xFF {
+            surplus -= 1;
+            return Change::Remove;
+        }
+        Change::Keep
+    })?;
     assert_eq!(
         count(&instance),
         ELEMENTS,
-        "the sample has more elements than are asked for"
+        "the sample has other elements than it had"
     );
     Ok(instance.to_bytes()?)
 }

@@ -12,7 +12,7 @@ use wasmtime::component::Resource;
 use wasmtime::{ResourceLimiter, Result, bail};
 
 /// A function table's entries; a large component has some thousands.
-const TABLE_ENTRIES: usize = 100_000;
+pub const TABLE_ENTRIES: usize = 100_000;
 
 /// Stands for the one dataset that a run sees; the guest only ever holds it borrowed.
 pub struct Dataset;
