@@ -323,7 +323,8 @@ fn route_rules_decide_alike_and_know_the_same() {
         "DEMO S1 E1 20260102030405 {}",
         run().pseudonyms.uid("1.2.3")
     );
-    let decisions: [(&str, fn(String) -> Decision); 5] = [
+    type Made = fn(String) -> Decision;
+    let decisions: [(&str, Made); 5] = [
         ("prearchive", Decision::Prearchive),
         ("archive", Decision::Archive),
         ("archive-overwrite", Decision::ArchiveOverwrite),
