@@ -22,8 +22,9 @@ test:
 	tests/with_postgres.sh $(CARGO) test --locked --release --no-fail-fast $(TESTED) --lib --test suite
 	target/venv/bin/python tests/identity/main.py
 
-# Import throughput as a ratio to cp and sync of the same tree.
+# Import throughput as a ratio to cp and sync of the same tree, and what rules cost for an instance.
 bench:
+	$(CARGO) bench --locked --profile release --bench rules
 	$(CARGO) bench --locked --profile release --bench import
 
 # Rebuilds the WebAssembly modules that ship, from their sources.

@@ -5,6 +5,7 @@
 //! project, a path or a value. What the store knows is set when it is asked for ([`Metrics::text`]).
 
 use std::sync::LazyLock;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use prometheus_client::encoding::EncodeLabelSet;
@@ -16,7 +17,7 @@ use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 
-use crate::rules::RuleFailure;
+use crate::rules::{self, RuleFailure};
 use crate::store::{Counts, Overview, SessionState, ShadowCounts, Status, now_ms};
 
 /// The form in which [`Metrics::text`] answers.
@@ -48,6 +49,12 @@ struct OfOutcome {
 struct OfRule {
     code: &'static str,
     module: String,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct OfModule {
+    module: String,
+    version: String,
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -84,6 +91,9 @@ pub struct Metrics {
     rule_failures: Family<OfRule, Counter>,
     shadow_disagreements: Family<OfResult, Counter>,
     shadow_files: Counter,
+    rule_seconds: Family<OfModule, Histogram>,
+    rule_steps: Family<OfModule, Counter>,
+    rule_memory: Family<OfModule, Gauge>,
     /// Commits that a crash had left, and that were finished at a start.
     pub commits_recovered: Counter,
     deliveries: Family<OfResult, Counter>,
@@ -98,6 +108,8 @@ impl Metrics {
         let imports = || Histogram::new(exponential_buckets(0.1, 2.0, 17));
         // From two milliseconds to half a minute.
         let answers = || Histogram::new(exponential_buckets(0.002, 2.5, 12));
+        // From fifty microseconds to three seconds.
+        let calls = || Histogram::new(exponential_buckets(0.000_05, 3.0, 11));
         let metrics = Metrics {
             requests: Family::default(),
             queue_depth: Gauge::default(),
@@ -112,6 +124,9 @@ impl Metrics {
             rule_failures: Family::default(),
             shadow_disagreements: Family::default(),
             shadow_files: Counter::default(),
+            rule_seconds: Family::new_with_constructor(calls),
+            rule_steps: Family::default(),
+            rule_memory: Family::default(),
             commits_recovered: Counter::default(),
             deliveries: Family::default(),
             answers: Family::default(),
@@ -193,6 +208,22 @@ impl Metrics {
             metrics.shadow_files.clone(),
         );
         registry.register(
+            "sluice_rule_call_duration_seconds",
+            "Calls of rules by module and version, and how long they took",
+            metrics.rule_seconds.clone(),
+        );
+        registry.register(
+            "sluice_rule_steps",
+            "Operations of scripts, instructions of components, by module and version",
+            metrics.rule_steps.clone(),
+        );
+        registry.register(
+            "sluice_rule_memory_peak_bytes",
+            "The most memory that one call of a module took",
+            metrics.rule_memory.clone(),
+        );
+        rules::observe(|call| self::metrics().rule_called(call));
+        registry.register(
             "sluice_commits_recovered",
             "Commits that a crash had left, finished at a start",
             metrics.commits_recovered.clone(),
@@ -261,6 +292,25 @@ impl Metrics {
             let of = OfResult { result };
             self.shadow_disagreements.get_or_create(&of).inc_by(count);
         }
+    }
+
+    /// A call of a rule, however it ended.
+    fn rule_called(&self, call: rules::Call<'_>) {
+        let of = OfModule {
+            module: call.module.to_owned(),
+            version: call.version.to_owned(),
+        };
+        let rules::Spent {
+            time,
+            steps,
+            memory,
+        } = call.spent;
+        self.rule_seconds
+            .get_or_create(&of)
+            .observe(time.as_secs_f64());
+        self.rule_steps.get_or_create(&of).inc_by(steps);
+        let memory = i64::try_from(memory).unwrap_or(i64::MAX);
+        (self.rule_memory.get_or_create(&of).inner()).fetch_max(memory, Ordering::Relaxed);
     }
 
     /// `result`: `delivered`, `failed` or `given_up`.

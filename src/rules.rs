@@ -35,7 +35,7 @@ mod wasm;
 
 pub use answer::{Decision, Labels, Part, Refusal, RuleFailure, Verdict};
 pub use document::DocumentError;
-pub use engine::{Engine, Ran};
+pub use engine::{Engine, Ran, Routed};
 pub use error::RuleSetError;
 pub use explain::{StepEdits, StepTrace};
 pub use folder::Files;
@@ -47,4 +47,4 @@ pub use position::Position;
 pub use registry::{Change, Draft, ModuleStatus, Registry};
 pub use rule_set::{Anonymized, RuleSet, Run, Scope, Shadow, StepInfo};
 pub use tables::Tables;
-pub use usage::{Usage, Used};
+pub use usage::{Call, Reached, Spent, observe};

@@ -40,6 +40,16 @@ pub enum Change {
     Bytes(Vec<u8>),
 }
 
+/// Which elements a walk shows to its visitor, so that one who wants few need not look at all.
+#[derive(Clone, Copy)]
+pub enum Reach<'a> {
+    Everything,
+    /// Those with such a tag at the top, and all that is below them.
+    Top(&'a dyn Fn(Tag) -> bool),
+    /// Those with such a tag at any depth, and all that is below them.
+    Anywhere(&'a dyn Fn(Tag) -> bool),
+}
+
 /// Why an edit can't be made.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum EditProblem {
@@ -133,13 +143,14 @@ impl Instance {
         walk(&self.dataset, &self.top_scope(), &mut Vec::new(), visit);
     }
 
-    /// Visits each element that may be edited, at every depth, in dataset order, and does what the visitor
+    /// Visits each element that may be edited, as far as `reach` says, in dataset order, and does what the visitor
     /// decides. Answers how many elements were changed.
     ///
     /// # Errors
     /// The first value that doesn't fit; what was changed before it stays changed.
     pub fn edit(
         &mut self,
+        reach: Reach<'_>,
         decide: &mut dyn FnMut(&Location, &Element, &Scope<'_>) -> Change,
     ) -> Result<u32, EditProblem> {
         let charset = Arc::new(self.charset());
@@ -159,6 +170,7 @@ impl Instance {
                 charset,
             },
             &mut Vec::new(),
+            reach,
             decide,
         )
     }
@@ -275,13 +287,20 @@ fn edit(
     dataset: &mut Dataset,
     scope: &Scope<'_>,
     location: &mut Vec<Place>,
+    reach: Reach<'_>,
     decide: &mut dyn FnMut(&Location, &Element, &Scope<'_>) -> Change,
 ) -> Result<u32, EditProblem> {
     let mut count = 0;
     let mut index = 0;
     while index < dataset.elements.len() {
         let tag = dataset.elements[index].tag;
-        if is_protected(tag) {
+        let is_wanted = match reach {
+            Reach::Everything => true,
+            Reach::Top(wanted) | Reach::Anywhere(wanted) => wanted(tag),
+        };
+        let is_way =
+            matches!(reach, Reach::Anywhere(_)) && dataset.elements[index].sequence().is_some();
+        if is_protected(tag) || !(is_wanted || is_way) {
             index += 1;
             continue;
         }
@@ -293,9 +312,13 @@ fn edit(
         });
         let element = &mut dataset.elements[index];
         let mut next = index + 1;
-        let changed = match decide(location, element, scope) {
+        let (change, below) = match is_wanted {
+            true => (decide(location, element, scope), Reach::Everything),
+            false => (Change::Keep, reach),
+        };
+        let changed = match change {
             Change::Keep => {
-                count += edit_items(element, scope, location, decide)?;
+                count += edit_items(element, scope, location, below, decide)?;
                 false
             }
             Change::Remove => {
@@ -370,6 +393,7 @@ fn edit_items(
     element: &mut Element,
     scope: &Scope<'_>,
     location: &mut Vec<Place>,
+    reach: Reach<'_>,
     decide: &mut dyn FnMut(&Location, &Element, &Scope<'_>) -> Change,
 ) -> Result<u32, EditProblem> {
     let Some(sequence) = element.sequence_mut() else {
@@ -380,7 +404,13 @@ fn edit_items(
     for index in 0..sequence.items.len() {
         location[depth].item = Some(index as u32);
         let inner = inner_scope(scope, sequence, &sequence.items[index].dataset);
-        count += edit(&mut sequence.items[index].dataset, &inner, location, decide)?;
+        count += edit(
+            &mut sequence.items[index].dataset,
+            &inner,
+            location,
+            reach,
+            decide,
+        )?;
     }
     location[depth].item = None;
     Ok(count)

@@ -160,6 +160,14 @@ impl Pattern {
         })
     }
 
+    /// Whether what it leads to may have this tag.
+    pub fn may_end_in(&self, tag: Tag) -> bool {
+        match self.steps.last() {
+            Some(Step::Element { tag: last, .. }) => last.may_be(tag),
+            _ => true,
+        }
+    }
+
     /// The tag, if the pattern is that tag at any depth (`*/X`): true, or at the top (`X`): false.
     pub fn plain_tag(&self) -> Option<(Tag, bool)> {
         match self.steps.as_slice() {
@@ -243,6 +251,19 @@ impl TagPattern {
                 place.creator.as_deref() == Some(&**creator)
                     && digits_match(group, place.tag.group())
                     && digits_match(element, place.tag.element() & 0xFF)
+            }
+        }
+    }
+
+    /// Whether it is this tag, whoever reserved its block.
+    fn may_be(&self, tag: Tag) -> bool {
+        match self {
+            Self::Exact(exact) => *exact == tag,
+            Self::Digits { group, element } => {
+                digits_match(group, tag.group()) && digits_match(element, tag.element())
+            }
+            Self::Private { group, element, .. } => {
+                digits_match(group, tag.group()) && digits_match(element, tag.element() & 0xFF)
             }
         }
     }

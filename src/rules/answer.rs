@@ -148,6 +148,12 @@ pub enum RuleFailure {
         position: Option<Position>,
         message: String,
     },
+    /// Calls of calls, past what the stack holds.
+    #[error("{module}{} nests its calls too deeply", at(.position))]
+    TooDeep {
+        module: String,
+        position: Option<Position>,
+    },
     #[error("{module} ran longer than its limit of {limit}")]
     TooLong { module: String, limit: String },
     #[error("{module} wanted more memory than its limit of {limit}")]
@@ -166,6 +172,7 @@ impl RuleFailure {
         match self {
             Self::Error { module, .. }
             | Self::Broke { module, .. }
+            | Self::TooDeep { module, .. }
             | Self::TooLong { module, .. }
             | Self::TooLarge { module, .. }
             | Self::Refused { module, .. } => module,
@@ -177,6 +184,7 @@ impl RuleFailure {
         match self {
             Self::Error { .. } => "rule-error",
             Self::Broke { .. } => "rule-broke",
+            Self::TooDeep { .. } => "rule-too-deep",
             Self::TooLong { .. } => "rule-too-long",
             Self::TooLarge { .. } => "rule-too-large",
             Self::Refused {

@@ -6,7 +6,7 @@ mod input;
 
 use super::answer::{Decision, Labels, RuleFailure, Verdict};
 use super::document::{self, DocumentError, Schema};
-use super::engine::Ran;
+use super::engine::Routed;
 use super::error::RuleSetError;
 use super::host::{Context, Detail, Host, TracedEdit};
 use super::labels;
@@ -14,6 +14,7 @@ use super::manifest::Kind;
 use super::module::Module;
 use super::pseudonym::Pseudonyms;
 use super::tables::{Table, Tables};
+use super::usage::Spent;
 use crate::dicom::Instance;
 use expect::Expect;
 use input::Input;
@@ -104,6 +105,7 @@ pub struct Done {
     /// None for a route rule.
     pub instance: Option<Instance>,
     pub edits: Vec<TracedEdit>,
+    pub spent: Spent,
 }
 
 impl Case {
@@ -263,11 +265,13 @@ impl Prepared {
         let instance = match self.subject {
             Subject::Instance(instance) => *instance,
             Subject::Summary(summary) => {
-                let decision = module.engine.route(&summary, self.context, self.pseudonyms);
+                let Routed { answer, spent } =
+                    (module.engine).route(&summary, self.context, self.pseudonyms);
                 return Done {
-                    answer: decision.map(Answer::Decision),
+                    answer: answer.map(Answer::Decision),
                     instance: None,
                     edits: Vec::new(),
+                    spent,
                 };
             }
         };
@@ -277,21 +281,15 @@ impl Prepared {
             self.context,
             self.pseudonyms,
         ));
-        let Ran { mut host, answer } = match module.manifest.kind {
+        let (mut host, answer, spent) = match module.manifest.kind {
             Kind::Label => {
-                let Ran { host, answer } = module.run(host, |engine, host| engine.label(host));
-                let answer = answer.and_then(|labels| fit(labels, module));
-                Ran {
-                    host,
-                    answer: answer.map(Answer::Labels),
-                }
+                let ran = module.run(host, |engine, host| engine.label(host));
+                let answer = ran.answer.and_then(|labels| fit(labels, module));
+                (ran.host, answer.map(Answer::Labels), ran.spent)
             }
             _ => {
-                let Ran { host, answer } = module.run(host, |engine, host| engine.anonymize(host));
-                Ran {
-                    host,
-                    answer: answer.map(Answer::Verdict),
-                }
+                let ran = module.run(host, |engine, host| engine.anonymize(host));
+                (ran.host, ran.answer.map(Answer::Verdict), ran.spent)
             }
         };
         let edits = host
@@ -301,6 +299,7 @@ impl Prepared {
             answer,
             instance: Some(host.into_instance()),
             edits,
+            spent,
         }
     }
 }

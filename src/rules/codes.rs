@@ -64,8 +64,14 @@ pub static CODES: &[Code] = &[
     Code {
         code: "rule-broke",
         of: Of::Rule,
-        meaning: "The rule trapped, or answered what is no answer of its kind: a wrong type, a label that can't be a folder's name, a project that it may not choose.",
-        remedy: "Answer what the message says was expected. A WebAssembly rule traps where its code panics.",
+        meaning: "The rule trapped, looked into a table that is not there, or answered what is no answer of its kind: a wrong type, a label that can't be a folder's name, a project that it may not choose.",
+        remedy: "Do what the message says was expected. A WebAssembly rule traps where its code panics.",
+    },
+    Code {
+        code: "rule-too-deep",
+        of: Of::Rule,
+        meaning: "The rule's calls nest too deeply: 32 levels in Rhai, 512 KiB of stack in WebAssembly.",
+        remedy: "Look for a function that calls itself without end; write a loop instead. A WebAssembly rule that keeps its stack in its own memory, as Rust does for larger values, traps there first: `rule-broke`.",
     },
     Code {
         code: "rule-too-long",
@@ -196,6 +202,7 @@ fn exhaustive(failure: &RuleFailure, edit: &EditError, rules: &RuleSetError) {
     match failure {
         RuleFailure::Error { .. }
         | RuleFailure::Broke { .. }
+        | RuleFailure::TooDeep { .. }
         | RuleFailure::TooLong { .. }
         | RuleFailure::TooLarge { .. }
         | RuleFailure::Refused {
@@ -247,6 +254,10 @@ mod tests {
                 module: module(),
                 position: None,
                 message: message(),
+            },
+            RuleFailure::TooDeep {
+                module: module(),
+                position: None,
             },
             RuleFailure::TooLong {
                 module: module(),

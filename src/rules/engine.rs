@@ -3,12 +3,20 @@
 use super::answer::{Decision, Labels, RuleFailure, Verdict};
 use super::host::{Context, Host};
 use super::pseudonym::Pseudonyms;
+use super::usage::Spent;
 use std::sync::Arc;
 
 /// What comes back from a run: the host with the (perhaps edited) instance, and the answer.
 pub struct Ran<T> {
     pub host: Host,
     pub answer: Result<T, RuleFailure>,
+    pub spent: Spent,
+}
+
+/// The same for a route rule, which has no dataset.
+pub struct Routed {
+    pub answer: Result<Decision, RuleFailure>,
+    pub spent: Spent,
 }
 
 /// A compiled module: runs any number of times, on any thread, each time on a fresh instance of the
@@ -20,10 +28,5 @@ pub trait Engine: Send + Sync {
     fn label(&self, host: Host) -> Ran<Labels>;
     fn anonymize(&self, host: Host) -> Ran<Verdict>;
     /// `summary` is JSON, see `schemas/session-summary.schema.json`.
-    fn route(
-        &self,
-        summary: &str,
-        context: Arc<Context>,
-        pseudonyms: Arc<Pseudonyms>,
-    ) -> Result<Decision, RuleFailure>;
+    fn route(&self, summary: &str, context: Arc<Context>, pseudonyms: Arc<Pseudonyms>) -> Routed;
 }

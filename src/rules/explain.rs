@@ -56,7 +56,12 @@ impl RuleSet {
         for (index, step) in times.iter().flat_map(|at| self.steps_at(*at)) {
             let host = step.host(instance, run, Some(labels)).traced(detail);
             let ran = step.module.run(host, |engine, host| engine.anonymize(host));
-            let Ran { mut host, answer } = ran;
+            let Ran {
+                mut host,
+                answer,
+                spent,
+            } = ran;
+            step.tell(spent);
             recorded.push(StepEdits {
                 step: index,
                 edits: host

@@ -11,7 +11,7 @@ use super::answer::Refusal;
 use super::position::Position;
 use super::pseudonym::Pseudonyms;
 use super::tables::Tables;
-use crate::dicom::edit::{self, Change, EditProblem};
+use crate::dicom::edit::{self, Change, EditProblem, Reach};
 use crate::dicom::path::{Location, PathError, Pattern, Place, location_text};
 use crate::dicom::{Instance, Region, Tag, tags, value};
 pub use access::Access;
@@ -303,14 +303,18 @@ impl Host {
             .map(|p| Pattern::parse(p))
             .collect::<Result<Vec<_>, _>>()?;
         let kept_blocks = self.kept_blocks(&keep);
-        self.edit(&mut |location, element, _, _| {
-            let kept = keep.iter().any(|p| p.matches(location))
-                || kept_blocks.iter().any(|b| b == location);
-            match element.is_private() && !kept {
-                true => (Change::Remove, "remove-private"),
-                false => (Change::Keep, ""),
-            }
-        })
+        let is_private = |tag: Tag| !tag.group().is_multiple_of(2);
+        self.edit(
+            Reach::Anywhere(&is_private),
+            &mut |location, element, _, _| {
+                let kept = keep.iter().any(|p| p.matches(location))
+                    || kept_blocks.iter().any(|b| b == location);
+                match element.is_private() && !kept {
+                    true => (Change::Remove, "remove-private"),
+                    false => (Change::Keep, ""),
+                }
+            },
+        )
     }
 
     /// A whole table in one walk; where several patterns match, the first in the list holds.
@@ -327,7 +331,12 @@ impl Host {
             return Err(self.refuse_write(path));
         }
         let mut run = table.run();
-        self.edit(&mut |location, element, scope, pseudonyms| {
+        let wanted = |tag: Tag| table.may_hold(tag);
+        let reach = match table.is_top_only() {
+            true => Reach::Top(&wanted),
+            false => Reach::Anywhere(&wanted),
+        };
+        self.edit(reach, &mut |location, element, scope, pseudonyms| {
             run.decide(location, element, scope, pseudonyms)
         })
     }
@@ -424,13 +433,13 @@ impl Host {
     }
 
     /// Edits in one walk; an undeclared change is not made, and latched.
-    fn edit(&mut self, decide: &mut Decide<'_>) -> Result<u32, EditError> {
+    fn edit(&mut self, reach: Reach<'_>, decide: &mut Decide<'_>) -> Result<u32, EditError> {
         let (access, pseudonyms) = (self.access.clone(), self.pseudonyms.clone());
         let (trace, position) = (&mut self.trace, self.position);
         let mut refused = None;
         // Of the change that is under way: it may yet turn out not to fit.
         let mut traced_before = 0;
-        let count = self.instance.edit(&mut |location, element, scope| {
+        let count = self.instance.edit(reach, &mut |location, element, scope| {
             let (change, action) = decide(location, element, scope, &pseudonyms);
             if change == Change::Keep {
                 return change;

@@ -12,7 +12,7 @@ use super::position::Position;
 use super::rhai::RhaiEngine;
 use super::shipped::{self, Shipped};
 use super::tables::{TABLE_BYTES, Table, Tables};
-use super::usage::Usage;
+use super::usage::Reached;
 use super::wasm::WasmEngine;
 use serde::Serialize;
 use serde_json::Value;
@@ -231,14 +231,14 @@ impl ModuleSource {
         self.compile_as(None)
     }
 
-    /// Compiled so that what its runs use is counted. Slower; for coverage and benches.
-    pub fn compile_watched(&self) -> Result<(Module, Arc<Usage>), RuleSetError> {
-        let usage = Arc::new(Usage::default());
-        let module = self.compile_as(Some(Arc::clone(&usage)))?;
-        Ok((module, usage))
+    /// Compiled so that the lines which its runs reach are noted, where it is a script. Slower; for coverage.
+    pub fn compile_watched(&self) -> Result<(Module, Arc<Reached>), RuleSetError> {
+        let reached = Arc::new(Reached::default());
+        let module = self.compile_as(Some(Arc::clone(&reached)))?;
+        Ok((module, reached))
     }
 
-    fn compile_as(&self, usage: Option<Arc<Usage>>) -> Result<Module, RuleSetError> {
+    fn compile_as(&self, reached: Option<Arc<Reached>>) -> Result<Module, RuleSetError> {
         let access = self
             .manifest
             .access(&format!("{}/{MANIFEST}", self.place))?;
@@ -250,8 +250,8 @@ impl ModuleSource {
             None => None,
         };
         let engine: Result<Box<dyn Engine>, CompileError> = match self.manifest.engine {
-            EngineKind::Rhai => RhaiEngine::compile(&self.manifest, &self.code, usage).map(boxed),
-            EngineKind::Wasm => WasmEngine::compile(&self.manifest, &self.code, usage).map(boxed),
+            EngineKind::Rhai => RhaiEngine::compile(&self.manifest, &self.code, reached).map(boxed),
+            EngineKind::Wasm => WasmEngine::compile(&self.manifest, &self.code).map(boxed),
         };
         let engine = engine.map_err(|error| RuleSetError::Code {
             file: format!("{}/{}", self.place, self.manifest.entry),
@@ -286,7 +286,11 @@ impl Module {
         host: Host,
         call: impl FnOnce(&dyn Engine, Host) -> Ran<T>,
     ) -> Ran<T> {
-        let Ran { host, answer } = call(&*self.engine, host);
+        let Ran {
+            host,
+            answer,
+            spent,
+        } = call(&*self.engine, host);
         // What is still to be seen in the picture is not let through. A rule may catch the error, and reject
         // or quarantine; one that doesn't fails with it.
         let is_let_through = match &answer {
@@ -302,7 +306,11 @@ impl Module {
             }),
             None => answer,
         };
-        Ran { host, answer }
+        Ran {
+            host,
+            answer,
+            spent,
+        }
     }
 
     /// `file` and `pointer` say where the settings stand.

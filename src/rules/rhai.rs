@@ -8,16 +8,16 @@ mod failure;
 pub mod inspect;
 mod sandbox;
 
-use super::answer::{Decision, Labels, RuleFailure, Verdict};
-use super::engine::{Engine, Ran};
+use super::answer::{Labels, RuleFailure, Verdict};
+use super::engine::{Engine, Ran, Routed};
 use super::host::{Context, Host};
 use super::manifest::{Kind, Limits, Manifest};
 use super::module::CompileError;
 use super::pseudonym::Pseudonyms;
-use super::usage::Usage;
+use super::usage::{Reached, Spent};
 use ::rhai::{AST, CallFnOptions, Dynamic, FuncArgs, Scope};
 use api::{Ctx, Dataset, Service};
-use sandbox::Watch;
+use sandbox::{Counts, Watch};
 use std::sync::Arc;
 
 /// A compiled script.
@@ -26,15 +26,15 @@ pub struct RhaiEngine {
     kind: Kind,
     limits: Limits,
     ast: AST,
-    usage: Option<Arc<Usage>>,
+    reached: Option<Arc<Reached>>,
 }
 
 impl RhaiEngine {
-    /// With `usage`, the engine counts what its runs take.
+    /// With `reached`, the engine notes the lines that its runs reach.
     pub fn compile(
         manifest: &Manifest,
         code: &[u8],
-        usage: Option<Arc<Usage>>,
+        reached: Option<Arc<Reached>>,
     ) -> Result<Self, CompileError> {
         let unplaced = |message: String| CompileError {
             position: None,
@@ -42,7 +42,8 @@ impl RhaiEngine {
         };
         let text = std::str::from_utf8(code)
             .map_err(|error| unplaced(format!("is no UTF-8 text: {error}")))?;
-        let ast = sandbox::engine(&manifest.limits, Watch::start(&manifest.limits))
+        let watch = Watch::start(&manifest.limits);
+        let ast = sandbox::engine(&manifest.limits, watch, &Arc::default())
             .compile(text)
             .map_err(|error| compile_error(&error))?;
         let function = manifest.kind.function();
@@ -62,26 +63,28 @@ impl RhaiEngine {
             kind: manifest.kind,
             limits: manifest.limits,
             ast,
-            usage,
+            reached,
         })
     }
 
-    /// One call of the script's function. All that it makes is gone when this returns.
+    /// One call of the script's function, and what it took. All that it makes is gone when this returns.
     fn call(
         &self,
         watch: Watch,
         service: Service,
         arguments: impl FuncArgs,
-    ) -> Result<Dynamic, RuleFailure> {
-        let mut engine = sandbox::engine(&self.limits, watch);
-        if let Some(usage) = &self.usage {
-            sandbox::watch(&mut engine, watch, usage);
+    ) -> (Result<Dynamic, RuleFailure>, Spent) {
+        let counts = Arc::new(Counts::default());
+        let mut engine = sandbox::engine(&self.limits, watch, &counts);
+        if let Some(reached) = &self.reached {
+            sandbox::note_lines(&mut engine, reached);
         }
         let options = CallFnOptions::new().with_tag(Dynamic::from(service));
         let function = self.kind.function();
-        engine
+        let answer = engine
             .call_fn_with_options(options, &mut Scope::new(), &self.ast, function, arguments)
-            .map_err(|error| failure::from_rhai(&self.name, &self.limits, *error))
+            .map_err(|error| failure::from_rhai(&self.name, &self.limits, *error));
+        (answer, watch.spent(&counts))
     }
 
     /// One call on a dataset, which comes back whatever the script did with its handle.
@@ -95,17 +98,19 @@ impl RhaiEngine {
             return Ran {
                 host,
                 answer: Err(self.wrong_kind(kind)),
+                spent: Spent::default(),
             };
         }
         let watch = Watch::start(&self.limits);
         let context = Ctx(Arc::clone(&host.context));
         let service = Service::new(&host.pseudonyms, &host.context);
         let (dataset, lent) = Dataset::lend(host, watch);
-        let called = self.call(watch, service, (dataset, context));
+        let (called, spent) = self.call(watch, service, (dataset, context));
         let answer = called.and_then(|value| answer(&self.name, value));
         Ran {
             host: lent.take_back(),
             answer,
+            spent,
         }
     }
 
@@ -134,20 +139,28 @@ impl Engine for RhaiEngine {
         self.call_on(Kind::Anonymize, host, answers::verdict)
     }
 
-    fn route(
-        &self,
-        summary: &str,
-        context: Arc<Context>,
-        pseudonyms: Arc<Pseudonyms>,
-    ) -> Result<Decision, RuleFailure> {
+    fn route(&self, summary: &str, context: Arc<Context>, pseudonyms: Arc<Pseudonyms>) -> Routed {
         if self.kind != Kind::Route {
-            return Err(self.wrong_kind(Kind::Route));
+            return Routed {
+                answer: Err(self.wrong_kind(Kind::Route)),
+                spent: Spent::default(),
+            };
         }
         let watch = Watch::start(&self.limits);
-        let summary = api::from_json(summary)
-            .map_err(|error| failure::from_rhai(&self.name, &self.limits, *error))?;
+        let summary = match api::from_json(summary) {
+            Ok(summary) => summary,
+            Err(error) => {
+                return Routed {
+                    answer: Err(failure::from_rhai(&self.name, &self.limits, *error)),
+                    spent: Spent::default(),
+                };
+            }
+        };
         let service = Service::new(&pseudonyms, &context);
-        let value = self.call(watch, service, (summary, Ctx(context)))?;
-        answers::decision(&self.name, value)
+        let (value, spent) = self.call(watch, service, (summary, Ctx(context)));
+        Routed {
+            answer: value.and_then(|value| answers::decision(&self.name, value)),
+            spent,
+        }
     }
 }

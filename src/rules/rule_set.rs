@@ -3,7 +3,7 @@
 
 use super::answer::{Answer, Decision, Labels, RuleFailure, Verdict};
 use super::closure::{Closure, Planned};
-use super::engine::{Engine, Ran};
+use super::engine::{Engine, Ran, Routed};
 use super::error::RuleSetError;
 use super::filter::Filter;
 use super::host::{Access, Context, Host};
@@ -12,6 +12,7 @@ use super::module::{Module, ModuleSource};
 use super::policy::{At, FileNames, LeakCheck, Overwrite};
 use super::pseudonym::Pseudonyms;
 use super::tables::Tables;
+use super::usage::{self, Call, Spent};
 use crate::dicom::Instance;
 use serde::Serialize;
 use serde_json::Value;
@@ -285,10 +286,10 @@ impl RuleSet {
         labels: &Labels,
     ) -> Result<Decision, RuleFailure> {
         let context = Arc::new(self.route.context(run, Some(labels)));
-        self.route
-            .module
-            .engine
-            .route(summary, context, Arc::clone(&run.pseudonyms))
+        let engine = &self.route.module.engine;
+        let Routed { answer, spent } = engine.route(summary, context, Arc::clone(&run.pseudonyms));
+        self.route.tell(spent);
+        answer
     }
 }
 
@@ -341,8 +342,23 @@ impl Step {
         call: impl FnOnce(&dyn Engine, Host) -> Ran<T>,
     ) -> (Instance, Result<T, RuleFailure>) {
         let host = self.host(instance, run, labels);
-        let Ran { host, answer } = self.module.run(host, call);
+        let Ran {
+            host,
+            answer,
+            spent,
+        } = self.module.run(host, call);
+        self.tell(spent);
         (host.into_instance(), answer)
+    }
+
+    /// What a call took, to whoever measures.
+    pub(super) fn tell(&self, spent: Spent) {
+        let manifest = &self.module.manifest;
+        usage::tell(Call {
+            module: &manifest.name,
+            version: &manifest.version,
+            spent,
+        });
     }
 
     fn context(&self, run: &Run, labels: Option<&Labels>) -> Context {

@@ -7,16 +7,17 @@ mod guest;
 mod runtime;
 
 use super::answer::{Decision, Labels, RuleFailure, Verdict};
-use super::engine::{Engine, Ran};
+use super::engine::{Engine, Ran, Routed};
 use super::host::{Context, Host};
 use super::manifest::{Kind, Limits, Manifest};
 use super::module::CompileError;
 use super::pseudonym::Pseudonyms;
-use super::usage::Usage;
+use super::usage::Spent;
 use bindings::{AnonymizePre, LabelPre, RoutePre};
 use guest::{Dataset, Guest};
 use runtime::Runtime;
 use std::sync::Arc;
+use std::time::Instant;
 use wasmtime::component::{Component, HasSelf, Linker, Resource};
 use wasmtime::{Store, Trap};
 
@@ -26,7 +27,6 @@ pub struct WasmEngine {
     limits: Limits,
     runtime: &'static Runtime,
     world: World,
-    usage: Option<Arc<Usage>>,
 }
 
 enum World {
@@ -36,21 +36,12 @@ enum World {
 }
 
 impl WasmEngine {
-    /// With `usage`, the engine counts what its runs take.
-    pub fn compile(
-        manifest: &Manifest,
-        code: &[u8],
-        usage: Option<Arc<Usage>>,
-    ) -> Result<Self, CompileError> {
+    pub fn compile(manifest: &Manifest, code: &[u8]) -> Result<Self, CompileError> {
         let failed = |message: String| CompileError {
             position: None,
             message,
         };
-        let runtime = match usage {
-            Some(_) => Runtime::counting(),
-            None => Runtime::shared(),
-        };
-        let runtime = runtime.map_err(failed)?;
+        let runtime = Runtime::shared().map_err(failed)?;
         let world =
             link(runtime, manifest.kind, code).map_err(|error| failed(format!("{error:#}")))?;
         Ok(Self {
@@ -58,7 +49,6 @@ impl WasmEngine {
             limits: manifest.limits,
             runtime,
             world,
-            usage,
         })
     }
 
@@ -67,18 +57,23 @@ impl WasmEngine {
         &self,
         guest: Guest,
         call: impl FnOnce(&mut Store<Guest>) -> wasmtime::Result<Result<T, String>>,
-    ) -> (Guest, Result<T, RuleFailure>) {
+    ) -> (Guest, Result<T, RuleFailure>, Spent) {
+        let started = Instant::now();
         let running = self.runtime.running();
         let mut store = Store::new(&self.runtime.engine, guest);
         store.limiter(|guest| &mut guest.limiter);
         store.set_hostcall_fuel(self.limits.memory_bytes());
         store.set_epoch_deadline(runtime::ticks(self.limits.deadline()));
-        let called = match &self.usage {
-            Some(usage) => counted(&mut store, usage, call),
-            None => call(&mut store),
-        };
+        // Fuel never runs out: the deadline stops a guest, and what is left tells how far it came.
+        let called = store.set_fuel(u64::MAX).and_then(|()| call(&mut store));
+        let steps = store.get_fuel().map_or(0, |left| u64::MAX - left);
         drop(running);
         let guest = store.into_data();
+        let spent = Spent {
+            time: started.elapsed(),
+            steps,
+            memory: guest.memory(),
+        };
         let answer = match called {
             Ok(Ok(answer)) => Ok(answer),
             // A guest that is refused memory may abort, or say so in its own words, or try for ever.
@@ -93,7 +88,7 @@ impl WasmEngine {
             }),
             Err(error) => Err(self.trapped(&error)),
         };
-        (guest, answer)
+        (guest, answer, spent)
     }
 
     fn call_on<T>(
@@ -102,10 +97,11 @@ impl WasmEngine {
         call: impl FnOnce(&mut Store<Guest>, Resource<Dataset>) -> wasmtime::Result<Result<T, String>>,
     ) -> Ran<T> {
         let guest = Guest::with_dataset(host, &self.limits);
-        let (guest, answer) = self.call(guest, |store| call(store, Resource::new_borrow(0)));
+        let (guest, answer, spent) = self.call(guest, |store| call(store, Resource::new_borrow(0)));
         Ran {
             host: guest.take_back(),
             answer,
+            spent,
         }
     }
 
@@ -115,8 +111,13 @@ impl WasmEngine {
                 module: self.name.clone(),
                 limit: format!("{} ms", self.limits.deadline_ms),
             },
+            Some(Trap::StackOverflow) => RuleFailure::TooDeep {
+                module: self.name.clone(),
+                position: None,
+            },
             Some(trap) => self.broke(trap.to_string()),
-            None => self.broke(format!("{error:#}")),
+            // What is around it is a list of addresses in the component.
+            None => self.broke(error.root_cause().to_string()),
         }
     }
 
@@ -145,6 +146,7 @@ impl Engine for WasmEngine {
             return Ran {
                 host,
                 answer: Err(self.wrong_kind(Kind::Label)),
+                spent: Spent::default(),
             };
         };
         self.call_on(host, |store, dataset| {
@@ -160,6 +162,7 @@ impl Engine for WasmEngine {
             return Ran {
                 host,
                 answer: Err(self.wrong_kind(Kind::Anonymize)),
+                spent: Spent::default(),
             };
         };
         self.call_on(host, |store, dataset| {
@@ -170,37 +173,22 @@ impl Engine for WasmEngine {
         })
     }
 
-    fn route(
-        &self,
-        summary: &str,
-        context: Arc<Context>,
-        pseudonyms: Arc<Pseudonyms>,
-    ) -> Result<Decision, RuleFailure> {
+    fn route(&self, summary: &str, context: Arc<Context>, pseudonyms: Arc<Pseudonyms>) -> Routed {
         let World::Route(world) = &self.world else {
-            return Err(self.wrong_kind(Kind::Route));
+            return Routed {
+                answer: Err(self.wrong_kind(Kind::Route)),
+                spent: Spent::default(),
+            };
         };
         let guest = Guest::without_dataset(context, pseudonyms, &self.limits);
-        let (_, answer) = self.call(guest, |store| {
+        let (_, answer, spent) = self.call(guest, |store| {
             let answer = world
                 .instantiate(&mut *store)?
                 .call_route(&mut *store, summary)?;
             Ok(answer.map(Decision::from))
         });
-        answer
+        Routed { answer, spent }
     }
-}
-
-/// One call under fuel that never runs out, so that what is left tells what was used.
-fn counted<T>(
-    store: &mut Store<Guest>,
-    usage: &Usage,
-    call: impl FnOnce(&mut Store<Guest>) -> wasmtime::Result<T>,
-) -> wasmtime::Result<T> {
-    store.set_fuel(u64::MAX)?;
-    let called = call(store);
-    let left = store.get_fuel()?;
-    usage.at(u64::MAX - left, store.data().memory());
-    called
 }
 
 /// Fails where the component lacks its kind's function, or wants an import that rules don't get.

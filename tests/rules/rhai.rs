@@ -1,7 +1,7 @@
 //! Rules in Rhai: what they can do, and what they can't.
 
 use crate::support::*;
-use sluice::rules::{Decision, Refusal, RuleFailure, Verdict};
+use sluice::rules::{Decision, RuleFailure, Verdict};
 use std::time::{Duration, Instant};
 
 const INITIALS: &str = r#"
@@ -76,26 +76,6 @@ fn every_call_of_the_interface_is_there() {
 }
 
 #[test]
-fn an_undeclared_read_fails_the_file_even_if_caught() {
-    let code = r#"fn anonymize(ds, ctx) {
-        try { ds.get("PatientBirthDate"); } catch {}
-        keep()
-    }"#;
-    let failure = anonymize_with(&["Modality"], &[], code)
-        .verdict
-        .unwrap_err();
-    assert_eq!(failure.code(), "rule-undeclared-read");
-    let RuleFailure::Refused {
-        refusal: Refusal::UndeclaredRead(path),
-        ..
-    } = failure
-    else {
-        panic!()
-    };
-    assert_eq!(path, "PatientBirthDate");
-}
-
-#[test]
 fn a_misspelt_keyword_fails_the_file_and_does_not_look_absent() {
     let code = r#"fn anonymize(ds, ctx) {
         if ds.get("BurnedInAnotation") == "YES" { return quarantine("burned in"); }
@@ -107,20 +87,6 @@ fn a_misspelt_keyword_fails_the_file_and_does_not_look_absent() {
     assert!(
         text.contains("did you mean `BurnedInAnnotation`?"),
         "{text}"
-    );
-}
-
-#[test]
-fn an_undeclared_write_fails_the_file_even_if_caught_and_changes_nothing() {
-    let code = r#"fn anonymize(ds, ctx) {
-        try { ds.set("PatientName", "x"); } catch(e) { return reject(e); }
-        keep()
-    }"#;
-    let done = anonymize_with(&["*"], &["PatientID"], code);
-    assert_eq!(done.verdict.unwrap_err().code(), "rule-undeclared-write");
-    assert_eq!(
-        element(done.instance, "PatientName").as_deref(),
-        Some("Doe^John")
     );
 }
 
@@ -178,23 +144,6 @@ fn a_wrong_answer_says_what_was_expected() {
     ] {
         assert_eq!(failure(code).to_string(), expected);
     }
-}
-
-#[test]
-fn endless_loops_and_recursion_are_stopped() {
-    assert!(matches!(
-        failure("fn anonymize(ds, ctx) { loop {} }"),
-        RuleFailure::TooLong { .. }
-    ));
-    assert!(matches!(
-        failure("fn anonymize(ds, ctx) { while true { try { loop {} } catch {} } }"),
-        RuleFailure::TooLong { .. }
-    ));
-    let failure = failure("fn anonymize(ds, ctx) { anonymize(ds, ctx) }");
-    assert!(
-        failure.to_string().contains("calls nest too deeply"),
-        "{failure}"
-    );
 }
 
 #[test]
@@ -256,48 +205,6 @@ fn memory_is_bounded_however_it_is_eaten() {
             matches!(failure, RuleFailure::TooLarge { .. }),
             "{what}: {failure}"
         );
-    }
-}
-
-#[test]
-fn nothing_but_the_interface_is_there() {
-    for code in [
-        r#"eval("1")"#,
-        r#"import "x" as y"#,
-        r#"print("x")"#,
-        "timestamp()",
-        "sleep(1)",
-        "let f = |x| x",
-        r#"Fn("anonymize")"#,
-        "rand()",
-        r#"open_file("x")"#,
-        "exit()",
-    ] {
-        let rules = Rules::new();
-        rules.rhai(
-            "rule",
-            "anonymize",
-            &[],
-            &[],
-            &format!("fn anonymize(ds, ctx) {{ {code}; keep() }}"),
-        );
-        rules.site(r#"{ "anonymize": [{ "module": "rule" }] }"#);
-        match rules.pin() {
-            Err(error) => assert!(
-                error.to_string().contains("line 1, column "),
-                "{code}: {error}"
-            ),
-            Ok(set) => {
-                let failure = set
-                    .anonymize(patient(), &run(), &labels())
-                    .verdict
-                    .unwrap_err();
-                assert!(
-                    failure.to_string().contains("Function not found"),
-                    "{code}: {failure}"
-                );
-            }
-        }
     }
 }
 

@@ -52,7 +52,7 @@ impl Rules {
         let manifest = serde_json::json!({
             "name": name, "version": "1.0.0", "interface": "1", "kind": kind,
             "engine": "rhai", "entry": "rule.rhai", "reads": reads, "writes": writes,
-            "limits": { "operations": 1_000_000, "memory_mb": 16, "deadline_ms": 2000 }
+            "limits": { "operations": 1_000_000, "memory_mb": 16, "deadline_ms": 20_000 }
         });
         self.write(&format!("modules/{name}/module.json"), manifest.to_string());
         self.write(&format!("modules/{name}/rule.rhai"), code)
@@ -133,13 +133,15 @@ pub fn labels() -> Labels {
 pub fn element(instance: Instance, path: &str) -> Option<String> {
     let everything = Arc::new(Access::new(&["*".to_owned()], &[], false).unwrap());
     let pseudonyms = Arc::new(Pseudonyms::new(&[7; 32]));
-    Host::new(
-        instance,
-        everything,
-        Arc::new(Context::default()),
-        pseudonyms,
-    )
-    .get(path)
+    let context = Arc::new(Context::default());
+    let mut host = Host::new(instance, everything, context, pseudonyms);
+    let text = host.get(path);
+    assert_eq!(
+        host.refusal(),
+        None,
+        "a misspelt path looks like an absent element"
+    );
+    text
 }
 
 pub fn patient() -> Instance {

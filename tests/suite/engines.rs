@@ -8,33 +8,85 @@ use crate::dicom;
 use crate::done::Done;
 use crate::site::Site;
 
-/// Deeds of `unruly`, with a part of the reason that the report then gives.
-const UNRULY: [(&str, &str); 8] = [
-    ("err", "told to err"),
-    ("trap", "unruly broke"),
-    ("undeclared-write", "writes"),
-    ("undeclared-read", "reads"),
-    ("loop", "longer than its limit"),
-    ("flood", "longer than its limit"),
-    ("eat", "more memory than its limit"),
-    ("huge-string", "more memory than its limit"),
+/// Deeds of `unruly`, with a part of the reason that the report then gives, and the code that is counted.
+const UNRULY: [(&str, &str, &str); 10] = [
+    ("err", "told to err", "rule-error"),
+    ("trap", "unruly broke", "rule-broke"),
+    ("lookup-nowhere", "no table", "rule-broke"),
+    ("undeclared-write", "writes", "rule-undeclared-write"),
+    ("undeclared-read", "reads", "rule-undeclared-read"),
+    ("loop", "longer than its limit", "rule-too-long"),
+    ("flood", "longer than its limit", "rule-too-long"),
+    ("recurse", "nests its calls too deeply", "rule-too-deep"),
+    ("eat", "more memory than its limit", "rule-too-large"),
+    (
+        "huge-string",
+        "more memory than its limit",
+        "rule-too-large",
+    ),
 ];
 
-/// What a Rhai rule does with the second slice, with a part of the reason.
-const RHAI: [(&str, &str); 9] = [
-    (r#"throw "told to throw""#, "told to throw"),
-    (r#"ds.set("InstitutionName", "x")"#, "writes"),
+/// What a Rhai rule does with the second slice, with a part of the reason, and the code.
+const RHAI: [(&str, &str, &str); 14] = [
+    (r#"throw "told to throw""#, "told to throw", "rule-error"),
+    ("timestamp()", "Function not found", "rule-error"),
+    (
+        r#"ds.set("InstitutionName", "x")"#,
+        "writes",
+        "rule-undeclared-write",
+    ),
     (
         r#"try { ds.set("InstitutionName", "x") } catch {}"#,
         "writes",
+        "rule-undeclared-write",
     ),
-    (r#"try { ds.get("PatientBirthDate") } catch {}"#, "reads"),
-    (r#"ds.get("PatientBirthDate")"#, "reads"),
-    ("loop { }", "longer than its limit"),
-    (r#"let s = "x"; loop { s += s; }"#, "limit"),
-    ("let a = []; loop { a.push(a); }", "limit"),
-    (r#"return "no verdict""#, "expected keep()"),
+    (
+        r#"try { ds.get("PatientBirthDate") } catch {}"#,
+        "reads",
+        "rule-undeclared-read",
+    ),
+    (
+        r#"ds.get("PatientBirthDate")"#,
+        "reads",
+        "rule-undeclared-read",
+    ),
+    ("loop { }", "longer than its limit", "rule-too-long"),
+    (
+        r#"loop { ds.get("InstanceNumber"); }"#,
+        "longer than its limit",
+        "rule-too-long",
+    ),
+    ("anonymize(ds, ctx)", "too deeply", "rule-too-deep"),
+    (
+        r#"let s = "x"; loop { s += s; }"#,
+        "more memory",
+        "rule-too-large",
+    ),
+    (
+        r#"let s = "x"; s.pad(100000000, "x")"#,
+        "more memory",
+        "rule-too-large",
+    ),
+    (
+        "let a = []; loop { a.push(a); }",
+        "more memory",
+        "rule-too-large",
+    ),
+    (
+        r#"try { pseudonym::lookup("t", "x") } catch {}"#,
+        "no table",
+        "rule-broke",
+    ),
+    (r#"return "no verdict""#, "expected keep()", "rule-broke"),
 ];
+
+/// That the failures of a module are counted under their codes.
+fn assert_counted(site: &Site, module: &str, code: &str, files: u32) {
+    let metrics = site.get("root", "/metrics");
+    let line =
+        format!("sluice_rule_failures_total{{code=\"{code}\",module=\"{module}\"}} {files}\n");
+    assert!(metrics.text().contains(&line), "{line}{}", metrics.text());
+}
 
 /// Imports three slices into P, of which the rule in its chain fails some, while AUTO imports as ever.
 fn import_beside_another(site: &Site, number: u32, step: Value) -> Done {
@@ -152,7 +204,7 @@ fn a_reject_in_either_language_keeps_the_file_out() {
 fn a_wasm_rule_that_misbehaves_fails_its_files_closed() {
     let site = Site::new();
     site.unruly();
-    for (number, (deed, reason)) in (1..).zip(UNRULY) {
+    for (number, (deed, reason, code)) in (1..).zip(UNRULY) {
         let step = json!({ "module": "unruly", "settings": { "do": deed } });
         let done = import_beside_another(&site, number, step);
         assert_eq!(
@@ -168,6 +220,9 @@ fn a_wasm_rule_that_misbehaves_fails_its_files_closed() {
             );
         }
         assert_eq!(site.files(&format!("inbox/P/s{number}")).len(), 3, "{deed}");
+        let so_far = &UNRULY[..number as usize];
+        let alike = so_far.iter().filter(|(_, _, other)| *other == code).count() as u32;
+        assert_counted(&site, "unruly", code, 3 * alike);
     }
     assert_eq!(site.files("prearchive"), Vec::<String>::new());
 }
@@ -175,12 +230,12 @@ fn a_wasm_rule_that_misbehaves_fails_its_files_closed() {
 #[test]
 fn a_rhai_rule_that_misbehaves_fails_its_file_closed() {
     let site = Site::new();
-    for (number, (deed, reason)) in (1..).zip(RHAI) {
-        let code = format!(
+    for (number, (deed, reason, code)) in (1..).zip(RHAI) {
+        let script = format!(
             "fn anonymize(ds, ctx) {{ if ds.get(\"InstanceNumber\") == \"2\" {{ {deed}; }} keep() }}"
         );
         let name = format!("rule{number}");
-        site.rhai(&name, "anonymize", &["InstanceNumber"], &[], &code);
+        site.rhai(&name, "anonymize", &["InstanceNumber"], &[], &script);
         let done = import_beside_another(&site, number, json!({ "module": name }));
         assert_eq!(
             (done.state(), done.outcomes().as_str()),
@@ -199,6 +254,7 @@ fn a_rhai_rule_that_misbehaves_fails_its_file_closed() {
             "{deed}"
         );
         assert_eq!(site.instances(&done.folder()).len(), 2, "{deed}");
+        assert_counted(&site, &name, code, 1);
     }
 }
 

@@ -69,6 +69,19 @@ fn metrics_tell_of_imports_rules_and_calls_and_of_no_patient() {
             "sluice_rule_failures_total{code=\"rule-error\",module=\"second\"}",
             1.0,
         ),
+        // The label and route rules that ship ran once each, the project's for each file.
+        (
+            "sluice_rule_call_duration_seconds_count{module=\"second\",version=\"1.0.0\"}",
+            3.0,
+        ),
+        (
+            "sluice_rule_call_duration_seconds_count{module=\"xnat-labels\",version=\"1.0.0\"}",
+            1.0,
+        ),
+        (
+            "sluice_rule_call_duration_seconds_count{module=\"xnat-routing\",version=\"1.0.0\"}",
+            1.0,
+        ),
         ("sluice_sessions{state=\"READY\"}", 1.0),
         ("sluice_sessions{state=\"ARCHIVED\"}", 0.0),
         ("sluice_commits_recovered_total", 0.0),
@@ -90,6 +103,10 @@ fn metrics_tell_of_imports_rules_and_calls_and_of_no_patient() {
         env!("CARGO_PKG_VERSION")
     );
     assert_eq!(metrics[&version], 1.0);
+    let of = "{module=\"second\",version=\"1.0.0\"}";
+    assert!(metrics[&format!("sluice_rule_steps_total{of}")] > 3.0);
+    let peak = metrics[&format!("sluice_rule_memory_peak_bytes{of}")];
+    assert!((1.0..16.0 * 1024.0 * 1024.0).contains(&peak), "{peak}");
     let durations =
         "sluice_http_request_duration_seconds_count{method=\"GET\",route=\"/xapi/dicom/{id}\"}";
     assert!(metrics[durations] >= 1.0);

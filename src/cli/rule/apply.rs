@@ -119,7 +119,7 @@ pub async fn run(args: Args) -> Result<ExitCode, CliError> {
             context,
             Arc::clone(&pseudonyms),
         );
-        let Ran { host, answer } = module.run(host, |engine, host| engine.anonymize(host));
+        let Ran { host, answer, .. } = module.run(host, |engine, host| engine.anonymize(host));
         instance = host.into_instance();
         match answer? {
             Verdict::Keep => {}

@@ -5,7 +5,7 @@ use crate::dicom::Instance;
 use crate::rules::case::{Case, Prepared, Subject};
 use crate::rules::host::Context;
 use crate::rules::pseudonym::Pseudonyms;
-use crate::rules::{EngineKind, Kind, Module, ModuleSource};
+use crate::rules::{EngineKind, Kind, Module, ModuleSource, Spent};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -31,7 +31,7 @@ pub fn run(args: Args) -> Result<ExitCode, CliError> {
     let folder = args.rules.folder()?;
     let source = ModuleSource::open(&folder)?;
     let limits = source.manifest.limits;
-    let (module, (watched, usage)) = (source.compile()?, source.compile_watched()?);
+    let module = source.compile()?;
     let subjects = subjects(&folder, &args, &module)?;
     if subjects.is_empty() {
         return Err(format!(
@@ -41,16 +41,17 @@ pub fn run(args: Args) -> Result<ExitCode, CliError> {
         .into());
     }
     say!("{:<32} {:>6} {:>10} {:>10}", "", "runs", "median", "p95");
-    let mut slowest = Duration::ZERO;
+    let (mut slowest, mut most) = (Duration::ZERO, Spent::default());
     for (name, prepare) in &subjects {
-        _ = prepare(&watched)?.run_alone(&watched);
         let mut times = Vec::with_capacity(RUNS);
         let start = Instant::now();
         while times.len() < RUNS && (start.elapsed() < LONGEST || times.is_empty()) {
             let prepared = prepare(&module)?;
             let start = Instant::now();
-            std::hint::black_box(prepared.run_alone(&module));
+            let spent = std::hint::black_box(prepared.run_alone(&module)).spent;
             times.push(start.elapsed());
+            most.steps = most.steps.max(spent.steps);
+            most.memory = most.memory.max(spent.memory);
         }
         times.sort();
         let p95 = times[(times.len() * 95 / 100).min(times.len() - 1)];
@@ -58,12 +59,11 @@ pub fn run(args: Args) -> Result<ExitCode, CliError> {
         let (median, p95) = (micros(times[times.len() / 2]), micros(p95));
         say!("{name:<32} {:>6} {median:>10} {p95:>10}", times.len());
     }
-    let used = usage.used();
     let steps = match source.manifest.engine {
-        EngineKind::Rhai => format!("{} of {} operations", used.steps, limits.operations),
-        EngineKind::Wasm => format!("{} instructions (bounded by the deadline)", used.steps),
+        EngineKind::Rhai => format!("{} of {} operations", most.steps, limits.operations),
+        EngineKind::Wasm => format!("{} instructions (bounded by the deadline)", most.steps),
     };
-    let memory = used.memory as f64 / f64::from(1 << 20);
+    let memory = most.memory as f64 / f64::from(1 << 20);
     say!("most used by one run: {steps}");
     say!(
         "  {memory:.2} of {} MiB, {} of {} ms",

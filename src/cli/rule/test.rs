@@ -114,14 +114,14 @@ fn indented(text: &str) -> String {
 
 /// The lines that the cases ran, found in runs of their own: being watched takes time.
 fn reached(source: &ModuleSource, cases: &[Case]) -> Result<BTreeSet<usize>, RuleSetError> {
-    let (module, usage) = source.compile_watched()?;
+    let (module, reached) = source.compile_watched()?;
     for case in cases {
         // What fails is told already.
         if let Ok(prepared) = case.prepare(&module) {
             _ = prepared.run(&module);
         }
     }
-    Ok(usage.used().lines)
+    Ok(reached.lines())
 }
 
 fn tell_coverage(lines: &BTreeSet<usize>, reached: &BTreeSet<usize>, code: &str, list: bool) {

@@ -1,7 +1,7 @@
 //! Edits, compared byte for byte with the dataset that should come of them.
 
 use super::encoder::{Dataset, dataset, encode, file, leaf, sequence, transfer_syntax};
-use crate::dicom::edit::{Change, EditProblem};
+use crate::dicom::edit::{Change, EditProblem, Reach};
 use crate::dicom::path::Pattern;
 use crate::dicom::{Encoding, Instance, Tag, VR, tags};
 use std::collections::BTreeSet;
@@ -214,7 +214,7 @@ fn group_lengths_follow_edits_at_every_depth() {
             "X",
         )
         .expect("set");
-        let count = instance.edit(&mut |location, _, _| match location {
+        let count = instance.edit(Reach::Everything, &mut |location, _, _| match location {
             [place] if place.tag == tags::PATIENT_NAME => Change::Remove,
             _ => Change::Keep,
         });
@@ -236,7 +236,7 @@ fn group_lengths_and_pixels_are_never_shown_to_be_edited() {
     };
     let mut instance = open(&model, EXPLICIT);
     let mut seen = Vec::new();
-    let count = instance.edit(&mut |location, _, _| {
+    let count = instance.edit(Reach::Everything, &mut |location, _, _| {
         seen.extend(location.iter().map(|place| place.tag));
         Change::Remove
     });
@@ -259,7 +259,9 @@ fn a_value_must_fit_its_length_field() {
         EXPLICIT,
     );
     instance
-        .edit(&mut |_, _, _| Change::Bytes(vec![0; 70_000]))
+        .edit(Reach::Everything, &mut |_, _, _| {
+            Change::Bytes(vec![0; 70_000])
+        })
         .expect("the bytes are the rule's business");
     assert!(instance.to_bytes().is_err());
 }

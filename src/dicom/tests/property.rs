@@ -2,7 +2,7 @@
 //! a file makes the parser panic.
 
 use super::encoder::{Dataset, Item, Node, Value, encode, file, transfer_syntax};
-use crate::dicom::edit::Change;
+use crate::dicom::edit::{Change, Reach};
 use crate::dicom::path::{Location, Pattern};
 use crate::dicom::{Encoding, Instance, Tag, VR, dictionary};
 use proptest::collection::{btree_set, vec};
@@ -293,10 +293,13 @@ fn make(instance: &mut Instance, model: &mut Dataset, edit: &Edit, at: usize) ->
             Change::Blank
         }
     };
-    let count = instance.edit(&mut |location, _, _| match is_at(location, &place) {
-        true => change.clone(),
-        false => Change::Keep,
-    });
+    let count = instance.edit(
+        Reach::Everything,
+        &mut |location, _, _| match is_at(location, &place) {
+            true => change.clone(),
+            false => Change::Keep,
+        },
+    );
     assert_eq!(count, Ok(1));
     true
 }
@@ -345,7 +348,7 @@ proptest! {
         }
         if let Ok(mut instance) = Instance::from_bytes(bytes.clone()) {
             prop_assert_eq!(instance.to_bytes().expect("bytes"), bytes);
-            let _ = instance.edit(&mut |_, element, scope| match scope.text(element) {
+            let _ = instance.edit(Reach::Everything, &mut |_, element, scope| match scope.text(element) {
                 Some(text) if text.len() % 2 == 1 => Change::Remove,
                 Some(_) => Change::Blank,
                 None => Change::Keep,

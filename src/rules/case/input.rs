@@ -2,7 +2,7 @@
 
 use super::CaseContext;
 use crate::dicom::Instance;
-use crate::dicom::edit::Change;
+use crate::dicom::edit::{Change, Reach};
 use crate::dicom::path::Pattern;
 use crate::rules::document::{self, DocumentError};
 use crate::rules::error::RuleSetError;
@@ -119,10 +119,13 @@ fn change(instance: &mut Instance, path: &str, value: Option<&str>) -> Result<()
             .set(&pattern, value)
             .map_err(|error| error.to_string()),
         None => instance
-            .edit(&mut |location, _, _| match pattern.matches(location) {
-                true => Change::Remove,
-                false => Change::Keep,
-            })
+            .edit(
+                Reach::Everything,
+                &mut |location, _, _| match pattern.matches(location) {
+                    true => Change::Remove,
+                    false => Change::Keep,
+                },
+            )
             .map(|_| ())
             .map_err(|error| error.to_string()),
     }

@@ -6,7 +6,7 @@ use crate::dicom::path::{Location, PathError, Pattern};
 use crate::dicom::{Element, Tag, VR, value};
 use crate::rules::pseudonym::Pseudonyms;
 use std::collections::HashMap;
-use std::hash::{DefaultHasher, Hash, Hasher};
+use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Shorter tables are parsed sooner than they are looked up.
@@ -22,9 +22,52 @@ pub struct Table {
     edits: Vec<Edit>,
     patterns: Vec<Pattern>,
     /// The rows that name one tag, at the top or at any depth: looked up, not tried.
-    by_tag: HashMap<Tag, Vec<usize>>,
+    by_tag: HashMap<Tag, Vec<usize>, BuildHasherDefault<TagHasher>>,
     /// The other rows.
     others: Vec<usize>,
+    /// Whether no row reaches below the top, but by the action that it has for a sequence.
+    is_top_only: bool,
+    /// The first row that names a protected element outright.
+    protected: Option<usize>,
+}
+
+/// Tags are looked up for every element of every file, and nobody can choose them to collide much.
+#[derive(Default)]
+struct TagHasher(u64);
+
+impl Hasher for TagHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.write_u16((*byte).into());
+        }
+    }
+
+    fn write_u16(&mut self, number: u16) {
+        self.0 = mix(self.0, number.into());
+    }
+}
+
+fn mix(state: u64, word: u64) -> u64 {
+    (state.rotate_left(5) ^ word).wrapping_mul(0x9E37_79B9_7F4A_7C15)
+}
+
+/// Tells most tables apart without reading them: their rows are compared all the same.
+fn key(edits: &[Edit]) -> u64 {
+    edits.iter().fold(0, |key, edit| {
+        let action = match &edit.action {
+            Action::Remove => 0,
+            Action::Blank => 1,
+            Action::Uid => 2,
+            Action::Dummy => 3,
+            Action::Set(value) => 4 + ((value.len() as u64) << 3),
+            Action::ShiftDate(days) => 5 + (u64::from(days.cast_unsigned()) << 3),
+        };
+        mix(mix(key, edit.pattern.len() as u64), action)
+    })
 }
 
 impl Table {
@@ -33,9 +76,7 @@ impl Table {
         if edits.len() < WORTH_KEEPING {
             return Ok(Arc::new(Self::new(edits)?));
         }
-        let mut hasher = DefaultHasher::new();
-        edits.hash(&mut hasher);
-        let key = hasher.finish();
+        let key = key(edits);
         let lock = || KEPT.lock().unwrap_or_else(PoisonError::into_inner);
         let kept = lock().as_ref().and_then(|kept| kept.get(&key)).cloned();
         if let Some(table) = kept.filter(|table| table.edits == edits) {
@@ -55,14 +96,25 @@ impl Table {
         let mut table = Self {
             edits: edits.to_vec(),
             patterns: Vec::with_capacity(edits.len()),
-            by_tag: HashMap::new(),
+            by_tag: HashMap::default(),
             others: Vec::new(),
+            is_top_only: true,
+            protected: None,
         };
         for (index, edit) in edits.iter().enumerate() {
             let pattern = Pattern::parse(&edit.pattern)?;
             match pattern.plain_tag() {
-                Some((tag, _)) => table.by_tag.entry(tag).or_default().push(index),
-                None => table.others.push(index),
+                Some((tag, anywhere)) => {
+                    table.is_top_only &= !anywhere;
+                    if table.protected.is_none() && is_protected(tag) {
+                        table.protected = Some(index);
+                    }
+                    table.by_tag.entry(tag).or_default().push(index);
+                }
+                None => {
+                    table.is_top_only = false;
+                    table.others.push(index);
+                }
             }
             table.patterns.push(pattern);
         }
@@ -71,11 +123,19 @@ impl Table {
 
     /// The first row that names a protected element outright; wildcards pass over them.
     pub fn protected(&self) -> Option<(Tag, &Pattern)> {
-        let named = self
-            .patterns
-            .iter()
-            .filter_map(|pattern| Some((pattern.plain_tag()?.0, pattern)));
-        named.into_iter().find(|(tag, _)| is_protected(*tag))
+        let pattern = &self.patterns[self.protected?];
+        Some((pattern.plain_tag()?.0, pattern))
+    }
+
+    /// Whether no row reaches below the top, but by the action that it has for a sequence.
+    pub fn is_top_only(&self) -> bool {
+        self.is_top_only
+    }
+
+    /// Whether some row may lead to an element with this tag.
+    pub fn may_hold(&self, tag: Tag) -> bool {
+        let may_end_in = |index: &usize| self.patterns[*index].may_end_in(tag);
+        self.by_tag.contains_key(&tag) || self.others.iter().any(may_end_in)
     }
 
     pub fn run(&self) -> Run<'_> {

@@ -5,7 +5,7 @@ use super::super::host::{Action, Context, Edit, EditError, Host};
 use super::super::pseudonym::Pseudonyms;
 use super::super::tables::Tables;
 use super::failure;
-use super::sandbox::Watch;
+use super::sandbox::{Stopped, Watch};
 use crate::dicom::Region;
 use ::rhai::plugin::*;
 use ::rhai::{Array, Dynamic, EvalAltResult, INT, Map, Shared};
@@ -332,7 +332,8 @@ mod service_functions {
     pub fn lookup(ctx: NativeCallContext, table: &str, key: Dynamic) -> Result<Dynamic, Thrown> {
         let service = Service::of(&ctx)?;
         on_text(key, |key| {
-            let found = service.tables.lookup(table, key)?;
+            let found = (service.tables.lookup(table, key))
+                .map_err(|error| Stopped::Broken(error).thrown(ctx.call_position()))?;
             Ok(found.map_or(Dynamic::UNIT, |value| value.to_owned().into()))
         })
     }

@@ -31,7 +31,12 @@ pub fn from_rhai(module: &str, limits: &Limits, error: EvalAltResult) -> RuleFai
             module,
             limit: format!("{} operations", limits.operations),
         },
-        EvalAltResult::ErrorTerminated(token, _) => match token.try_cast::<Stopped>() {
+        EvalAltResult::ErrorTerminated(token, at) => match token.try_cast::<Stopped>() {
+            Some(Stopped::Broken(message)) => RuleFailure::Broke {
+                module,
+                position: position(at),
+                message,
+            },
             Some(Stopped::Memory) => RuleFailure::TooLarge {
                 module,
                 limit: memory(),
@@ -45,10 +50,9 @@ pub fn from_rhai(module: &str, limits: &Limits, error: EvalAltResult) -> RuleFai
             module,
             limit: memory(),
         },
-        EvalAltResult::ErrorStackOverflow(at) => RuleFailure::Broke {
+        EvalAltResult::ErrorStackOverflow(at) => RuleFailure::TooDeep {
             module,
             position: position(at),
-            message: "calls nest too deeply".to_owned(),
         },
         EvalAltResult::ErrorRuntime(thrown, at) => RuleFailure::Error {
             module,

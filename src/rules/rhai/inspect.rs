@@ -11,6 +11,7 @@ use super::super::position::Position;
 use super::{compile_error, failure, sandbox};
 use ::rhai::{AST, ASTNode, Expr, FnCallExpr, OptimizationLevel, Stmt};
 use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
 
 /// What a look at a script tells.
 #[derive(Debug, Default)]
@@ -66,7 +67,8 @@ const LANGUAGE: [&str; 5] = ["type_of", "is_def_var", "is_def_fn", "is_shared", 
 const THIS: &str = "this";
 
 pub fn inspect(manifest: &Manifest, code: &str) -> Result<Script, CompileError> {
-    let mut engine = sandbox::engine(&manifest.limits, sandbox::Watch::start(&manifest.limits));
+    let watch = sandbox::Watch::start(&manifest.limits);
+    let mut engine = sandbox::engine(&manifest.limits, watch, &Arc::default());
     // An optimizer folds constants, and forgets where they stood.
     engine.set_optimization_level(OptimizationLevel::None);
     let ast = engine

@@ -3,7 +3,7 @@
 
 use super::super::manifest::Limits;
 use super::super::meter::Meter;
-use super::super::usage::Usage;
+use super::super::usage::{Reached, Spent};
 use super::api;
 use ::rhai::debugger::DebuggerCommand;
 use ::rhai::packages::{
@@ -12,6 +12,7 @@ use ::rhai::packages::{
 };
 use ::rhai::{ASTNode, Dynamic, Engine, EvalAltResult, Position, Shared};
 use std::collections::{BTreeSet, HashMap};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
@@ -37,11 +38,27 @@ pub struct Watch {
     memory: usize,
 }
 
+/// How far a run has come, and the most that it held; written by the one thread that it runs on.
+#[derive(Debug, Default)]
+pub struct Counts {
+    operations: AtomicU64,
+    memory: AtomicUsize,
+}
+
 /// Why a run was stopped, as the token that Rhai hands through.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Stopped {
     Deadline,
     Memory,
+    /// It asked for what is not there, and must not go on as if it were empty.
+    Broken(String),
+}
+
+impl Stopped {
+    /// As an error that no script can catch.
+    pub fn thrown(self, at: Position) -> Box<EvalAltResult> {
+        EvalAltResult::ErrorTerminated(Dynamic::from(self), at).into()
+    }
 }
 
 impl Watch {
@@ -58,9 +75,24 @@ impl Watch {
     pub fn check(&self) -> Result<(), Box<EvalAltResult>> {
         match self.stopped_at(0) {
             None => Ok(()),
-            Some(stopped) => {
-                Err(EvalAltResult::ErrorTerminated(Dynamic::from(stopped), Position::NONE).into())
-            }
+            Some(stopped) => Err(stopped.thrown(Position::NONE)),
+        }
+    }
+
+    /// What has been taken since the start.
+    pub fn spent(&self, counts: &Counts) -> Spent {
+        Spent {
+            time: self.started.elapsed(),
+            steps: counts.operations.load(Ordering::Relaxed),
+            memory: counts.memory.load(Ordering::Relaxed),
+        }
+    }
+
+    fn count(&self, operation: u64, counts: &Counts) {
+        counts.operations.store(operation, Ordering::Relaxed);
+        let held = self.meter.bytes();
+        if held > counts.memory.load(Ordering::Relaxed) {
+            counts.memory.store(held, Ordering::Relaxed);
         }
     }
 
@@ -74,7 +106,7 @@ impl Watch {
 }
 
 /// A fresh engine for one run: cheap, as all functions are shared.
-pub fn engine(limits: &Limits, watch: Watch) -> Engine {
+pub fn engine(limits: &Limits, watch: Watch, counts: &Arc<Counts>) -> Engine {
     let mut engine = Engine::new_raw();
     for module in FUNCTIONS.iter() {
         engine.register_global_module(Shared::clone(module));
@@ -98,7 +130,11 @@ pub fn engine(limits: &Limits, watch: Watch) -> Engine {
     engine.set_max_string_size(limits.memory_bytes() / STRING_SHARE);
     engine.set_max_array_size(limits.memory_bytes() / ARRAY_SHARE);
     engine.set_max_map_size(limits.memory_bytes() / MAP_SHARE);
-    engine.on_progress(move |operation| watch.stopped_at(operation).map(Dynamic::from));
+    let counts = Arc::clone(counts);
+    engine.on_progress(move |operation| {
+        watch.count(operation, &counts);
+        watch.stopped_at(operation).map(Dynamic::from)
+    });
     engine
 }
 
@@ -160,14 +196,9 @@ fn parameters(rest: &str) -> usize {
     if is_empty { 0 } else { commas + 1 }
 }
 
-/// Has an engine count what its run uses, and note the lines that it reaches.
-pub fn watch(engine: &mut Engine, watch: Watch, usage: &Arc<Usage>) {
-    let counter = Arc::clone(usage);
-    engine.on_progress(move |operation| {
-        counter.at(operation, watch.meter.bytes());
-        watch.stopped_at(operation).map(Dynamic::from)
-    });
-    let lines = Arc::clone(usage);
+/// Has an engine note the lines that its run reaches.
+pub fn note_lines(engine: &mut Engine, reached: &Arc<Reached>) {
+    let lines = Arc::clone(reached);
     #[allow(
         deprecated,
         reason = "Rhai's mark for interfaces that may change; tests hold this one"

@@ -12,7 +12,7 @@ use wasmtime::component::Resource;
 use wasmtime::{ResourceLimiter, Result, bail};
 
 /// A function table's entries; a large component has some thousands.
-const TABLE_ENTRIES: usize = 100_000;
+pub const TABLE_ENTRIES: usize = 100_000;
 
 /// Stands for the one dataset that a run sees; the guest only ever holds it borrowed.
 pub struct Dataset;
@@ -24,6 +24,8 @@ pub struct Guest {
     context: Arc<Context>,
     pseudonyms: Arc<Pseudonyms>,
     meter: Meter,
+    /// The most that the host held for it.
+    most: usize,
     pub limiter: Limiter,
 }
 
@@ -59,13 +61,14 @@ impl Guest {
             context,
             pseudonyms,
             meter: Meter::start(),
+            most: 0,
             limiter,
         }
     }
 
-    /// What is held for the guest: its own memory, and the host's for it.
+    /// The most that was held for the guest: its own memory, which never shrinks, and the host's for it.
     pub fn memory(&self) -> usize {
-        self.limiter.used + self.meter.bytes()
+        self.limiter.used + self.most.max(self.meter.bytes())
     }
 
     /// The host that [`Guest::with_dataset`] was given.
@@ -91,7 +94,9 @@ impl Guest {
     }
 
     fn bounded<T>(&mut self, answer: T) -> Result<T> {
-        if self.meter.bytes() > self.limiter.limit {
+        let held = self.meter.bytes();
+        self.most = self.most.max(held);
+        if held > self.limiter.limit {
             self.limiter.refused = true;
             bail!("the host holds more than the module's memory limit for it");
         }

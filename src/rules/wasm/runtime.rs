@@ -1,14 +1,24 @@
 //! The one wasmtime engine of the process, and the clock that stops guests at their deadline.
-//! Memory is taken on demand, not pooled: an idle server holds none for rules.
+//! Instances come from a pool: each is fresh, in a place that is kept. What a guest used is given back or
+//! cleared when it ends, so an idle server holds little for rules.
 
+use super::guest::TABLE_ENTRIES;
 use std::sync::{Arc, Condvar, LazyLock, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use wasmtime::{Config, Engine};
+use wasmtime::{Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig};
 
 const TICK: Duration = Duration::from_millis(10);
 
 /// Guests run on worker threads, which have 2 MiB.
 const STACK_BYTES: usize = 512 << 10;
+
+/// The blocking threads of the process are fewer.
+const RUNS: u32 = 1000;
+const CORES_PER_RUN: u32 = 16;
+/// What a manifest may ask for at most.
+const LARGEST_MEMORY: usize = 1 << 30;
+/// What of a place stays in memory between two runs, cleared.
+const KEPT_BYTES: usize = 256 << 10;
 
 pub struct Runtime {
     pub engine: Engine,
@@ -24,10 +34,7 @@ struct Ticker {
     started: Condvar,
 }
 
-static SHARED: LazyLock<Result<Runtime, String>> = LazyLock::new(|| Runtime::new(false));
-
-/// Guests that count their instructions run slower: an engine of their own.
-static COUNTING: LazyLock<Result<Runtime, String>> = LazyLock::new(|| Runtime::new(true));
+static SHARED: LazyLock<Result<Runtime, String>> = LazyLock::new(Runtime::new);
 
 impl Runtime {
     /// Made when the first component is compiled. The error says why it can't be.
@@ -35,22 +42,25 @@ impl Runtime {
         SHARED.as_ref().map_err(String::clone)
     }
 
-    /// For guests whose instructions are counted.
-    pub fn counting() -> Result<&'static Self, String> {
-        COUNTING.as_ref().map_err(String::clone)
-    }
-
-    fn new(counting: bool) -> Result<Self, String> {
+    fn new() -> Result<Self, String> {
         let mut config = Config::new();
         config
             .epoch_interruption(true)
-            .consume_fuel(counting)
+            // For the count of instructions that metrics and benches show.
+            .consume_fuel(true)
             .max_wasm_stack(STACK_BYTES);
         // The same input gives the same bytes on every machine.
         config
             .cranelift_nan_canonicalization(true)
             .relaxed_simd_deterministic(true);
-        let engine = Engine::new(&config).map_err(|error| format!("no WebAssembly: {error:#}"))?;
+        config.allocation_strategy(pool());
+        let engine = Engine::new(&config)
+            .or_else(|_| {
+                // Where addresses are limited (ulimit -v) there is no room for a pool.
+                config.allocation_strategy(InstanceAllocationStrategy::OnDemand);
+                Engine::new(&config)
+            })
+            .map_err(|error| format!("no WebAssembly: {error:#}"))?;
         let ticker = Arc::new(Ticker::default());
         let (ticked, waited) = (engine.clone(), Arc::clone(&ticker));
         std::thread::Builder::new()
@@ -71,6 +81,22 @@ impl Runtime {
         self.ticker.started.notify_one();
         Running(Arc::clone(&self.ticker))
     }
+}
+
+/// Room for more runs at once than there are threads, and for the largest module that a manifest may ask for.
+/// That is addresses and not memory; what is kept of a place after a run is little.
+fn pool() -> PoolingAllocationConfig {
+    let mut pool = PoolingAllocationConfig::default();
+    pool.total_component_instances(RUNS)
+        .total_memories(RUNS)
+        .max_memory_size(LARGEST_MEMORY)
+        // A component with an interpreter inside is made of dozens.
+        .total_core_instances(RUNS * CORES_PER_RUN)
+        .total_tables(RUNS * CORES_PER_RUN)
+        .table_elements(TABLE_ENTRIES)
+        .linear_memory_keep_resident(KEPT_BYTES)
+        .table_keep_resident(KEPT_BYTES);
+    pool
 }
 
 /// How many ticks a deadline is: at least that long, as the first tick may come at once.

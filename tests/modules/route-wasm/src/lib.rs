@@ -1,6 +1,8 @@
-//! The smallest route rule in WebAssembly: a session goes to the archive unless a file of it failed.
+//! A small route rule in WebAssembly: a session goes to the archive unless a file of it failed, or to where the
+//! summary's `wanted` says, with what the rule knows of the import as its reason.
 
 use miniserde::{Deserialize, json};
+use sluice::rules::{context, pseudonym};
 
 wit_bindgen::generate!({ world: "route", path: "../../../plugins/wit" });
 
@@ -8,6 +10,7 @@ wit_bindgen::generate!({ world: "route", path: "../../../plugins/wit" });
 #[derive(Deserialize)]
 struct Summary {
     failed: u64,
+    wanted: Option<String>,
 }
 
 struct Module;
@@ -16,11 +19,33 @@ impl Guest for Module {
     fn route(summary: String) -> Result<Decision, String> {
         let summary: Summary =
             json::from_str(&summary).map_err(|_| "the summary has no count of failed files")?;
+        if let Some(wanted) = &summary.wanted {
+            return decide(wanted);
+        }
         Ok(match summary.failed {
             0 => Decision::Archive("no file failed".into()),
             n => Decision::Prearchive(format!("{n} failed")),
         })
     }
+}
+
+fn decide(wanted: &str) -> Result<Decision, String> {
+    let labels = [context::subject(), context::session()].map(Option::unwrap_or_default);
+    let why = format!(
+        "{} {} {} {}",
+        context::project(),
+        labels.join(" "),
+        context::received(),
+        pseudonym::uid("1.2.3"),
+    );
+    Ok(match wanted {
+        "prearchive" => Decision::Prearchive(why),
+        "archive" => Decision::Archive(why),
+        "archive-overwrite" => Decision::ArchiveOverwrite(why),
+        "quarantine" => Decision::Quarantine(why),
+        "reject" => Decision::Reject(why),
+        _ => return Err(why),
+    })
 }
 
 export!(Module);

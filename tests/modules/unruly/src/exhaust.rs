@@ -30,11 +30,20 @@ pub fn memory() -> ! {
     }
 }
 
-/// Calls itself for ever.
-#[expect(unconditional_recursion, reason = "this is what it is for")]
+/// Calls itself for ever, on the stack that the host keeps.
 pub fn stack(depth: u64) -> u64 {
+    if depth == u64::MAX {
+        return 0;
+    }
+    // What is done after the call keeps the compiler from making a loop of it.
+    stack(depth + 1).rotate_left(3) ^ depth
+}
+
+/// Calls itself for ever, on the stack that the guest keeps in its own memory.
+#[expect(unconditional_recursion, reason = "this is what it is for")]
+pub fn own_stack(depth: u64) -> u64 {
     let frame = black_box([depth; 16]);
-    stack(depth + 1) + frame[0]
+    own_stack(depth + 1) + frame[0]
 }
 
 /// 100 MB: past the memory that the manifest asks for, so only a host that grants more sees it.

@@ -45,7 +45,8 @@ impl Guest for Module {
             "loop" => exhaust::time(),
             "flood" => exhaust::host(ds),
             "eat" => exhaust::memory(),
-            "recurse" => drop(exhaust::stack(0)),
+            "recurse" => drop(std::hint::black_box(exhaust::stack(0))),
+            "recurse-own" => drop(exhaust::own_stack(0)),
             "huge-string" => drop(ds.set("PatientName", &exhaust::huge_string())),
             _ => return Err("told to do what it can't".into()),
         }

@@ -1,0 +1,189 @@
+//! What rules cost for an instance, against reading its header: three modules of ten edits in each language, and
+//! the de-identification that ships. All run on one file in turns, on one thread; what is printed are medians.
+//!
+//! Environment: `BENCH_RUNS` (2000).
+
+use std::error::Error;
+use std::fs::{self, File};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use sluice::dicom::Instance;
+use sluice::dicom::edit::{Change, Reach};
+use sluice::rules::pseudonym::Pseudonyms;
+use sluice::rules::{Labels, Registry, RuleSet, Run, Verdict};
+use sluice::sample::{Corpus, Kind};
+
+type Outcome<T> = Result<T, Box<dyn Error>>;
+
+const ELEMENTS: usize = 200;
+const PROJECT: &str = "BENCH";
+const SCRIPT: &str = include_str!("ten_edits.rhai");
+
+fn main() -> Outcome<()> {
+    let runs = match std::env::var("BENCH_RUNS") {
+        Ok(text) => text.parse::<usize>()?.max(1),
+        Err(_) => 2000,
+    };
+    let folder = tempfile::tempdir()?;
+    let file = folder.path().join("header.dcm");
+    fs::write(&file, header(folder.path())?)?;
+
+    let three = |module: &str| vec![json!({ "module": module }); 3];
+    let chains = [
+        ("3 modules of 10 edits, Rhai", three("ten-edits-rhai")),
+        ("3 modules of 10 edits, WebAssembly", three("ten-edits")),
+        ("ps315-basic", vec![json!({ "module": "ps315-basic" })]),
+    ];
+    let rules = folder.path().join("rules");
+    let sets = chains
+        .into_iter()
+        .map(|(name, chain)| Ok((name, compile(&rules, chain)?)))
+        .collect::<Outcome<Vec<_>>>()?;
+
+    let mut parsing = Vec::with_capacity(runs);
+    let mut costs = vec![Vec::with_capacity(runs); sets.len()];
+    for _ in 0..runs {
+        for ((name, set), costs) in sets.iter().zip(&mut costs) {
+            let start = Instant::now();
+            let instance = Instance::read(File::open(&file)?)?;
+            parsing.push(start.elapsed());
+            costs.push(anonymize(name, set, instance)?);
+        }
+    }
+    let parse = median(&mut parsing);
+    println!(
+        "{runs} runs; reading a header of {ELEMENTS} elements takes {}\n",
+        micros(parse)
+    );
+    println!("| rules | for an instance | of reading |\n|---|---|---|");
+    for ((name, _), costs) in sets.iter().zip(&mut costs) {
+        let cost = median(costs);
+        println!(
+            "| {name} | {} | {:.2} |",
+            micros(cost),
+            cost.as_secs_f64() / parse.as_secs_f64()
+        );
+    }
+    Ok(())
+}
+
+/// A generated CT slice, with as many private elements taken out as leave [`ELEMENTS`], those in items counted.
+fn header(scratch: &Path) -> Outcome<Vec<u8>> {
+    let corpus = scratch.join("corpus");
+    Corpus {
+        series: 1,
+        slices: 1,
+        ..Corpus::new(Kind::Ct)
+    }
+    .write(&corpus)?;
+    let slice = first_file(&corpus)?.ok_or("no sample was written")?;
+    let mut instance = Instance::read(File::open(slice)?)?;
+    let count = |instance: &Instance| {
+        let mut count = 0_usize;
+        instance.walk(&mut |_, _, _| {
+            count += 1;
+            true
+        });
+        count
+    };
+    let mut surplus = count(&instance).saturating_sub(ELEMENTS);
+    instance.edit(Reach::Everything, &mut |location, element, _| {
+        let is_spare = location.len() == 1 && element.sequence().is_none() && element.is_private();
+        if surplus > 0 && is_spare && element.tag.element() > 0xFF {
+            surplus -= 1;
+            return Change::Remove;
+        }
+        Change::Keep
+    })?;
+    assert_eq!(
+        count(&instance),
+        ELEMENTS,
+        "the sample has other elements than it had"
+    );
+    Ok(instance.to_bytes()?)
+}
+
+fn first_file(folder: &Path) -> Outcome<Option<std::path::PathBuf>> {
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        let found = if path.is_dir() {
+            first_file(&path)?
+        } else {
+            Some(path)
+        };
+        if found.is_some() {
+            return Ok(found);
+        }
+    }
+    Ok(None)
+}
+
+/// A rule set with this chain and nothing beside it.
+fn compile(rules: &Path, chain: Vec<Value>) -> Outcome<Arc<RuleSet>> {
+    let write = |path: &str, content: &[u8]| {
+        let path = rules.join(path);
+        fs::create_dir_all(path.parent().unwrap_or(rules))?;
+        fs::write(path, content)
+    };
+    let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/modules/ten-edits");
+    let manifest = fs::read(from.join("module.json"))?;
+    write("modules/ten-edits/module.json", &manifest)?;
+    write(
+        "modules/ten-edits/rule.wasm",
+        &fs::read(from.join("rule.wasm"))?,
+    )?;
+    let mut script: Value = serde_json::from_slice(&manifest)?;
+    for (key, value) in [
+        ("name", "ten-edits-rhai"),
+        ("engine", "rhai"),
+        ("entry", "rule.rhai"),
+    ] {
+        script[key] = value.into();
+    }
+    write(
+        "modules/ten-edits-rhai/module.json",
+        script.to_string().as_bytes(),
+    )?;
+    write("modules/ten-edits-rhai/rule.rhai", SCRIPT.as_bytes())?;
+    write("site/policy.json", br#"{ "anonymize": [] }"#)?;
+    let policy = json!({ "anonymize": chain });
+    write(
+        &format!("projects/{PROJECT}/policy.json"),
+        policy.to_string().as_bytes(),
+    )?;
+    Ok(Registry::open(rules.to_owned()).check(PROJECT)?)
+}
+
+fn anonymize(name: &str, set: &RuleSet, instance: Instance) -> Outcome<Duration> {
+    let run = Run {
+        project: PROJECT.to_owned(),
+        parameters: Arc::default(),
+        file: "1.dcm".to_owned(),
+        received: "20260102030405".to_owned(),
+        pseudonyms: Arc::new(Pseudonyms::new(&[7; 32])),
+    };
+    let labels = Labels {
+        subject: "S1".to_owned(),
+        session: "E1".to_owned(),
+        ..Labels::default()
+    };
+    let start = Instant::now();
+    let done = set.anonymize(instance, &run, &labels);
+    let cost = start.elapsed();
+    match done.verdict {
+        Ok(Verdict::Keep) => Ok(cost),
+        other => Err(format!("{name}: {other:?}").into()),
+    }
+}
+
+fn median(times: &mut [Duration]) -> Duration {
+    times.sort_unstable();
+    times[times.len() / 2]
+}
+
+fn micros(time: Duration) -> String {
+    format!("{:.1} µs", time.as_nanos() as f64 / 1000.0)
+}
