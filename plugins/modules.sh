@@ -7,7 +7,7 @@ export LC_ALL=C # one order of paths on every machine
 # Every WebAssembly module, as its folder below the repository's root.
 list_modules() {
     local manifest
-    for manifest in plugins/*/Cargo.toml templates/*/Cargo.toml tests/modules/*/Cargo.toml; do
+    for manifest in plugins/*/Cargo.toml rules/templates/*/Cargo.toml tests/modules/*/Cargo.toml; do
         [[ -f $manifest ]] && echo "${manifest%/Cargo.toml}"
     done
 }

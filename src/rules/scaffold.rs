@@ -1,4 +1,4 @@
-//! Modules to start from: the folders in `templates/`, embedded; each passes its own tests here, and under
+//! Modules to start from: the folders in `rules/templates/`, embedded; each passes its own tests here, and under
 //! another name wherever it is written to.
 
 use super::manifest::{EngineKind, Kind};
@@ -18,7 +18,7 @@ macro_rules! template {
             kind: Kind::$kind,
             engine: EngineKind::$engine,
             name: $name,
-            files: &[$(($file, include_bytes!(concat!("../../templates/", $name, "/", $file)))),+],
+            files: &[$(($file, include_bytes!(concat!("../../rules/templates/", $name, "/", $file)))),+],
         }
     };
 }
@@ -109,7 +109,7 @@ static TEMPLATES: &[Template] = &[
 
 /// What a module in Rust needs beside its template.
 const FOR_RUST: [(&str, &[u8]); 3] = [
-    ("build.sh", include_bytes!("../../templates/build.sh")),
+    ("build.sh", include_bytes!("../../rules/templates/build.sh")),
     (
         "wit/rules.wit",
         include_bytes!("../../plugins/wit/rules.wit"),
@@ -148,7 +148,7 @@ pub fn files(kind: Kind, engine: EngineKind, name: &str) -> Vec<File> {
 fn renamed(template: &str, name: &str, bytes: &[u8]) -> Vec<u8> {
     match std::str::from_utf8(bytes) {
         Ok(text) => text
-            .replace("../../plugins/wit", "wit")
+            .replace("../../../plugins/wit", "wit")
             .replace(template, name)
             .into_bytes(),
         Err(_) => bytes.to_vec(),

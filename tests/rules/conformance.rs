@@ -7,7 +7,7 @@ use crate::support::*;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use sluice::dicom::Instance;
-use sluice::rules::{Decision, Labels, RuleFailure, Verdict};
+use sluice::rules::{Decision, Labels, Part, RuleFailure, Verdict};
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
@@ -304,6 +304,10 @@ fn route(summary, ctx) {
         "archive-overwrite" => archive_overwrite(why),
         "quarantine" => quarantine(why),
         "reject" => reject(why),
+        "split" => split([
+            #{ series: ["1.2.3", "1.2.4"], session: "E1_b", to: archive(why) },
+            #{ series: ["1.2.5"], to: quarantine(why) },
+        ]),
         _ => throw why
     }
 }
@@ -336,6 +340,17 @@ fn route_rules_decide_alike_and_know_the_same() {
         assert_eq!(decided(&rhai, wanted), expected);
         assert_eq!(decided(&wasm, wanted), expected);
     }
+    let part = |series: &[&str], session: Option<&str>, decision: Made| Part {
+        series: series.iter().map(ToString::to_string).collect(),
+        session: session.map(ToOwned::to_owned),
+        decision: decision(why.clone()),
+    };
+    let split = Ok(Decision::Split(vec![
+        part(&["1.2.3", "1.2.4"], Some("E1_b"), Decision::Archive),
+        part(&["1.2.5"], None, Decision::Quarantine),
+    ]));
+    assert_eq!(decided(&rhai, "split"), split);
+    assert_eq!(decided(&wasm, "split"), split);
     for rules in [rhai, wasm] {
         let failure = decided(&rules, "nowhere").unwrap_err();
         assert_eq!(failure.code(), "rule-error");

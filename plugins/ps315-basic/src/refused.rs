@@ -16,6 +16,7 @@ impl<T> OrRefused<T> for Result<T, EditError> {
                 EditError::BadValue(_) => "the element can't hold the value",
                 EditError::Undeclared(_) => "the manifest does not declare the write",
                 EditError::Protected(_) => "only the host may write it",
+                EditError::NotRedactable(_) => "regions of its pixels can't be made black",
             };
             format!("{element}: {why}")
         })

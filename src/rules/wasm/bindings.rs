@@ -106,7 +106,7 @@ impl From<host::EditError> for dicom::EditError {
             host::EditError::Undeclared(what) => Self::Undeclared(what),
             host::EditError::Protected(what) => Self::Protected(what),
             // The interface's variant is fixed: components of before must still fit it.
-            host::EditError::NotRedactable(what) => Self::BadValue(what),
+            host::EditError::NotRedactable(what) => Self::NotRedactable(what),
         }
     }
 }

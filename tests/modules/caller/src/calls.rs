@@ -137,6 +137,7 @@ fn edited(done: Result<Value, EditError>) -> Value {
         Err(EditError::BadValue(what)) => format!("bad value: {what}"),
         Err(EditError::Undeclared(what)) => format!("undeclared: {what}"),
         Err(EditError::Protected(what)) => format!("protected: {what}"),
+        Err(EditError::NotRedactable(what)) => format!("not redactable: {what}"),
     };
     let mut said = Object::new();
     said.insert("error".into(), Value::String(error));

@@ -2,6 +2,7 @@
 //! summary's `wanted` says, with what the rule knows of the import as its reason.
 
 use miniserde::{Deserialize, json};
+use sluice::rules::types::{Destination, Part};
 use sluice::rules::{context, pseudonym};
 
 wit_bindgen::generate!({ world: "route", path: "../../../plugins/wit" });
@@ -44,6 +45,20 @@ fn decide(wanted: &str) -> Result<Decision, String> {
         "archive-overwrite" => Decision::ArchiveOverwrite(why),
         "quarantine" => Decision::Quarantine(why),
         "reject" => Decision::Reject(why),
+        "split" => Decision::Split(vec![
+            Part {
+                series: vec!["1.2.3".into(), "1.2.4".into()],
+                session: Some("E1_b".into()),
+                to: Destination::Archive,
+                why: why.clone(),
+            },
+            Part {
+                series: vec!["1.2.5".into()],
+                session: None,
+                to: Destination::Quarantine,
+                why,
+            },
+        ]),
         _ => return Err(why),
     })
 }

@@ -3,7 +3,7 @@
 use miniserde::{Deserialize, json};
 use sluice::rules::{context, dicom::EditError};
 
-wit_bindgen::generate!({ world: "anonymize", path: "../../plugins/wit" });
+wit_bindgen::generate!({ world: "anonymize", path: "../../../plugins/wit" });
 
 /// As settings.schema.json has them; the host has checked them.
 #[derive(Deserialize)]
@@ -42,7 +42,8 @@ fn told(error: EditError) -> String {
         EditError::BadPath(what)
         | EditError::BadValue(what)
         | EditError::Undeclared(what)
-        | EditError::Protected(what) => what,
+        | EditError::Protected(what)
+        | EditError::NotRedactable(what) => what,
     }
 }
 

@@ -3,7 +3,7 @@
 use miniserde::{Deserialize, json};
 use sluice::rules::context;
 
-wit_bindgen::generate!({ world: "route", path: "../../plugins/wit" });
+wit_bindgen::generate!({ world: "route", path: "../../../plugins/wit" });
 
 /// As settings.schema.json has them; the host has checked them.
 #[derive(Deserialize)]
