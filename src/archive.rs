@@ -21,6 +21,7 @@ use crate::store::{
 use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 use tokio::sync::RwLock;
 
 pub use conflicts::Conflict;
@@ -300,7 +301,8 @@ impl Archive {
         Ok(session)
     }
 
-    /// What was staged on the way to the archive by a process that is gone and did not come to commit it.
+    /// What was staged on the way to the archive by a process that is gone and did not come to commit it, and
+    /// what was unpacked for a look back that has not tidied up.
     async fn drop_abandoned(&self) -> Result<(), ActionError> {
         let staging = self.data.join("staging");
         let folders: Vec<_> = std::fs::read_dir(staging)
@@ -313,6 +315,14 @@ impl Archive {
             if let Some(instance) = moves::staged_by(&name.to_string_lossy())
                 && !living.iter().any(|living| living == instance)
             {
+                std::fs::remove_dir_all(folder.path())?;
+            }
+            // A command's process is not among the living ones: only time tells.
+            let is_old = || {
+                let modified = folder.metadata().and_then(|m| m.modified()).ok();
+                modified.is_some_and(|m| m.elapsed().is_ok_and(|age| age > LONGEST_LOOK_BACK))
+            };
+            if name.to_string_lossy().starts_with(LOOK_BACK) && is_old() {
                 std::fs::remove_dir_all(folder.path())?;
             }
         }
@@ -362,6 +372,12 @@ impl Archive {
         Ok(())
     }
 }
+
+/// What folders in staging are called in which archives lie unpacked to be read once more.
+pub const LOOK_BACK: &str = ".again-";
+
+/// No look back at a request takes as long.
+const LONGEST_LOOK_BACK: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Project, timestamp and folder of a waiting session's address, with `/data` before it or not.
 pub fn parse_uri(uri: &str) -> Option<(&str, &str, &str)> {

@@ -1,10 +1,11 @@
 //! Clean-up: removes exactly the sources whose content is stored, once every session is committed and what
 //! may go is written down.
 
+use super::ending::not_written;
 use super::outcome::{FileState, Outcome};
 use super::record::{Record, Recorded};
 use super::report::write_report;
-use super::{Ended, Importer, Job, Progress, Stop, not_written};
+use super::{Ended, Importer, Job, Progress, Stop};
 use crate::failpoint::crash_point;
 use crate::inbox::{Identity, Opened, remove_source};
 use crate::store::{ImportRequest, SessionState};

@@ -1,6 +1,7 @@
 //! The source of a request that has ended, once more: whatever of it still stands, to see what rules make of it.
 
 use super::Importer;
+use crate::archive::LOOK_BACK;
 use crate::inbox::{Found, Kind, Located, Opened, Walk, unpack};
 use crate::store::ImportRequest;
 use std::path::Path;
@@ -71,6 +72,6 @@ impl Importer {
 fn private_folder(staging: &Path) -> std::io::Result<tempfile::TempDir> {
     std::fs::create_dir_all(staging)?;
     tempfile::Builder::new()
-        .prefix(".again-")
+        .prefix(LOOK_BACK)
         .tempdir_in(staging)
 }

@@ -58,3 +58,19 @@ async fn a_commit_that_the_disk_refuses_does_not_hold_up_the_others() {
     fs::remove_file(target.join("one.dcm")).unwrap();
     assert_eq!(site.archive.recover().await.unwrap(), 1, "once it is gone");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_killed_look_back_has_unpacked_goes_in_time() {
+    let site = Site::new().await;
+    let staging = site.archive.data().join("staging");
+    let [old, new] = ["old", "new"].map(|name| staging.join(format!("{LOOK_BACK}{name}")));
+    for folder in [&old, &new] {
+        std::fs::create_dir_all(folder).unwrap();
+        std::fs::write(folder.join("member.dcm"), "identified").unwrap();
+    }
+    let long_ago = std::time::SystemTime::now() - 2 * LONGEST_LOOK_BACK;
+    let opened = std::fs::File::open(&old).unwrap();
+    opened.set_modified(long_ago).unwrap();
+    site.archive.tidy().await.unwrap();
+    assert!(!old.exists() && new.exists());
+}

@@ -1,0 +1,167 @@
+//! One attempt at a request, from its pinned rules to the report: unpack, trawl, settle, clean up.
+
+use super::disk;
+use super::ending::not_written;
+use super::outcome::Outcome;
+use super::record::Record;
+use super::source::Source;
+use super::trail::Trails;
+use super::{Ended, Importer, Job, Progress, Stop};
+use crate::failpoint::crash_point;
+use crate::inbox::Located;
+use crate::rulebook::RulebookError;
+use crate::rules::Run;
+use crate::rules::pseudonym::Pseudonyms;
+use crate::store::{ImportRequest, Status};
+use chrono::DateTime;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, OnceLock};
+
+impl Importer {
+    pub(super) fn attempt(
+        &self,
+        request: &ImportRequest,
+        progress: &Progress,
+    ) -> Result<Ended, Stop> {
+        if let Some(record) = Record::read(&self.reports(), request.id) {
+            // All is stored, and some sources may be gone: too late to be cancelled.
+            self.block_on(self.store.requests().set_processed(request.claim()))?;
+            return self.clean_up(request, progress, record, true);
+        }
+        if progress.cancel.load(Ordering::Relaxed) {
+            return Err(Stop::Cancelled);
+        }
+        let Some(located) = self.recheck(request)? else {
+            return self.without_source(request);
+        };
+        let pinned = self.block_on(self.rulebook.pin(&request.project));
+        let rules = pinned.map_err(|error| match error {
+            RulebookError::Store(error) => error.into(),
+            other => Stop::Failed(format!(
+                "The rules of project {} can't be used: {other}",
+                request.project
+            )),
+        })?;
+        self.block_on(self.store.requests().pin(request.claim(), rules.hash()))?;
+        crash_point("import.pinned");
+        self.block_on(
+            self.store
+                .requests()
+                .set_status(request.claim(), Status::Trawling),
+        )?;
+        crash_point("import.trawling");
+        let opened = self
+            .inbox
+            .open(&located)
+            .map_err(|e| Stop::Failed(e.to_string()))?;
+        let staging = self.staging_of(request);
+        let job = Job {
+            importer: self,
+            request,
+            progress,
+            run: self.run_context(request)?,
+            earlier_keys: self.earlier_keys(request)?,
+            rules,
+            staging,
+            trails: Trails::default(),
+            shadowed: OnceLock::new(),
+            waiting_since: Mutex::default(),
+            told_waiting: AtomicBool::default(),
+        };
+        drop(job.room(0)?);
+        job.fresh_staging().map_err(|e| {
+            let why = disk::told(&e);
+            Stop::Failed(format!("The staging folder can't be made: {why}"))
+        })?;
+        let mut source = job.prepare(opened)?;
+        crash_point("import.prepared");
+        self.block_on(
+            self.store
+                .requests()
+                .set_status(request.claim(), Status::Importing),
+        )?;
+        crash_point("import.importing");
+        let mut trawled = job.trawl(source.entries()?)?;
+        job.look_again(&source, &mut trawled)?;
+        crash_point("import.trawled");
+        let mut sessions = Vec::new();
+        let fatal = match trawled.fatal {
+            Some(why) => Some(why),
+            None => job.settle(&mut trawled.studies, &mut trawled.files, &mut sessions)?,
+        };
+        if let Some(why) = fatal {
+            let staged = trawled.files.iter_mut().filter(|f| f.is_staged());
+            staged.for_each(|f| f.settle(Outcome::Failed, Some(why.clone())));
+            return job.end(&source, &trawled.files, &sessions, Some(why));
+        }
+        crash_point("import.settled");
+        let shadowed = job.run_shadow(&trawled.files, &trawled.studies, &sessions);
+        _ = job.shadowed.set(shadowed);
+        if !self.block_on(self.store.requests().set_processed(request.claim()))? {
+            // All is committed by now, and stays; the sources stay too.
+            let why = self.cancelled(request.id)?;
+            return job.end(&source, &trawled.files, &sessions, Some(why));
+        }
+        crash_point("import.processed");
+        let mut archive = None;
+        let mut cleanup = request.cleanup;
+        if let Source::Archive(read) = &mut source
+            && cleanup
+        {
+            archive = Some(read.identity);
+            if let Some(why) = job.unsafe_archive(&trawled.files) {
+                read.cleaned = Some(Err(why));
+                cleanup = false;
+            }
+        }
+        if cleanup {
+            let keys = trawled.studies.iter().map(|s| s.key_in_store());
+            let removable = job.removable(&trawled.files, &keys.collect::<Vec<_>>());
+            let (ended, report) = job.told(&source, &trawled.files, &sessions, None)?;
+            let record = Record::new(&ended, removable, archive, &report).and_then(|record| {
+                // Before the first is removed: after a crash nothing else would tell of them.
+                record.write(&self.reports(), request.id)?;
+                Ok(record)
+            });
+            let record = record.map_err(not_written)?;
+            crash_point("clean.recorded");
+            return self.clean_up(request, progress, record, false);
+        }
+        job.end(&source, &trawled.files, &sessions, None)
+    }
+
+    /// Rights and the source, again: both may have changed while the request waited. None if it is gone.
+    fn recheck(&self, request: &ImportRequest) -> Result<Option<Located>, Stop> {
+        let Ok(located) = self.inbox.locate(&request.session_path) else {
+            return Ok(None);
+        };
+        for project in [&request.project, &located.project] {
+            if !self.block_on(self.store.projects().may_edit(project, &request.username))? {
+                return Err(Stop::Failed(
+                    "The user may no longer edit the project.".into(),
+                ));
+            }
+        }
+        Ok(Some(located))
+    }
+
+    pub(super) fn run_context(&self, request: &ImportRequest) -> Result<Run, Stop> {
+        let project = self.block_on(self.store.projects().get(&request.project))?;
+        let project = project
+            .ok_or_else(|| Stop::Failed(format!("There is no project {}.", request.project)))?;
+        let received = DateTime::from_timestamp_millis(request.created).unwrap_or_default();
+        Ok(Run {
+            project: project.id,
+            parameters: Arc::new(request.parameters.clone()),
+            file: String::new(),
+            received: received.format("%Y%m%d%H%M%S").to_string(),
+            pseudonyms: Arc::new(Pseudonyms::new(project.pseudonym_key.as_bytes())),
+        })
+    }
+
+    fn earlier_keys(&self, request: &ImportRequest) -> Result<Vec<Pseudonyms>, Stop> {
+        let keys = self.block_on(self.store.projects().earlier_keys(&request.project))?;
+        let services = keys.iter().map(|key| Pseudonyms::new(key.as_bytes()));
+        Ok(services.collect())
+    }
+}
