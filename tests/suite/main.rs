@@ -29,6 +29,7 @@ mod log;
 mod metrics;
 mod outcomes;
 mod overwrite;
+mod permissions;
 mod policies;
 mod prearchive;
 mod provenance;

@@ -1,0 +1,202 @@
+//! Who may call what: every endpoint, by everybody, in one table.
+//!
+//! The calls are such that what is allowed changes nothing that a later row needs: what is set is set to what it
+//! was, and what would go is not there.
+
+use std::fmt::Write as _;
+
+use serde_json::json;
+
+use crate::dicom;
+use crate::site::Site;
+
+/// Nobody; of project P a collaborator, a member and an owner; an owner of another project; an administrator.
+const CALLERS: [&str; 6] = ["", "bob", "ada", "otto", "eve", "root"];
+
+/// Method and address, with the body of a form or JSON (`{…`), and what each caller is answered.
+type Row = (&'static str, &'static str, &'static str, [u16; 6]);
+
+/// `WAITING` stands for a session of P in the prearchive, `HELD` for one in quarantine, `ARCHIVED` for the
+/// experiment of one; `PATH` for a folder of P's inbox.
+#[rustfmt::skip]
+const TABLE: &[Row] = &[
+    // Of everybody.
+    ("GET", "/healthz", "", [200; 6]),
+    ("GET", "/readyz", "", [200; 6]),
+    ("GET", "/data/version", "", [404; 6]),
+    // Of whoever has an account.
+    ("GET", "/data/JSESSION", "", [401, 200, 200, 200, 200, 200]),
+    ("GET", "/data/auth", "", [401, 200, 200, 200, 200, 200]),
+    ("GET", "/xapi/siteConfig/buildInfo", "", [401, 200, 200, 200, 200, 200]),
+    ("GET", "/xapi/siteConfig/uptime", "", [401, 200, 200, 200, 200, 200]),
+    ("GET", "/xapi/schemas", "", [401, 200, 200, 200, 200, 200]),
+    ("GET", "/data/search/elements", "", [401, 200, 200, 200, 200, 200]),
+    ("GET", "/data/search/elements/xnat:mrSessionData", "", [401, 200, 200, 200, 200, 200]),
+    ("GET", "/metrics", "", [401, 403, 403, 403, 403, 200]),
+    // Imports: the destination and the source's project have to be the caller's to edit; a request is its user's.
+    ("POST", "/data/services/import", "import-handler=inbox&PROJECT_ID=P&path=PATH-none", [401, 400, 400, 400, 400, 400]),
+    ("POST", "/data/services/import", "import-handler=inbox&PROJECT_ID=P&EXPT_LABEL=E2&path=PATH", [401, 400, 409, 409, 400, 409]),
+    ("GET", "/xapi/dicom/1", "", [401, 404, 200, 404, 404, 200]),
+    ("GET", "/xapi/dicom/1?wait=1", "", [401, 404, 200, 404, 404, 200]),
+    ("GET", "/xapi/dicom/1/report", "", [401, 404, 200, 404, 404, 200]),
+    ("GET", "/xapi/dicom/1/events", "", [401, 404, 200, 404, 404, 200]),
+    ("GET", "/xapi/dicom/list/all", "", [401, 200, 200, 200, 200, 200]),
+    ("GET", "/xapi/dicom/list/active", "", [401, 200, 200, 200, 200, 200]),
+    ("POST", "/xapi/dicom/1/cancel", "", [401, 404, 409, 404, 404, 409]),
+    ("DELETE", "/xapi/dicom/1", "", [401, 404, 409, 404, 404, 409]),
+    ("POST", "/xapi/dicom/1/verify", "", [401, 404, 200, 404, 404, 200]),
+    ("POST", "/xapi/dicom/2/retry", "", [401, 404, 409, 404, 404, 409]),
+    // What waits: of who may edit; only owners release. Lists hold what the caller may see.
+    ("GET", "/data/prearchive", "", [401, 200, 200, 200, 200, 200]),
+    ("GET", "/data/prearchive/projects", "", [401, 200, 200, 200, 200, 200]),
+    ("GET", "/data/prearchive/projects/P", "", [401, 403, 200, 200, 403, 200]),
+    ("GET", "/dataWAITING", "", [401, 403, 200, 200, 404, 200]),
+    ("GET", "/dataWAITING/scans", "", [401, 403, 200, 200, 404, 200]),
+    ("GET", "/dataWAITING/scans/1/resources", "", [401, 403, 200, 200, 404, 200]),
+    ("GET", "/dataWAITING/scans/1/resources/DICOM/files", "", [401, 403, 200, 200, 404, 200]),
+    ("GET", "/dataWAITING/scans/1/files", "", [401, 403, 200, 200, 404, 200]),
+    ("GET", "/dataWAITING/scans/1/resources/DICOM/files/none.dcm", "", [401, 403, 404, 404, 404, 404]),
+    ("GET", "/dataWAITING/conflicts", "", [401, 403, 200, 200, 404, 200]),
+    ("GET", "/dataWAITING/review", "", [401, 403, 200, 200, 404, 200]),
+    ("GET", "/dataHELD", "", [401, 403, 200, 200, 404, 200]),
+    ("GET", "/dataHELD/scans", "", [401, 403, 200, 200, 404, 200]),
+    ("GET", "/dataHELD/scans/1/resources/DICOM/files", "", [401, 403, 200, 200, 404, 200]),
+    ("GET", "/dataHELD/review", "", [401, 403, 200, 200, 404, 200]),
+    ("PUT", "/dataWAITING", "label=E1", [401, 403, 200, 200, 404, 200]),
+    ("PUT", "/dataHELD", "label=a/b", [401, 403, 403, 400, 404, 400]),
+    ("POST", "/data/services/archive", "src=WAITING&overwrite=none&session=E2", [401, 403, 409, 409, 404, 409]),
+    ("POST", "/data/services/prearchive/release", "src=WAITING", [401, 403, 403, 409, 404, 409]),
+    ("POST", "/data/services/prearchive/purge", "src=/prearchive/projects/P/20200101_000000000/none", [401, 403, 404, 404, 404, 404]),
+    ("POST", "/data/services/prearchive/delete", "src=/prearchive/projects/P/20200101_000000000/none", [401, 403, 404, 404, 404, 404]),
+    ("DELETE", "/data/prearchive/projects/P/20200101_000000000/none", "", [401, 403, 404, 404, 404, 404]),
+    // What is archived, and projects.
+    ("GET", "/data/projects", "", [401, 200, 200, 200, 200, 200]),
+    ("GET", "/data/projects/P", "", [401, 200, 200, 200, 404, 200]),
+    ("GET", "/data/projects/P/prearchive_code", "", [401, 200, 200, 200, 404, 200]),
+    ("GET", "/data/projects/P/current_arc", "", [401, 200, 200, 200, 404, 200]),
+    ("GET", "/data/projects/P/users", "", [401, 403, 200, 200, 404, 200]),
+    ("GET", "/data/subjects", "", [401, 200, 200, 200, 200, 200]),
+    ("GET", "/data/projects/P/subjects", "", [401, 200, 200, 200, 404, 200]),
+    ("GET", "/data/projects/P/subjects/S1", "", [401, 200, 200, 200, 404, 200]),
+    ("GET", "/data/experiments", "", [401, 200, 200, 200, 200, 200]),
+    ("GET", "/data/projects/P/experiments", "", [401, 200, 200, 200, 404, 200]),
+    ("GET", "/data/projects/P/experiments/E2", "", [401, 200, 200, 200, 404, 200]),
+    ("GET", "/data/projects/P/subjects/S1/experiments/E2", "", [401, 200, 200, 200, 404, 200]),
+    ("GET", "/data/projects/P/subjects/S1/experiments/E2/scans", "", [401, 200, 200, 200, 404, 200]),
+    ("GET", "/data/projects/P/experiments/E2/scans/1", "", [401, 200, 200, 200, 404, 200]),
+    ("GET", "/data/projects/P/experiments/E2/scans/1/resources", "", [401, 200, 200, 200, 404, 200]),
+    ("GET", "/data/projects/P/experiments/E2/scans/1/files", "", [401, 200, 200, 200, 404, 200]),
+    ("GET", "/data/projects/P/experiments/E2/scans/1/resources/DICOM/files", "", [401, 200, 200, 200, 404, 200]),
+    ("GET", "/data/projects/P/experiments/E2/scans/1/resources/DICOM/files/none.dcm", "", [401, 404, 404, 404, 404, 404]),
+    ("GET", "/data/archive/projects/P/experiments/E2", "", [401, 200, 200, 200, 404, 200]),
+    ("PUT", "/data/projects/P/prearchive_code/0", "", [401, 403, 200, 200, 404, 200]),
+    ("PUT", "/data/projects/P/users/member/ada", "", [401, 403, 403, 200, 404, 200]),
+    ("DELETE", "/data/projects/P/users/member/bob", "", [401, 403, 403, 404, 404, 404]),
+    ("PUT", "/data/projects/P", "", [401, 403, 403, 200, 404, 200]),
+    ("PUT", "/data/projects/NEW", "", [401, 403, 403, 403, 403, 201]),
+    ("DELETE", "/data/projects/P", "", [401, 403, 403, 403, 404, 409]),
+    // Accounts.
+    ("GET", "/data/users", "", [401, 403, 403, 403, 403, 200]),
+    ("GET", "/xapi/users", "", [401, 403, 403, 403, 403, 200]),
+    ("GET", "/xapi/users/profiles", "", [401, 403, 403, 403, 403, 200]),
+    ("GET", "/xapi/users/profile/ada", "", [401, 403, 200, 403, 403, 200]),
+    ("GET", "/xapi/users/ada", "", [401, 403, 200, 403, 403, 200]),
+    ("POST", "/xapi/users", r#"{"username":"ada","password":"x"}"#, [401, 403, 403, 403, 403, 409]),
+    ("PUT", "/xapi/users/ada", r#"{"email":"ada@example.org"}"#, [401, 403, 200, 403, 403, 200]),
+    // Rules: of the project's owners, the site's of administrators.
+    ("GET", "/xapi/rules/status", "", [401, 200, 200, 200, 200, 200]),
+    ("GET", "/xapi/rules/modules", "", [401, 200, 200, 200, 200, 200]),
+    ("GET", "/xapi/rules/versions?project=P", "", [401, 403, 403, 200, 404, 200]),
+    ("GET", "/xapi/rules/versions/none", "", [401, 404, 404, 404, 404, 404]),
+    ("GET", "/xapi/rules/diff?from=a&to=b", "", [401, 404, 404, 404, 404, 404]),
+    ("GET", "/xapi/rules/shadow?project=P", "", [401, 403, 403, 200, 404, 200]),
+    ("GET", "/xapi/rules/site/policy", "", [401, 403, 403, 403, 403, 404]),
+    ("GET", "/xapi/rules/projects/P/policy", "", [401, 403, 403, 200, 404, 200]),
+    ("GET", "/xapi/rules/explain?PROJECT_ID=P&path=PATH", "", [401, 400, 200, 200, 400, 200]),
+    ("POST", "/xapi/rules/rollback", "project=P&ruleSet=none&reason=x", [401, 403, 403, 404, 404, 404]),
+    ("POST", "/xapi/rules/reload", "", [401, 403, 403, 403, 403, 200]),
+    ("PUT", "/xapi/rules/site/policy", "{}", [401, 403, 403, 403, 403, 200]),
+    ("PUT", "/xapi/rules/projects/P/policy", "{}", [401, 403, 403, 200, 404, 200]),
+    // Webhooks, of administrators.
+    ("GET", "/xapi/webhooks", "", [401, 403, 403, 403, 403, 200]),
+    ("GET", "/xapi/webhooks/9", "", [401, 403, 403, 403, 403, 404]),
+    ("GET", "/xapi/webhooks/9/deliveries", "", [401, 403, 403, 403, 403, 404]),
+    ("POST", "/xapi/webhooks", r#"{"url":"ftp://x"}"#, [401, 403, 403, 403, 403, 400]),
+    ("PUT", "/xapi/webhooks/9", r#"{"enabled":false}"#, [401, 403, 403, 403, 403, 404]),
+    ("DELETE", "/xapi/webhooks/9", "", [401, 403, 403, 403, 403, 404]),
+    ("POST", "/xapi/webhooks/9/test", "", [401, 403, 403, 403, 403, 404]),
+    // Nothing at all.
+    ("GET", "/data/none", "", [404; 6]),
+    ("GET", "/xapi/none", "", [404; 6]),
+];
+
+/// A site with a session of P in each area. Answers what the names in the table stand for.
+fn site() -> (Site, Vec<(&'static str, String)>) {
+    let site = Site::new();
+    site.command(&["project", "grant", "OTHER", "eve", "owner"], "");
+    for (number, label) in [(1, "E1"), (2, "E2"), (3, "E3")] {
+        dicom::study(&site.inbox(&format!("P/{label}")), number, 1, 1);
+    }
+    let import = |label: &str| {
+        let labels = [("SUBJECT_ID", "S1"), ("EXPT_LABEL", label)];
+        let done = site.import("P", &format!("P/{label}"), &labels);
+        done.session()["uri"].as_str().unwrap().to_owned()
+    };
+    let waiting = import("E1");
+    let prearchive_code = |code: u8| {
+        let address = format!("/data/projects/P/prearchive_code/{code}");
+        assert_eq!(site.call("otto", "PUT", &address, &[]).status, 200);
+    };
+    prearchive_code(4);
+    let archived = import("E2");
+    prearchive_code(0);
+    site.policy("P", &json!({ "leak_check": "quarantine" }));
+    let held = import("E3");
+    site.policy("P", &json!({}));
+    let path = site.inbox("P/E1").to_str().unwrap().to_owned();
+    let names = vec![
+        ("WAITING", waiting),
+        ("HELD", held),
+        ("ARCHIVED", archived),
+        ("PATH", path),
+    ];
+    (site, names)
+}
+
+fn call(site: &Site, caller: &str, method: &str, address: &str, body: &str) -> u16 {
+    if body.starts_with('{') {
+        let body = serde_json::from_str(body).unwrap();
+        return site.send(caller, method, address, &body).status;
+    }
+    let form: Vec<(&str, &str)> = body
+        .split('&')
+        .filter_map(|pair| pair.split_once('='))
+        .collect();
+    match method {
+        "POST" if !form.is_empty() => site.post_form(caller, address, &form).status,
+        _ => site.call(caller, method, address, &form).status,
+    }
+}
+
+#[test]
+fn every_endpoint_answers_everybody_as_the_table_says() {
+    let (site, names) = site();
+    let filled = |text: &str| {
+        names.iter().fold(text.to_owned(), |text, (name, value)| {
+            text.replace(name, value)
+        })
+    };
+    let mut differences = String::new();
+    for (method, address, body, expected) in TABLE {
+        let (address_, body_) = (filled(address), filled(body));
+        let found = CALLERS.map(|caller| call(&site, caller, method, &address_, &body_));
+        if found != *expected {
+            writeln!(
+                differences,
+                "    (\"{method}\", \"{address}\", r#\"{body}\"#, {found:?}),"
+            )
+            .unwrap();
+        }
+    }
+    assert!(differences.is_empty(), "answered otherwise:\n{differences}");
+}
