@@ -1,5 +1,5 @@
-//! Rhai rules: a script compiled once, run each time in a fresh engine and scope, within the limits of
-//! its manifest. What a script may call is in `rhai/api.rs`, what bounds it in `rhai/sandbox.rs`.
+//! Rhai rules: a script compiled once, run each time in a fresh scope, within the limits of its
+//! manifest; engine and script are shared, and keep nothing of a run. What a script may call is in `rhai/api.rs`, what bounds it in `rhai/sandbox.rs`.
 
 mod answers;
 mod api;
@@ -17,7 +17,7 @@ use super::pseudonym::Pseudonyms;
 use super::usage::{Reached, Spent};
 use ::rhai::{AST, CallFnOptions, Dynamic, FuncArgs, Scope};
 use api::{Ctx, Dataset, Service};
-use sandbox::{Counts, Watch};
+use sandbox::{Run, Watch};
 use std::sync::Arc;
 
 /// A compiled script.
@@ -25,8 +25,8 @@ pub struct RhaiEngine {
     name: String,
     kind: Kind,
     limits: Limits,
+    engine: ::rhai::Engine,
     ast: AST,
-    reached: Option<Arc<Reached>>,
 }
 
 impl RhaiEngine {
@@ -42,10 +42,16 @@ impl RhaiEngine {
         };
         let text = std::str::from_utf8(code)
             .map_err(|error| unplaced(format!("is no UTF-8 text: {error}")))?;
-        let watch = Watch::start(&manifest.limits);
-        let ast = sandbox::engine(&manifest.limits, watch, &Arc::default())
-            .compile(text)
-            .map_err(|error| compile_error(&error))?;
+        let mut engine = sandbox::engine(&manifest.limits);
+        if let Some(reached) = &reached {
+            sandbox::note_lines(&mut engine, reached);
+        }
+        let ast = {
+            let _bounded = Run::begin(Watch::start(&manifest.limits));
+            engine
+                .compile(text)
+                .map_err(|error| compile_error(&error))?
+        };
         let function = manifest.kind.function();
         let has = |f: ::rhai::ScriptFnMetadata<'_>| f.name == function && f.params.len() == 2;
         if !ast.iter_functions().any(has) {
@@ -62,8 +68,8 @@ impl RhaiEngine {
             name: manifest.name.clone(),
             kind: manifest.kind,
             limits: manifest.limits,
+            engine,
             ast,
-            reached,
         })
     }
 
@@ -74,17 +80,14 @@ impl RhaiEngine {
         service: Service,
         arguments: impl FuncArgs,
     ) -> (Result<Dynamic, RuleFailure>, Spent) {
-        let counts = Arc::new(Counts::default());
-        let mut engine = sandbox::engine(&self.limits, watch, &counts);
-        if let Some(reached) = &self.reached {
-            sandbox::note_lines(&mut engine, reached);
-        }
+        let run = Run::begin(watch);
         let options = CallFnOptions::new().with_tag(Dynamic::from(service));
         let function = self.kind.function();
-        let answer = engine
+        let answer = self
+            .engine
             .call_fn_with_options(options, &mut Scope::new(), &self.ast, function, arguments)
             .map_err(|error| failure::from_rhai(&self.name, &self.limits, *error));
-        (answer, watch.spent(&counts))
+        (answer, run.spent())
     }
 
     /// One call on a dataset, which comes back whatever the script did with its handle.

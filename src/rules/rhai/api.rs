@@ -14,14 +14,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 type Thrown = Box<EvalAltResult>;
 
 /// All functions but those of `pseudonym::`.
-pub fn functions() -> Shared<::rhai::Module> {
-    let mut module = ::rhai::Module::new();
-    combine_with_exported_module!(&mut module, "dataset", dataset_functions);
-    combine_with_exported_module!(&mut module, "context", context_functions);
-    combine_with_exported_module!(&mut module, "answers", answer_functions);
-    combine_with_exported_module!(&mut module, "expressions", super::expressions::functions);
-    module.build_index();
-    module.into()
+pub fn add_functions(module: &mut ::rhai::Module) {
+    combine_with_exported_module!(module, "dataset", dataset_functions);
+    combine_with_exported_module!(module, "context", context_functions);
+    combine_with_exported_module!(module, "answers", answer_functions);
+    combine_with_exported_module!(module, "expressions", super::expressions::functions);
 }
 
 /// The module `pseudonym`.

@@ -11,7 +11,6 @@ use super::super::position::Position;
 use super::{compile_error, failure, sandbox};
 use ::rhai::{AST, ASTNode, Expr, FnCallExpr, OptimizationLevel, Stmt};
 use std::collections::{BTreeSet, HashMap, HashSet};
-use std::sync::Arc;
 
 /// What a look at a script tells.
 #[derive(Debug, Default)]
@@ -67,8 +66,7 @@ const LANGUAGE: [&str; 5] = ["type_of", "is_def_var", "is_def_fn", "is_shared", 
 const THIS: &str = "this";
 
 pub fn inspect(manifest: &Manifest, code: &str) -> Result<Script, CompileError> {
-    let watch = sandbox::Watch::start(&manifest.limits);
-    let mut engine = sandbox::engine(&manifest.limits, watch, &Arc::default());
+    let mut engine = sandbox::engine(&manifest.limits);
     // An optimizer folds constants, and forgets where they stood.
     engine.set_optimization_level(OptimizationLevel::None);
     let ast = engine

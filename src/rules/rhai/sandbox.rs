@@ -11,8 +11,8 @@ use ::rhai::packages::{
     BasicStringPackage, BitFieldPackage, LogicPackage, MoreStringPackage, Package,
 };
 use ::rhai::{ASTNode, Dynamic, Engine, EvalAltResult, Position, Shared};
+use std::cell::Cell;
 use std::collections::{BTreeSet, HashMap};
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
@@ -38,11 +38,56 @@ pub struct Watch {
     memory: usize,
 }
 
-/// How far a run has come, and the most that it held; written by the one thread that it runs on.
-#[derive(Debug, Default)]
-pub struct Counts {
-    operations: AtomicU64,
-    memory: AtomicUsize,
+thread_local! {
+    /// The run that this thread is in: an engine is shared by all threads, and asks here how it stands.
+    static RUN: Cell<Option<Running>> = const { Cell::new(None) };
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Running {
+    watch: Watch,
+    operations: u64,
+    /// The most that it held.
+    memory: usize,
+}
+
+/// One run, for as long as it lasts. Runs don't nest: nothing that a script can call runs a script.
+pub struct Run;
+
+impl Run {
+    pub fn begin(watch: Watch) -> Self {
+        RUN.set(Some(Running {
+            watch,
+            operations: 0,
+            memory: 0,
+        }));
+        Self
+    }
+
+    /// What has been taken since the start.
+    pub fn spent(&self) -> Spent {
+        RUN.get().map_or_else(Spent::default, |run| Spent {
+            time: run.watch.started.elapsed(),
+            steps: run.operations,
+            memory: run.memory,
+        })
+    }
+}
+
+impl Drop for Run {
+    fn drop(&mut self) {
+        RUN.set(None);
+    }
+}
+
+/// Told by the engine at each operation. Outside of a run a script is compiled, and its constants folded.
+fn progress(operation: u64) -> Option<Dynamic> {
+    let mut run = RUN.get()?;
+    let held = run.watch.meter.bytes();
+    run.operations = operation;
+    run.memory = run.memory.max(held);
+    RUN.set(Some(run));
+    run.watch.stopped_at(operation, held).map(Dynamic::from)
 }
 
 /// Why a run was stopped, as the token that Rhai hands through.
@@ -73,31 +118,14 @@ impl Watch {
 
     /// Before and after each host call, which may take long by itself.
     pub fn check(&self) -> Result<(), Box<EvalAltResult>> {
-        match self.stopped_at(0) {
+        match self.stopped_at(0, self.meter.bytes()) {
             None => Ok(()),
             Some(stopped) => Err(stopped.thrown(Position::NONE)),
         }
     }
 
-    /// What has been taken since the start.
-    pub fn spent(&self, counts: &Counts) -> Spent {
-        Spent {
-            time: self.started.elapsed(),
-            steps: counts.operations.load(Ordering::Relaxed),
-            memory: counts.memory.load(Ordering::Relaxed),
-        }
-    }
-
-    fn count(&self, operation: u64, counts: &Counts) {
-        counts.operations.store(operation, Ordering::Relaxed);
-        let held = self.meter.bytes();
-        if held > counts.memory.load(Ordering::Relaxed) {
-            counts.memory.store(held, Ordering::Relaxed);
-        }
-    }
-
-    fn stopped_at(&self, operation: u64) -> Option<Stopped> {
-        if self.meter.bytes() > self.memory {
+    fn stopped_at(&self, operation: u64, held: usize) -> Option<Stopped> {
+        if held > self.memory {
             return Some(Stopped::Memory);
         }
         let look = operation.is_multiple_of(OPERATIONS_PER_LOOK);
@@ -105,12 +133,10 @@ impl Watch {
     }
 }
 
-/// A fresh engine for one run: cheap, as all functions are shared.
-pub fn engine(limits: &Limits, watch: Watch, counts: &Arc<Counts>) -> Engine {
+/// An engine for a script's runs, all of them: it keeps nothing of a run.
+pub fn engine(limits: &Limits) -> Engine {
     let mut engine = Engine::new_raw();
-    for module in FUNCTIONS.iter() {
-        engine.register_global_module(Shared::clone(module));
-    }
+    engine.register_global_module(Shared::clone(&FUNCTIONS));
     engine.register_static_module("pseudonym", Shared::clone(&PSEUDONYM));
     // `print` and `debug` have nowhere to write. Closures and function pointers go because a captured
     // variable that holds its own closure would never be freed.
@@ -130,11 +156,7 @@ pub fn engine(limits: &Limits, watch: Watch, counts: &Arc<Counts>) -> Engine {
     engine.set_max_string_size(limits.memory_bytes() / STRING_SHARE);
     engine.set_max_array_size(limits.memory_bytes() / ARRAY_SHARE);
     engine.set_max_map_size(limits.memory_bytes() / MAP_SHARE);
-    let counts = Arc::clone(counts);
-    engine.on_progress(move |operation| {
-        watch.count(operation, &counts);
-        watch.stopped_at(operation).map(Dynamic::from)
-    });
+    engine.on_progress(progress);
     engine
 }
 
@@ -149,7 +171,7 @@ pub struct Names {
 
 pub fn names() -> &'static Names {
     static NAMES: LazyLock<Names> = LazyLock::new(|| {
-        let functions = arities(FUNCTIONS.iter());
+        let functions = arities([&*FUNCTIONS]);
         let getters = functions
             .keys()
             .filter_map(|name| name.strip_prefix("get$"));
@@ -219,19 +241,23 @@ pub fn note_lines(engine: &mut Engine, reached: &Arc<Reached>) {
     );
 }
 
-static FUNCTIONS: LazyLock<Vec<Shared<::rhai::Module>>> = LazyLock::new(|| {
-    vec![
-        ArithmeticPackage::new().as_shared_module(),
-        LogicPackage::new().as_shared_module(),
-        BasicMathPackage::new().as_shared_module(),
-        BitFieldPackage::new().as_shared_module(),
-        BasicStringPackage::new().as_shared_module(),
-        MoreStringPackage::new().as_shared_module(),
-        BasicIteratorPackage::new().as_shared_module(),
-        BasicArrayPackage::new().as_shared_module(),
-        BasicMapPackage::new().as_shared_module(),
-        api::functions(),
-    ]
+/// All in one module: a function that is called is looked for in each module by turns.
+static FUNCTIONS: LazyLock<Shared<::rhai::Module>> = LazyLock::new(|| {
+    let mut all = ::rhai::Module::new();
+    ArithmeticPackage::init(&mut all);
+    LogicPackage::init(&mut all);
+    BasicMathPackage::init(&mut all);
+    BitFieldPackage::init(&mut all);
+    BasicStringPackage::init(&mut all);
+    MoreStringPackage::init(&mut all);
+    BasicIteratorPackage::init(&mut all);
+    BasicArrayPackage::init(&mut all);
+    BasicMapPackage::init(&mut all);
+    api::add_functions(&mut all);
+    // Else each is hashed anew at each look.
+    all.register_lazy_functions();
+    all.build_index();
+    all.into()
 });
 
 static PSEUDONYM: LazyLock<Shared<::rhai::Module>> = LazyLock::new(api::pseudonym_functions);
