@@ -2,6 +2,7 @@
 //! and with which settings, is said by a policy.
 
 use super::answer::{Answer, RuleFailure};
+use super::dicomedit::DicomEditEngine;
 use super::document::{DocumentError, Schema, did_you_mean};
 use super::engine::{Engine, Ran};
 use super::error::RuleSetError;
@@ -23,7 +24,7 @@ use std::sync::Arc;
 /// A manifest, a schema: far more than anyone writes by hand.
 const DOCUMENT_BYTES: usize = 1 << 20;
 /// A script; and a component, those with an interpreter inside being the largest.
-const RHAI_BYTES: usize = 1 << 20;
+const SCRIPT_BYTES: usize = 1 << 20;
 const WASM_BYTES: usize = 64 << 20;
 
 pub(super) const MANIFEST: &str = "module.json";
@@ -210,7 +211,7 @@ impl ModuleSource {
     /// The code, where it is a script.
     pub fn script(&self) -> Option<&str> {
         match self.manifest.engine {
-            EngineKind::Rhai => std::str::from_utf8(&self.code).ok(),
+            EngineKind::DicomEdit | EngineKind::Rhai => std::str::from_utf8(&self.code).ok(),
             EngineKind::Wasm => None,
         }
     }
@@ -250,6 +251,9 @@ impl ModuleSource {
             None => None,
         };
         let engine: Result<Box<dyn Engine>, CompileError> = match self.manifest.engine {
+            EngineKind::DicomEdit => {
+                DicomEditEngine::compile(&self.manifest, &self.code, reached).map(boxed)
+            }
             EngineKind::Rhai => RhaiEngine::compile(&self.manifest, &self.code, reached).map(boxed),
             EngineKind::Wasm => WasmEngine::compile(&self.manifest, &self.code).map(boxed),
         };
@@ -274,7 +278,7 @@ impl ModuleSource {
 
 fn code_bytes(engine: EngineKind) -> usize {
     match engine {
-        EngineKind::Rhai => RHAI_BYTES,
+        EngineKind::DicomEdit | EngineKind::Rhai => SCRIPT_BYTES,
         EngineKind::Wasm => WASM_BYTES,
     }
 }
