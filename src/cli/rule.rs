@@ -5,6 +5,7 @@ mod apply;
 mod bench;
 mod check;
 mod codes;
+mod convert;
 mod explain;
 mod junit;
 mod new;
@@ -28,6 +29,8 @@ pub enum Command {
     Explain(explain::Args),
     /// Run rules over one file and write the outcome; exit status 0 written, 10 rejected, 11 quarantined
     Apply(apply::Args),
+    /// Turn a DicomEdit 4 script into DicomEdit 6, and list what is left; exit status 0 all done, 10 something left
+    Convert(convert::Args),
     /// Measure what a module takes for a file
     Bench(bench::Args),
     /// List the codes with which rules fail: what they mean and what to do
@@ -42,6 +45,7 @@ pub fn run(command: Command, runtime: &Runtime) -> Result<ExitCode, CliError> {
         Command::Explain(args) => runtime.block_on(explain::run(args)),
         Command::Apply(args) => runtime.block_on(apply::run(args)),
         Command::Bench(args) => bench::run(args),
+        Command::Convert(args) => convert::run(args),
         Command::Codes(args) => codes::run(args),
     }
 }

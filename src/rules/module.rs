@@ -135,6 +135,32 @@ impl ModuleSource {
         })
     }
 
+    /// A DicomEdit script from a folder inside the rules folder, as an anonymize rule by its file's name; none if
+    /// there is none.
+    pub fn script_in(
+        folder: &Folder,
+        place: &str,
+        file: &str,
+    ) -> Result<Option<Self>, RuleSetError> {
+        let engine = EngineKind::DicomEdit;
+        let Some(code) = folder.read(&format!("{place}/{file}"), code_bytes(engine))? else {
+            return Ok(None);
+        };
+        let mut hash = ContentHash::new("sluice script 1");
+        hash.part(file.as_bytes());
+        hash.part(&code);
+        Ok(Some(Self {
+            manifest: Manifest::permissive(file, engine),
+            origin: Origin::Folder,
+            hash: hash.finish(),
+            place: folder.shown(place),
+            manifest_text: Arc::from([]),
+            code,
+            settings: None,
+            tables: Vec::new(),
+        }))
+    }
+
     /// `path` is the module's folder inside `folder`. The manifest's name must be the folder's.
     pub fn from_folder(folder: &Folder, path: &str, origin: Origin) -> Result<Self, RuleSetError> {
         let place = folder.shown(path);
@@ -206,6 +232,15 @@ impl ModuleSource {
             code,
             settings,
         })
+    }
+
+    /// Whether it is code alone, without a manifest and a folder of its own.
+    pub fn is_loose(&self) -> bool {
+        self.manifest_text.is_empty()
+    }
+
+    pub(super) fn code(&self) -> &Arc<[u8]> {
+        &self.code
     }
 
     /// The code, where it is a script.

@@ -612,7 +612,7 @@ mod tests {
         for (script, expected) in [
             (
                 "(0010,0010) := \"a\"\n(0010,0020) = \"b\"",
-                "line 2, column 19: the end of the line where `?` after the condition",
+                "line 2, column 18: the end of the line where `?` after the condition",
             ),
             (
                 "a := \"b\"\nif (a = \"b\") {\n  x := \"1\"\n} else if (a = \"c\") {\n}",
@@ -669,7 +669,7 @@ mod tests {
                 .replace("*\n", "*")
                 .as_str(),
             "removeAllPrivateTags",
-            "- */(0010,{A B-1.c:d}XX)\n-+/(0010,0010)[0]/(001@,00#X)\n- (0008,1111)[%]\n- (0008,1111)[3]",
+            "- */(0011,{A B-1.c:d}XX)\n-+/(0010,0010)[0]/(001@,00#X)\n- (0008,1111)[%]\n- (0008,1111)[3]",
             "x := {}",
             "if (face = 1234) { }",
             "\u{FEFF}version \"6.7\"\r\n- (0010,0010)\r\n",

@@ -155,7 +155,7 @@ mod tests {
             (r"(?i)doe\^.*", "DOE^J", true),
             (r"(a)\1", "aa", true),
             (r"(?!.*test).*", "my test", false),
-            (r"(?<=a)?b++", "bb", true),
+            (r"(?<=a)b++|b++", "bb", true),
             (r"\p{Upper}\p{Alpha}*", "Ab", true),
             (r"\Qa.b\E", "a.b", true),
             (r"\Qa.b\E", "axb", false),
