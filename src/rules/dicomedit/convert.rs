@@ -127,10 +127,10 @@ pub(super) fn refusal(script: &str) -> SyntaxError {
             .to_owned();
     let notes = convert(script).notes;
     for note in notes.iter().take(MOST) {
-        message.push_str(&format!("\n  line {}: {}", note.line, note.message));
+        message.push_str(&format!("; line {}: {}", note.line, note.message));
     }
     if notes.len() > MOST {
-        message.push_str(&format!("\n  and {} more", notes.len() - MOST));
+        message.push_str(&format!("; and {} more", notes.len() - MOST));
     }
     SyntaxError {
         position: Position {
@@ -229,7 +229,7 @@ mod tests {
     fn the_refusal_says_what_to_change_line_by_line() {
         let message = refusal("a = \"b\" : - (0010,0010)\n").message;
         assert!(
-            message.contains("version \"6.6\"") && message.contains("\n  line 1: "),
+            message.contains("version \"6.6\"") && message.contains("; line 1: "),
             "{message}"
         );
     }

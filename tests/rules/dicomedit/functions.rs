@@ -356,6 +356,20 @@ fn bulk_edits() {
             ],
         },
         Case {
+            says: "a path to what is no sequence, or no item of one, keeps nothing",
+            script: "retainPrivateTags[(0019,{ACME}08)[1]/(0021,{ACME}01), (0019,{ACME}09)]",
+            before: &[
+                ("(0019,0010)", "ACME"),
+                ("(0019,1009)", "kept"),
+                ("(0019,1010)", "goes"),
+            ],
+            after: &[
+                ("(0019,0010)", Is("ACME")),
+                ("(0019,1009)", Is("kept")),
+                ("(0019,1010)", Absent),
+            ],
+        },
+        Case {
             says: "retainPrivateTags of nothing removes all of them",
             script: "retainPrivateTags[]",
             before: &[("(0019,0010)", "ACME"), ("(0019,1001)", "a")],
@@ -467,4 +481,58 @@ fn a_script_notes_itself_where_the_caller_wants_it() {
     }
     let number = host.get("(0012,0064)[0]/(0008,0100)").unwrap();
     assert!(number.len() <= 16 && number.bytes().all(|b| b.is_ascii_digit()));
+}
+
+#[test]
+fn private_sequences_that_hold_what_is_kept_stay() {
+    let text = |tag: [u8; 4], value: &str| {
+        let mut bytes = tag.to_vec();
+        bytes.extend(b"LO");
+        bytes.extend((value.len() as u16).to_le_bytes());
+        bytes.extend(value.as_bytes());
+        bytes
+    };
+    let creator = || text([0x19, 0, 0x10, 0], "ACME");
+    let wanted = [creator(), text([0x19, 0, 1, 0x10], "kept")].concat();
+    let other = [creator(), text([0x19, 0, 2, 0x10], "gone")].concat();
+    let mut items = Vec::new();
+    for item in [&wanted, &other] {
+        items.extend([0xFE, 0xFF, 0, 0xE0]);
+        items.extend((item.len() as u32).to_le_bytes());
+        items.extend(item);
+    }
+    let mut bytes = patient().to_bytes().unwrap();
+    bytes.extend(text([0x21, 0, 0x10, 0], "ACME"));
+    bytes.extend(*b"\x21\0\x08\x10SQ\0\0");
+    bytes.extend((items.len() as u32).to_le_bytes());
+    bytes.extend(&items);
+    let instance = || Instance::from_bytes(bytes.clone()).unwrap();
+    let after = |path: &str| {
+        let script = format!("version \"6.6\"\nretainPrivateTags[{path}]");
+        let ran = run_on(instance(), &script);
+        assert_eq!(ran.verdict, Ok(Verdict::Keep));
+        let mut host = host_of(reread(&ran.instance));
+        let items = host.find("(0021,1008)[%]/(0019,10XX)");
+        let first = host.get("(0021,1008)[0]/(0019,1001)");
+        let second = host.get("(0021,1008)[1]/(0019,1002)");
+        let count = match &reread(&ran.instance)
+            .dataset
+            .get(sluice::dicom::Tag(0x21, 0x1008))
+        {
+            Some(element) => element.sequence().unwrap().items.len(),
+            None => 0,
+        };
+        (first, second, items.len(), count)
+    };
+    let kept = || Some("kept".to_owned());
+    assert_eq!(
+        after("(0021,{ACME}08)/(0019,{ACME}01)"),
+        (kept(), None, 1, 1)
+    );
+    let whole = after("(0021,{ACME}08)");
+    assert_eq!(whole, (kept(), Some("gone".to_owned()), 2, 2));
+    // An item that is emptied before one that stays keeps its number.
+    let second = after("(0021,{ACME}08)[1]/(0019,{ACME}02)");
+    assert_eq!(second, (None, Some("gone".to_owned()), 1, 2));
+    assert_eq!(after("(0021,{ACME}08)[0]"), (kept(), None, 1, 1));
 }
