@@ -21,7 +21,7 @@ use tokio::runtime::Runtime;
 pub enum Command {
     /// Start a module: manifest, code, settings schema, tests and a README that already work together
     New(new::Args),
-    /// Look for mistakes in a module, or in a whole rules folder, without running anything
+    /// Look for mistakes in a module, in a whole rules folder or in a .das script, without running anything
     Check(check::Args),
     /// Run the test cases of a module, or of every module in a folder
     Test(test::Args),
@@ -67,6 +67,13 @@ struct RulesArg {
 }
 
 impl RulesArg {
+    /// A DicomEdit script, where one is named.
+    fn script(&self) -> Option<PathBuf> {
+        let named = self.folder.as_deref()?;
+        let extension = named.extension()?.to_str()?;
+        (extension.eq_ignore_ascii_case("das") && named.is_file()).then(|| named.to_owned())
+    }
+
     fn folder(&self) -> Result<PathBuf, CliError> {
         let folder = self
             .folder

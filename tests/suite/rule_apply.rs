@@ -220,6 +220,10 @@ fn a_dicomedit_script_is_a_rule_like_others_and_notes_itself_when_asked_to() {
     write("version \"6.6\"\n(0010,0010) = \"a\"\n");
     let said = folder.apply(&[&script], &with, 1);
     assert!(said.contains("line 2, column 18"), "{said}");
+    let checked = rule(&["check", &script]);
+    assert_eq!(checked.status.code(), Some(1));
+    let found = String::from_utf8_lossy(&checked.stdout).into_owned();
+    assert!(found.contains("site.das:2:18: error: "), "{found}");
     write("(0008,0060) = \"CT\" : (0010,0010) := \"a\"\n");
     let said = folder.apply(&[&script], &with, 1);
     assert!(
