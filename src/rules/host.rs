@@ -4,6 +4,7 @@
 //! The first refusal is latched: it fails the file whatever the rule then catches or answers.
 
 mod access;
+mod script;
 mod table;
 mod trace;
 
@@ -15,6 +16,7 @@ use crate::dicom::edit::{self, Change, EditProblem, Reach};
 use crate::dicom::path::{Location, PathError, Pattern, Place, location_text};
 use crate::dicom::{Instance, Region, Tag, tags, value};
 pub use access::Access;
+pub use script::content;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use table::Table;
@@ -38,6 +40,8 @@ pub struct Context {
     pub settings: Arc<str>,
     /// What the rule may look keys up in.
     pub tables: Arc<Tables>,
+    /// Whether a DicomEdit script notes in (0012,0064) that it ran.
+    pub record: bool,
 }
 
 /// Why an edit was not made. The texts name paths and VRs, never a value.
@@ -505,7 +509,7 @@ fn after(change: &Change, element: &crate::dicom::Element) -> Option<String> {
         Change::Remove => None,
         Change::Blank if element.sequence().is_some() => Some("0 items".to_owned()),
         Change::Blank | Change::Keep => Some(String::new()),
-        Change::Text(text) => Some(text.clone()),
+        Change::Text(text) | Change::AsGiven(text) => Some(text.clone()),
         Change::Bytes(bytes) => Some(format!(
             "{} bytes of {}",
             bytes.len(),
