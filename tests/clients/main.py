@@ -16,7 +16,7 @@ sys.path.insert(0, str(HERE))
 
 import with_pyxnat  # noqa: E402
 import with_xnatpy  # noqa: E402
-from site_ import Site  # noqa: E402
+from server import Site  # noqa: E402
 
 
 def main():

@@ -4,7 +4,7 @@ import json
 
 import pyxnat
 
-from site_ import PASSWORD, datasets, wait_until
+from server import PASSWORD, datasets, wait_until
 
 
 def run(site):
@@ -16,9 +16,10 @@ def run(site):
     site.check(sorted(row[2] for row in rows), sorted(originals), "sessions in the prearchive")
     for project, timestamp, folder in (row[:3] for row in rows):
         scans = central.manage.prearchive.get_scans([project, timestamp, folder])
-        site.check(len(scans) > 0, True, "scans in the prearchive")
-        resources = central.manage.prearchive.get_resources([project, timestamp, folder], scans[0])
-        site.check(resources, ["DICOM"], "resources in the prearchive")
+        site.check(bool(scans), True, "scans in the prearchive")
+        resources = central.manage.prearchive.get_resources([project, timestamp, folder], scans if isinstance(scans, str) else scans[0])
+        # A bare value where there is one row.
+        site.check(resources, "DICOM", "resources in the prearchive")
         if folder == "RLE1":
             central.manage.prearchive.delete(f"/prearchive/projects/{project}/{timestamp}/{folder}")
             continue
@@ -51,8 +52,8 @@ def archive(site, central, originals):
     site.check(central.select.projects().get(), ["P"], "projects")
     project = central.select.project("P")
     site.check(project.exists(), True, "project P exists")
-    site.check(project.prearchive_code(), "0", "prearchive code")
-    site.check(sorted(project.subjects().get("label")), sorted(f"S_{label}" for label in originals), "subjects")
+    site.check(project.prearchive_code(), 0, "prearchive code")
+    site.check(sorted(subject.label() for subject in project.subjects()), sorted(f"S_{label}" for label in originals), "subjects")
     for label, wanted in originals.items():
         experiment = project.subject(f"S_{label}").experiment(label)
         site.check(experiment.exists(), True, f"{label} exists")
@@ -71,5 +72,5 @@ def archive(site, central, originals):
         into = site.data / f"extracted-{label}"
         into.mkdir()
         experiment.scans().download(str(into), type="ALL", extract=False)
-        for path in into.glob("*.zip"):
-            site.check_zip(path, wanted)
+        (path,) = into.glob("*.zip")
+        site.check_zip(path, wanted)

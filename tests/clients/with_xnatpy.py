@@ -3,7 +3,7 @@
 import xnat
 from xnat.exceptions import XNATAuthError, XNATLoginFailedError
 
-from site_ import PASSWORD, STUDIES, datasets, wait_until
+from server import PASSWORD, STUDIES, datasets, wait_until
 
 
 def run(site):
