@@ -134,7 +134,10 @@ mod tests {
         assert_eq!(archive.len(), contents.len());
         for (number, content) in contents.iter().enumerate() {
             let mut entry = archive.by_index(number).unwrap();
-            assert_eq!(entry.name(), format!("E1/scans/{number}/files/a.dcm"));
+            assert_eq!(
+                entry.name().unwrap(),
+                format!("E1/scans/{number}/files/a.dcm")
+            );
             let mut found = Vec::new();
             entry.read_to_end(&mut found).unwrap();
             assert!(found == *content);
