@@ -16,7 +16,7 @@ FILES = ROOT / "target/real-files/pydicom/pydicom/data/test_files"
 PASSWORD = "a longer password"
 DEADLINE = 120
 
-# What a study is of: uncompressed CT, uncompressed and compressed MR, multi-frame and JPEG 2000 ultrasound.
+# What a study is of: uncompressed CT, uncompressed and compressed MR, and others.
 STUDIES = {
     "CT1": ["CT_small.dcm"],
     "MR1": ["MR_small.dcm"],
