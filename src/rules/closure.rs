@@ -371,15 +371,7 @@ impl Modules<'_> {
             let (found, kind) = (found.function(), kind.function());
             return Err(at_module(format!("{name} is of kind {found}, not {kind}")).into());
         }
-        Ok(Planned {
-            scope,
-            file: policy.file.clone(),
-            pointer,
-            settings: step.settings.clone(),
-            tables: self.tables(scope, step)?,
-            source,
-            at: step.at,
-        })
+        self.planned(scope, policy, pointer, step, source)
     }
 
     /// A DicomEdit script from beside the policy.
@@ -406,6 +398,17 @@ impl Modules<'_> {
                 source
             }
         };
+        self.planned(scope, policy, pointer, step, source)
+    }
+
+    fn planned(
+        &mut self,
+        scope: Scope,
+        policy: &Policy,
+        pointer: String,
+        step: &StepPolicy,
+        source: Arc<ModuleSource>,
+    ) -> Result<Planned, RuleSetError> {
         Ok(Planned {
             scope,
             file: policy.file.clone(),

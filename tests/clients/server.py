@@ -1,8 +1,6 @@
 """A server on a data folder of its own, with users, a project and real files in its inbox."""
 
 import io
-import json
-import os
 import shutil
 import subprocess
 import time
@@ -11,10 +9,11 @@ from pathlib import Path
 
 import pydicom
 
+from served import DEADLINE, Served
+
 ROOT = Path(__file__).resolve().parent.parent.parent
 FILES = ROOT / "target/real-files/pydicom/pydicom/data/test_files"
 PASSWORD = "a longer password"
-DEADLINE = 120
 
 # What a study is of: uncompressed CT, uncompressed and compressed MR, and others.
 STUDIES = {
@@ -28,40 +27,19 @@ STUDIES = {
 }
 
 
-class Site:
+class Site(Served):
     """Serves `data`, which is made anew, while the `with` block runs."""
 
     def __init__(self, binary, data):
-        self.binary, self.data = binary, data
-        shutil.rmtree(data, ignore_errors=True)
-        data.mkdir(parents=True)
+        super().__init__(binary, data, PASSWORD)
         self.checks = 0
 
     def __enter__(self):
-        self.log = open(self.data / "log", "w+", encoding="utf-8")
-        self.process = subprocess.Popen(
-            [self.binary, "serve", "--data", str(self.data), "--listen", "127.0.0.1:0"],
-            stdout=self.log, stderr=self.log, env={**os.environ, "SLUICE_ADMIN_PASSWORD": PASSWORD})
-        self.url = f"http://{self.address()}"
+        super().__enter__()
         self.command("project", "create", "P")
         self.command("user", "add", "ada", "--password-stdin")
         self.command("project", "grant", "P", "ada", "owner")
         return self
-
-    def __exit__(self, *_):
-        self.process.terminate()
-        self.process.wait()
-        self.log.close()
-
-    def address(self):
-        started = time.monotonic()
-        while time.monotonic() - started < DEADLINE and self.process.poll() is None:
-            for line in (self.data / "log").read_text(encoding="utf-8").splitlines():
-                fields = json.loads(line).get("fields", {}) if line.startswith("{") else {}
-                if fields.get("message") == "serving":
-                    return fields["address"]
-            time.sleep(0.02)
-        raise RuntimeError("the server did not start:\n" + (self.data / "log").read_text(encoding="utf-8"))
 
     def command(self, *arguments):
         done = subprocess.run([self.binary, *arguments, "--data", str(self.data)], input=PASSWORD + "\n",

@@ -2,15 +2,11 @@
 //! information, edits that each have their own place in the script. Within what the manifest declares, as all.
 
 use super::{EditError, Host, protected, trace};
-use crate::dicom::edit::{Change, Reach, Scope, is_protected};
+use crate::dicom::edit::{Scope, is_protected};
 use crate::dicom::path::{Location, Pattern, location_text};
 use crate::dicom::{Element, Tag, VR, Value, tags, value};
 use crate::rules::answer::Refusal;
 use crate::rules::host::TracedEdit;
-use crate::rules::position::Position;
-
-/// A change, what the trace calls it, and where the script asks for it.
-pub type Asked = (Change, &'static str, Option<Position>);
 
 impl Host {
     /// What an element holds as a DicomEdit value: bytes as text too; none for what is absent or a sequence.
@@ -96,53 +92,6 @@ impl Host {
         if let Some(path) = refused {
             self.refuse(Refusal::UndeclaredRead(path));
         }
-    }
-
-    /// Edits in one walk, after the file meta information where `in_meta` says so.
-    pub(in crate::rules) fn change(
-        &mut self,
-        reach: Reach<'_>,
-        in_meta: bool,
-        decide: &mut dyn FnMut(&Location, &Element, &Scope<'_>) -> Asked,
-    ) -> Result<u32, EditError> {
-        let (access, trace) = (self.access.clone(), &mut self.trace);
-        let mut refused = None;
-        let mut traced_before = 0;
-        let mut change = |location: &Location, element: &Element, scope: &Scope<'_>| {
-            let (change, action, position) = decide(location, element, scope);
-            if change == Change::Keep {
-                return change;
-            }
-            if !access.may_write(location) {
-                refused.get_or_insert_with(|| (location_text(location), position));
-                return Change::Keep;
-            }
-            if let Some(trace) = trace {
-                traced_before = trace.len();
-                let values = trace.holds_values();
-                trace.push(TracedEdit {
-                    path: location_text(location),
-                    action,
-                    position,
-                    before: values.then(|| trace::shown(element, scope)),
-                    after: values.then(|| super::after(&change, element)).flatten(),
-                });
-            }
-            change
-        };
-        let of_meta = match in_meta {
-            true => self.instance.edit_meta(&mut change),
-            false => Ok(0),
-        };
-        let count = of_meta.and_then(|some| Ok(some + self.instance.edit(reach, &mut change)?));
-        if let (Err(_), Some(trace)) = (&count, &mut self.trace) {
-            trace.drop_last(traced_before);
-        }
-        if let Some((path, position)) = refused {
-            self.position = position;
-            return Err(self.refuse_write(path));
-        }
-        Ok(count?)
     }
 
     /// Takes the emptied items off the end of private sequences that were edited.
