@@ -41,18 +41,25 @@ fn main() {
         .split(',')
         .collect();
 
-    let mut rows = String::new();
+    let (mut rows, mut all) = (String::new(), String::new());
     for line in lines {
         let line = Line::parse(&header, line);
         if let Some(path) = line.path() {
             let (basic, options) = line.treatments();
+            if let Some(action) = basic.action() {
+                all += &format!("{action} {path}\n");
+            }
             rows += &format!(
                 "Row {{ pattern: {path:?}, basic: Treatment::{basic:?}, options: [{options}] }},\n"
             );
         }
     }
     let out = Path::new(&env::var("OUT_DIR").expect("cargo sets OUT_DIR")).join("rows.rs");
-    let rows = format!("pub static ROWS: &[Row] = &[\n{rows}];\n");
+    let rows = format!(
+        "pub static ROWS: &[Row] = &[\n{rows}];\n\
+         /// All of them under the Basic Profile alone, as the host takes them.\n\
+         pub const BASIC: &str = {all:?};\n"
+    );
     fs::write(out, rows).expect("OUT_DIR can be written");
 }
 

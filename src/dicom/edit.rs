@@ -19,7 +19,7 @@ use std::sync::Arc;
 pub struct Scope<'a> {
     pub source: &'a Source,
     pub encoding: Encoding,
-    pub charset: Arc<Charset>,
+    pub charset: Charset,
     pub manner: Manner,
 }
 
@@ -59,9 +59,25 @@ pub enum Change {
 pub enum Reach<'a> {
     Everything,
     /// Those with such a tag at the top, and all that is below them.
-    Top(&'a dyn Fn(Tag) -> bool),
+    Top(Wanted<'a>),
     /// Those with such a tag at any depth, and all that is below them.
-    Anywhere(&'a dyn Fn(Tag) -> bool),
+    Anywhere(Wanted<'a>),
+}
+
+/// Tags that a walk is to show.
+#[derive(Clone, Copy)]
+pub enum Wanted<'a> {
+    One(Tag),
+    Those(&'a dyn Fn(Tag) -> bool),
+}
+
+impl Wanted<'_> {
+    fn holds(self, tag: Tag) -> bool {
+        match self {
+            Self::One(one) => one == tag,
+            Self::Those(holds) => holds(tag),
+        }
+    }
 }
 
 /// Why an edit can't be made.
@@ -107,7 +123,7 @@ impl Instance {
         Scope {
             source: self.source(),
             encoding: self.encoding,
-            charset: Arc::new(self.charset()),
+            charset: self.charset(),
             manner: Manner::Checked,
         }
     }
@@ -168,7 +184,7 @@ impl Instance {
         reach: Reach<'_>,
         decide: &mut dyn FnMut(&Location, &Element, &Scope<'_>) -> Change,
     ) -> Result<u32, EditProblem> {
-        let charset = Arc::new(self.charset());
+        let charset = self.charset();
         let encoding = self.encoding;
         let Self {
             file,
@@ -249,7 +265,7 @@ impl Instance {
     }
 
     fn set_in(&mut self, path: &Pattern, text: &str, manner: Manner) -> Result<(), EditProblem> {
-        let charset = Arc::new(self.charset());
+        let charset = self.charset();
         let encoding = self.encoding;
         let is_meta = manner == Manner::AsGiven && path.is_in_meta();
         let Self {
@@ -280,7 +296,7 @@ fn meta_scope(file: &Source, manner: Manner) -> Scope<'_> {
     Scope {
         source: file,
         encoding: Encoding::ExplicitLittle,
-        charset: Arc::default(),
+        charset: Charset::default(),
         manner,
     }
 }
@@ -293,14 +309,10 @@ fn item_number(items: Items) -> u32 {
 }
 
 fn inner_scope<'a>(around: &Scope<'a>, sequence: &Sequence, item: &Dataset) -> Scope<'a> {
-    let charset = match item.get(tags::SPECIFIC_CHARACTER_SET) {
-        Some(_) => Arc::new(Charset::of(item, around.source, &around.charset)),
-        None => around.charset.clone(),
-    };
     Scope {
         source: around.source,
         encoding: sequence.encoding,
-        charset,
+        charset: Charset::of(item, around.source, &around.charset),
         manner: around.manner,
     }
 }
@@ -375,11 +387,19 @@ fn edit(
 ) -> Result<u32, EditProblem> {
     let mut count = 0;
     let mut index = 0;
-    while index < dataset.elements.len() {
+    let mut end = dataset.elements.len();
+    if let (Reach::Top(Wanted::One(tag)), false) = (reach, dataset.disordered) {
+        // It stands in one place, if anywhere.
+        match dataset.position(tag) {
+            Ok(at) => (index, end) = (at, at + 1),
+            Err(_) => return Ok(0),
+        }
+    }
+    while index < end {
         let tag = dataset.elements[index].tag;
         let is_wanted = match reach {
             Reach::Everything => true,
-            Reach::Top(wanted) | Reach::Anywhere(wanted) => wanted(tag),
+            Reach::Top(wanted) | Reach::Anywhere(wanted) => wanted.holds(tag),
         };
         let is_way =
             matches!(reach, Reach::Anywhere(_)) && dataset.elements[index].sequence().is_some();
@@ -406,7 +426,7 @@ fn edit(
             }
             Change::Remove => {
                 dataset.elements.remove(index);
-                next = index;
+                (next, end) = (index, end - 1);
                 true
             }
             change => {

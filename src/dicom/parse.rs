@@ -116,8 +116,10 @@ impl Parser<'_> {
                     what: "an element that is longer than its item",
                 });
             }
+            let tag = header.tag();
+            dataset.disordered |= dataset.elements.last().is_some_and(|e| e.tag >= tag);
             dataset.elements.push(Element {
-                tag: header.tag(),
+                tag,
                 vr,
                 span: Span::new(start, self.at),
                 value,

@@ -139,11 +139,20 @@ impl Pattern {
     /// As [`Pattern::parse`], and for a pattern.
     pub fn parse_path(text: &str) -> Result<Self, PathError> {
         let pattern = Self::parse(text)?;
-        if pattern.is_path() {
-            return Ok(pattern);
+        pattern.as_path()?;
+        Ok(pattern)
+    }
+
+    /// Itself, if it names one element.
+    ///
+    /// # Errors
+    /// For a pattern.
+    pub fn as_path(&self) -> Result<&Self, PathError> {
+        if self.is_path() {
+            return Ok(self);
         }
         Err(PathError {
-            path: text.to_owned(),
+            path: self.text.clone(),
             why: "holds wildcards where one element is asked for".into(),
         })
     }

@@ -12,8 +12,8 @@ use encoding_rs::{
     WINDOWS_1252, WINDOWS_1254,
 };
 use std::collections::HashMap;
-use std::ops::RangeInclusive;
-use std::sync::OnceLock;
+use std::ops::{Deref, RangeInclusive};
+use std::sync::{Arc, OnceLock};
 
 const ESC: u8 = 0x1B;
 const JIS_X_0212: &[u8] = b"$(D";
@@ -134,12 +134,32 @@ static BIG5_SET: Set = Set {
 /// The character sets of one dataset, the first being where each value starts.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Charset {
-    sets: Vec<Set>,
+    sets: Sets,
+}
+
+/// Cheap to clone: each item of a sequence takes over those around it.
+#[derive(Debug, Clone, PartialEq)]
+enum Sets {
+    One(&'static Set),
+    Several(Arc<[Set]>),
+}
+
+impl Deref for Sets {
+    type Target = [Set];
+
+    fn deref(&self) -> &[Set] {
+        match self {
+            Self::One(set) => std::slice::from_ref(*set),
+            Self::Several(sets) => sets,
+        }
+    }
 }
 
 impl Default for Charset {
     fn default() -> Self {
-        Self { sets: vec![ASCII] }
+        Self {
+            sets: Sets::One(&SETS[0]),
+        }
     }
 }
 
@@ -151,13 +171,23 @@ impl Charset {
             SETS.iter()
                 .chain([&BIG5_SET])
                 .find(|set| set.terms.contains(&term))
-                .copied()
-                .unwrap_or(ASCII)
+                .unwrap_or(&SETS[0])
         };
-        let mut sets: Vec<Set> = terms.into_iter().map(known).collect();
-        if sets.is_empty() {
-            sets.push(ASCII);
-        }
+        let mut terms = terms.into_iter().map(known);
+        let Some(first) = terms.next() else {
+            return Self::default();
+        };
+        let sets = match terms.next() {
+            None => Sets::One(first),
+            Some(second) => Sets::Several(
+                [first, second]
+                    .into_iter()
+                    .chain(terms)
+                    .copied()
+                    .collect::<Vec<_>>()
+                    .into(),
+            ),
+        };
         Self { sets }
     }
 

@@ -21,6 +21,8 @@ pub struct Dataset {
     pub elements: Vec<Element>,
     /// The groups in which an element was added, removed or changed.
     pub touched_groups: Vec<u16>,
+    /// Whether some element does not follow the one before it, as in broken files.
+    pub(super) disordered: bool,
     /// Zeros behind the last element of a file, written back as they are.
     pub padding: Span,
 }
@@ -74,6 +76,7 @@ impl Dataset {
         let at = self.elements.partition_point(|e| e.tag < tag);
         match self.elements.get(at) {
             Some(e) if e.tag == tag => Ok(at),
+            _ if !self.disordered => Err(at),
             _ => match self.elements.iter().position(|e| e.tag == tag) {
                 Some(found) => Ok(found),
                 None => Err(at),

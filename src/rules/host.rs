@@ -4,6 +4,9 @@
 //! The first refusal is latched: it fails the file whatever the rule then catches or answers.
 
 mod access;
+mod edits;
+mod parsed;
+pub mod rows;
 mod script;
 mod table;
 mod trace;
@@ -12,14 +15,13 @@ use super::answer::Refusal;
 use super::position::Position;
 use super::pseudonym::Pseudonyms;
 use super::tables::Tables;
-use crate::dicom::edit::{Change, EditProblem, Reach, Scope, is_protected};
-use crate::dicom::path::{Location, PathError, Pattern, Place, location_text};
-use crate::dicom::{Element, Instance, Region, Tag, tags, value};
+use crate::dicom::edit::{EditProblem, Scope};
+use crate::dicom::path::{PathError, location_text};
+use crate::dicom::{Element, Instance, value};
 pub use access::Access;
 pub use script::content;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use table::Table;
 pub use trace::{Detail, Trace, TracedEdit, shown};
 
 /// What is known beside the dataset.
@@ -109,13 +111,6 @@ pub struct Edit {
     pub pattern: String,
     pub action: Action,
 }
-
-/// A change, what the trace calls it, and where the script asks for it.
-type Asked = (Change, &'static str, Option<Position>);
-
-/// What is to be done with an element, and what the rule calls that.
-type Decide<'a> =
-    dyn FnMut(&Location, &Element, &Scope<'_>, &Pseudonyms) -> (Change, &'static str) + 'a;
 
 /// One run's view: owns the instance while the rule runs, and gives it back.
 pub struct Host {
@@ -220,7 +215,7 @@ impl Host {
 
     /// Single paths of what the pattern matches, in dataset order.
     pub fn find(&mut self, pattern: &str) -> Vec<String> {
-        let pattern = match Pattern::parse(pattern) {
+        let pattern = match parsed::pattern(pattern) {
             Ok(pattern) => pattern,
             Err(error) => {
                 self.refuse(Refusal::BadPath(error.to_string()));
@@ -244,169 +239,8 @@ impl Host {
         found
     }
 
-    /// Sets one element, creating sequences, items and private blocks as needed.
-    ///
-    /// # Errors
-    /// [`EditError`], as for all edits.
-    pub fn set(&mut self, path: &str, value: &str) -> Result<(), EditError> {
-        let path = Pattern::parse_path(path)?;
-        let location = match self.instance.look_up(&path) {
-            Some((_, _, location)) => location,
-            None => path.location(),
-        };
-        self.grant_write(&location)?;
-        if let Some(place) = location.iter().find(|p| is_protected(p.tag)) {
-            return Err(protected(place.tag, &path));
-        }
-        let holds_values = self.trace.as_ref().is_some_and(Trace::holds_values);
-        let before = holds_values.then(|| self.shown(&path)).flatten();
-        self.instance.set(&path, value)?;
-        if self.trace.is_some() {
-            let edit = TracedEdit {
-                path: self.path_text(&path),
-                action: "set",
-                position: self.position,
-                before,
-                after: holds_values.then(|| self.shown(&path)).flatten(),
-            };
-            if let Some(trace) = &mut self.trace {
-                trace.push(edit);
-            }
-        }
-        Ok(())
-    }
-
-    /// # Errors
-    /// [`EditError`], as for all edits.
-    pub fn blank(&mut self, pattern: &str) -> Result<u32, EditError> {
-        self.apply(&[Edit {
-            pattern: pattern.to_owned(),
-            action: Action::Blank,
-        }])
-    }
-
-    /// # Errors
-    /// [`EditError`], as for all edits.
-    pub fn remove(&mut self, pattern: &str) -> Result<u32, EditError> {
-        self.apply(&[Edit {
-            pattern: pattern.to_owned(),
-            action: Action::Remove,
-        }])
-    }
-
-    /// Removes every private element at any depth, but those that match a pattern to keep and the creators
-    /// of their blocks.
-    ///
-    /// # Errors
-    /// [`EditError`], as for all edits.
-    pub fn remove_private(&mut self, keep: &[String]) -> Result<u32, EditError> {
-        let keep = keep
-            .iter()
-            .map(|p| Pattern::parse(p))
-            .collect::<Result<Vec<_>, _>>()?;
-        let kept_blocks = self.kept_blocks(&keep);
-        let is_private = |tag: Tag| !tag.group().is_multiple_of(2);
-        self.edit(
-            Reach::Anywhere(&is_private),
-            &mut |location, element, _, _| {
-                let kept = keep.iter().any(|p| p.matches(location))
-                    || kept_blocks.iter().any(|b| b == location);
-                match element.is_private() && !kept {
-                    true => (Change::Remove, "remove-private"),
-                    false => (Change::Keep, ""),
-                }
-            },
-        )
-    }
-
-    /// A whole table in one walk; where several patterns match, the first in the list holds.
-    ///
-    /// # Errors
-    /// [`EditError`], as for all edits.
-    pub fn apply(&mut self, edits: &[Edit]) -> Result<u32, EditError> {
-        let table = Table::of(edits)?;
-        if let Some((tag, pattern)) = table.protected() {
-            return Err(protected(tag, pattern));
-        }
-        if !self.access.is_writable() {
-            let path = edits.first().map(|e| e.pattern.clone()).unwrap_or_default();
-            return Err(self.refuse_write(path));
-        }
-        let mut run = table.run();
-        let wanted = |tag: Tag| table.may_hold(tag);
-        let reach = match table.is_top_only() {
-            true => Reach::Top(&wanted),
-            false => Reach::Anywhere(&wanted),
-        };
-        self.edit(reach, &mut |location, element, scope, pseudonyms| {
-            run.decide(location, element, scope, pseudonyms)
-        })
-    }
-
-    /// Makes a region of the picture black, in every frame: columns from `left` up to `right`, rows from `top`
-    /// up to `bottom`, the latter two not included.
-    ///
-    /// # Errors
-    /// [`EditError`], as for all edits: it is a write of PixelData. After [`EditError::NotRedactable`] the file
-    /// is not kept, whatever the rule answers.
-    pub fn redact(&mut self, region: Region) -> Result<(), EditError> {
-        let pixels = [Place {
-            tag: tags::PIXEL_DATA,
-            creator: None,
-            item: None,
-        }];
-        self.grant_write(&pixels)?;
-        if let Err(problem) = self.instance.redact(region) {
-            let error = EditError::from(problem);
-            if let EditError::NotRedactable(why) = &error {
-                let refusal = Refusal::NotRedactable(why.clone());
-                self.not_redacted.get_or_insert((refusal, self.position));
-            }
-            return Err(error);
-        }
-        if let Some(trace) = &mut self.trace {
-            let Region {
-                left,
-                top,
-                right,
-                bottom,
-            } = region;
-            trace.push(TracedEdit {
-                path: location_text(&pixels),
-                action: "redact",
-                position: self.position,
-                before: Some("as it was".to_owned()),
-                after: Some(format!("black from {left},{top} to {right},{bottom}")),
-            });
-        }
-        Ok(())
-    }
-
-    /// The creators (gggg,00bb) of blocks in which a kept element lies.
-    fn kept_blocks(&self, keep: &[Pattern]) -> Vec<Vec<Place>> {
-        let mut blocks = Vec::new();
-        if keep.is_empty() {
-            return blocks;
-        }
-        self.instance.walk(&mut |location, element, _| {
-            if element.is_private()
-                && element.tag.element() > 0xFF
-                && keep.iter().any(|p| p.matches(location))
-            {
-                let mut block = location.to_vec();
-                if let Some(last) = block.last_mut() {
-                    last.tag = Tag(element.tag.group(), element.tag.element() >> 8);
-                    last.creator = None;
-                }
-                blocks.push(block);
-            }
-            true
-        });
-        blocks
-    }
-
     fn read<T>(&mut self, path: &str, read: impl FnOnce(&Element, &Scope<'_>) -> T) -> Option<T> {
-        let path = match Pattern::parse_path(path) {
+        let path = match parsed::path(path) {
             Ok(path) => path,
             Err(error) => {
                 self.refuse(Refusal::BadPath(error.to_string()));
@@ -430,108 +264,7 @@ impl Host {
         answer
     }
 
-    /// Edits in one walk, each change at the place in the script that runs now.
-    fn edit(&mut self, reach: Reach<'_>, decide: &mut Decide<'_>) -> Result<u32, EditError> {
-        let (pseudonyms, position) = (self.pseudonyms.clone(), self.position);
-        self.change(reach, false, &mut |location, element, scope| {
-            let (change, action) = decide(location, element, scope, &pseudonyms);
-            (change, action, position)
-        })
-    }
-
-    /// Edits in one walk, after the file meta information where `in_meta` says so. An undeclared change is not
-    /// made, and latched.
-    pub(in crate::rules) fn change(
-        &mut self,
-        reach: Reach<'_>,
-        in_meta: bool,
-        decide: &mut dyn FnMut(&Location, &Element, &Scope<'_>) -> Asked,
-    ) -> Result<u32, EditError> {
-        let (access, trace) = (self.access.clone(), &mut self.trace);
-        let mut refused = None;
-        // Of the change that is under way: it may yet turn out not to fit.
-        let mut traced_before = 0;
-        let mut change = |location: &Location, element: &Element, scope: &Scope<'_>| {
-            let (change, action, position) = decide(location, element, scope);
-            if change == Change::Keep {
-                return change;
-            }
-            if !access.may_write(location) {
-                refused.get_or_insert_with(|| (location_text(location), position));
-                return Change::Keep;
-            }
-            if let Some(trace) = trace {
-                traced_before = trace.len();
-                let values = trace.holds_values();
-                trace.push(TracedEdit {
-                    path: location_text(location),
-                    action,
-                    position,
-                    before: values.then(|| trace::shown(element, scope)),
-                    after: values.then(|| after(&change, element)).flatten(),
-                });
-            }
-            change
-        };
-        let of_meta = match in_meta {
-            true => self.instance.edit_meta(&mut change),
-            false => Ok(0),
-        };
-        let count = of_meta.and_then(|some| Ok(some + self.instance.edit(reach, &mut change)?));
-        if let (Err(_), Some(trace)) = (&count, &mut self.trace) {
-            trace.drop_last(traced_before);
-        }
-        if let Some((path, position)) = refused {
-            self.position = position;
-            return Err(self.refuse_write(path));
-        }
-        Ok(count?)
-    }
-
-    fn grant_write(&mut self, location: &Location) -> Result<(), EditError> {
-        if self.access.may_write(location) {
-            return Ok(());
-        }
-        Err(self.refuse_write(location_text(location)))
-    }
-
-    fn refuse_write(&mut self, path: String) -> EditError {
-        self.refuse(Refusal::UndeclaredWrite(path.clone()));
-        EditError::Undeclared(path)
-    }
-
     fn refuse(&mut self, refusal: Refusal) {
         self.refusal.get_or_insert((refusal, self.position));
     }
-
-    fn shown(&self, path: &Pattern) -> Option<String> {
-        let (element, scope, _) = self.instance.look_up(path)?;
-        Some(trace::shown(element, &scope))
-    }
-
-    fn path_text(&self, path: &Pattern) -> String {
-        match self.instance.look_up(path) {
-            Some((_, _, location)) => location_text(&location),
-            None => path.to_string(),
-        }
-    }
-}
-
-/// What an element holds after a change.
-fn after(change: &Change, element: &Element) -> Option<String> {
-    match change {
-        Change::Remove => None,
-        Change::Blank if element.sequence().is_some() => Some("0 items".to_owned()),
-        Change::Blank | Change::Keep => Some(String::new()),
-        Change::Text(text) | Change::AsGiven(text) => Some(text.clone()),
-        Change::Bytes(bytes) => Some(format!(
-            "{} bytes of {}",
-            bytes.len(),
-            element.vr.to_string()
-        )),
-    }
-}
-
-fn protected(tag: Tag, pattern: &Pattern) -> EditError {
-    EditError::Protected(format!("{pattern}: Sluice keeps {tag} itself"))
 }

@@ -1,7 +1,7 @@
 //! DICOM PS3.15 Annex E, Basic Application Level Confidentiality Profile, with its retain options.
 //!
 //! The profile is data: Table E.1-1, which `build.rs` reads (`codes`, `table`, `treatment`). For a file, the
-//! table under the policy's settings becomes a list of edits (`plan`), which the host makes in one walk
+//! table under the policy's settings becomes a table of edits (`plan`), which the host makes in one walk
 //! of the dataset; around it are what a table can't say: private elements, stand-ins for sequences
 //! that need an item (`stand_in`), the subject, and the marks of de-identification (`marks`).
 //!
@@ -24,7 +24,7 @@ use sluice::rules::{context, pseudonym};
 wit_bindgen::generate!({
     world: "anonymize",
     path: "../wit",
-    // The table's patterns are lent to the call, not copied for it.
+    // Texts are lent to a call, not copied for it.
     ownership: Borrowing { duplicate_if_necessary: false },
 });
 
@@ -42,7 +42,7 @@ impl Guest for Module {
         let stand_ins = stand_in::Needed::of(ds);
         let keep: Vec<&str> = settings.safe_private.iter().map(String::as_str).collect();
         ds.remove_private(&keep).or_refused("private elements")?;
-        ds.apply(&plan::edits(&settings.options, days))
+        ds.apply_table(&plan::table(&settings.options, days))
             .or_refused("Table E.1-1")?;
         stand_ins.put(ds)?;
 

@@ -22,6 +22,18 @@ pub struct Options {
     pub uids: bool,
 }
 
+impl Options {
+    /// Whether the Basic Profile stands alone.
+    pub fn are_none(&self) -> bool {
+        !(self.modified_dates
+            || self.full_dates
+            || self.device_identity
+            || self.institution_identity
+            || self.patient_characteristics
+            || self.uids)
+    }
+}
+
 impl Row {
     pub fn treatment(&self, options: &Options) -> Treatment {
         let in_effect = [

@@ -19,3 +19,17 @@ pub enum Treatment {
     /// A date moved by the subject's offset.
     ShiftDate,
 }
+
+impl Treatment {
+    /// What the host calls it; none where nothing is to be done.
+    pub fn action(self) -> Option<&'static str> {
+        Some(match self {
+            Self::Keep => return None,
+            Self::Remove | Self::StandIn => "remove",
+            Self::Blank => "blank",
+            Self::Dummy => "dummy",
+            Self::Uid => "uid",
+            Self::ShiftDate => "shift_date",
+        })
+    }
+}

@@ -206,6 +206,9 @@ fn set_value(
 
 /// Of an element that stands there twice, readers take the first or the last: none may keep the old value.
 fn remove_others(dataset: &mut Dataset, at: usize) {
+    if !dataset.disordered {
+        return;
+    }
     let tag = dataset.elements[at].tag;
     let mut index = 0;
     dataset.elements.retain(|element| {

@@ -5,7 +5,7 @@ use super::matcher::Matcher;
 use super::regex::JavaRegex;
 use super::syntax::{Action, Condition, End, Expression, Kind, Operator, Statement, TagPath};
 use super::value::Value;
-use crate::dicom::edit::{Change, Reach};
+use crate::dicom::edit::{Change, Reach, Wanted};
 use crate::dicom::path::Pattern;
 use crate::rules::host::{EditError, Host};
 use crate::rules::manifest::Limits;
@@ -414,7 +414,7 @@ fn own(name: &str) -> String {
 
 fn reach<'r>(matcher: &Matcher, wanted: &'r dyn Fn(crate::dicom::Tag) -> bool) -> Reach<'r> {
     match matcher.is_top() {
-        true => Reach::Top(wanted),
-        false => Reach::Anywhere(wanted),
+        true => Reach::Top(Wanted::Those(wanted)),
+        false => Reach::Anywhere(Wanted::Those(wanted)),
     }
 }

@@ -1,7 +1,8 @@
 //! What a DicomEdit script needs of the host beyond the rules' interface: values as they are given, file meta
 //! information, edits that each have their own place in the script. Within what the manifest declares, as all.
 
-use super::{EditError, Host, protected, trace};
+use super::edits::protected;
+use super::{EditError, Host, trace};
 use crate::dicom::edit::{Scope, is_protected};
 use crate::dicom::path::{Location, Pattern, location_text};
 use crate::dicom::{Element, Tag, VR, Value, tags, value};

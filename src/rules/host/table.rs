@@ -1,6 +1,6 @@
-//! A table of edits, compiled so that one walk of the dataset serves all of it.
+//! A table of edits, compiled so that one walk of the dataset serves all of it; those seen last are kept.
 
-use super::{Action, Edit};
+use super::{Action, Edit, EditError, rows};
 use crate::dicom::edit::{Change, Scope, is_protected};
 use crate::dicom::path::{Location, PathError, Pattern};
 use crate::dicom::{Element, Tag, VR, value};
@@ -19,6 +19,8 @@ const MOST_KEPT: usize = 64;
 static KEPT: Mutex<Option<HashMap<u64, Arc<Table>>>> = Mutex::new(None);
 
 pub struct Table {
+    /// What it was read from, if it was given as text.
+    text: Option<Box<str>>,
     edits: Vec<Edit>,
     patterns: Vec<Pattern>,
     /// The rows that name one tag, at the top or at any depth: looked up, not tried.
@@ -70,30 +72,64 @@ fn key(edits: &[Edit]) -> u64 {
     })
 }
 
+/// Of some of its words: a text that is another is another in more places than one, or costs a compilation.
+fn text_key(text: &str) -> u64 {
+    const STRIDE: usize = 32;
+    let words = text.as_bytes().chunks(STRIDE).map(|chunk| {
+        let word = chunk.iter().take(8).map(|byte| u64::from(*byte));
+        word.fold(0, |word, byte| word << 8 | byte)
+    });
+    words.fold(text.len() as u64, mix)
+}
+
+/// The table that was kept under a key, if it is that one; else it is compiled and kept.
+fn kept<E>(
+    key: u64,
+    is_same: impl FnOnce(&Table) -> bool,
+    compile: impl FnOnce() -> Result<Table, E>,
+) -> Result<Arc<Table>, E> {
+    let lock = || KEPT.lock().unwrap_or_else(PoisonError::into_inner);
+    let kept = lock().as_ref().and_then(|kept| kept.get(&key)).cloned();
+    if let Some(table) = kept.filter(|table| is_same(table)) {
+        return Ok(table);
+    }
+    let table = Arc::new(compile()?);
+    let mut kept = lock();
+    let kept = kept.get_or_insert_default();
+    if kept.len() >= MOST_KEPT {
+        kept.clear();
+    }
+    kept.insert(key, Arc::clone(&table));
+    Ok(table)
+}
+
 impl Table {
     /// Compiles a table, or answers the one that the same edits gave before.
     pub fn of(edits: &[Edit]) -> Result<Arc<Self>, PathError> {
         if edits.len() < WORTH_KEEPING {
             return Ok(Arc::new(Self::new(edits)?));
         }
-        let key = key(edits);
-        let lock = || KEPT.lock().unwrap_or_else(PoisonError::into_inner);
-        let kept = lock().as_ref().and_then(|kept| kept.get(&key)).cloned();
-        if let Some(table) = kept.filter(|table| table.edits == edits) {
-            return Ok(table);
-        }
-        let table = Arc::new(Self::new(edits)?);
-        let mut kept = lock();
-        let kept = kept.get_or_insert_default();
-        if kept.len() >= MOST_KEPT {
-            kept.clear();
-        }
-        kept.insert(key, table.clone());
-        Ok(table)
+        kept(
+            key(edits),
+            |table| table.edits == edits,
+            || Self::new(edits),
+        )
+    }
+
+    /// The same for a table as text.
+    pub fn of_text(text: &str) -> Result<Arc<Self>, EditError> {
+        let is_same = |table: &Self| table.text.as_deref() == Some(text);
+        kept(text_key(text), is_same, || {
+            Ok(Self {
+                text: Some(text.into()),
+                ..Self::new(&rows::parse(text)?)?
+            })
+        })
     }
 
     fn new(edits: &[Edit]) -> Result<Self, PathError> {
         let mut table = Self {
+            text: None,
             edits: edits.to_vec(),
             patterns: Vec::with_capacity(edits.len()),
             by_tag: HashMap::default(),
@@ -119,6 +155,11 @@ impl Table {
             table.patterns.push(pattern);
         }
         Ok(table)
+    }
+
+    pub fn first_pattern(&self) -> String {
+        let first = self.edits.first();
+        first.map(|edit| edit.pattern.clone()).unwrap_or_default()
     }
 
     /// The first row that names a protected element outright; wildcards pass over them.

@@ -1,6 +1,7 @@
 //! What a script sees: the dataset, `pseudonym::`, the context, and the answers. Thin: what each call
 //! means and may do is [`Host`]'s business. An absent value is `()`; an edit error is thrown.
 
+use super::super::host::rows::ACTIONS;
 use super::super::host::{Action, Context, Edit, EditError, Host};
 use super::super::pseudonym::Pseudonyms;
 use super::super::tables::Tables;
@@ -213,6 +214,16 @@ mod dataset_functions {
         let edits = edits.collect::<Result<Vec<_>, _>>()?;
         ds.edit(&ctx, |host| host.apply(&edits)).map(INT::from)
     }
+
+    /// The same as text: `remove */PatientAddress`, `set PatientID = x`, one row on a line.
+    #[rhai_fn(return_raw)]
+    pub fn apply_table(
+        ctx: NativeCallContext,
+        ds: &mut Dataset,
+        table: &str,
+    ) -> Result<INT, Thrown> {
+        ds.edit(&ctx, |host| host.apply_table(table)).map(INT::from)
+    }
 }
 
 /// The text of a value to be written; none for `()`.
@@ -264,8 +275,7 @@ fn edit_of(edit: Dynamic) -> Result<Edit, String> {
             Action::ShiftDate(days.ok_or("days: expected a whole number of days")?)
         }
         other => {
-            let known = ["remove", "blank", "set", "uid", "dummy", "shift_date"];
-            let hint = super::super::document::did_you_mean(other, known.into_iter());
+            let hint = super::super::document::did_you_mean(other, ACTIONS.into_iter());
             return Err(format!("action: unknown action {other:?}{hint}"));
         }
     };

@@ -4,7 +4,10 @@
 //! What is known as the dataset or the context is followed through parameters of the script's own
 //! functions, not through other variables: a check that guesses would cry wolf.
 
+mod table;
+
 use super::super::document::did_you_mean;
+use super::super::host::rows::ACTIONS;
 use super::super::manifest::{Kind, Manifest};
 use super::super::module::CompileError;
 use super::super::position::Position;
@@ -58,8 +61,6 @@ const PATH_CALLS: [(&str, Use); 8] = [
     ("remove", Use::Edit),
 ];
 
-const ACTIONS: [&str; 6] = ["remove", "blank", "set", "uid", "dummy", "shift_date"];
-
 /// Words of the language that look like calls.
 const LANGUAGE: [&str; 5] = ["type_of", "is_def_var", "is_def_fn", "is_shared", "len"];
 
@@ -72,7 +73,7 @@ pub fn inspect(manifest: &Manifest, code: &str) -> Result<Script, CompileError> 
     let ast = engine
         .compile(code)
         .map_err(|error| compile_error(&error))?;
-    let mut inspector = Inspector::new(manifest, &ast);
+    let mut inspector = Inspector::new(manifest, code, &ast);
     inspector.find_roles();
     inspector.look();
     let mut script = inspector.script;
@@ -90,16 +91,17 @@ struct Roles {
 
 type Function = (String, usize);
 
-struct Inspector {
+struct Inspector<'c> {
     /// Each function by itself, with the names of its parameters.
     functions: Vec<(Function, Vec<String>, AST)>,
     roles: HashMap<Function, Roles>,
     known: &'static sandbox::Names,
+    code: &'c str,
     script: Script,
 }
 
-impl Inspector {
-    fn new(manifest: &Manifest, ast: &AST) -> Self {
+impl<'c> Inspector<'c> {
+    fn new(manifest: &Manifest, code: &'c str, ast: &AST) -> Self {
         let functions: Vec<_> = ast
             .iter_functions()
             .map(|f| {
@@ -124,6 +126,7 @@ impl Inspector {
             functions,
             roles,
             known: sandbox::names(),
+            code,
             script: Script::default(),
         }
     }
@@ -286,6 +289,7 @@ impl Inspector {
         let Some(argument) = argument else { return };
         match (name, argument) {
             ("apply", Expr::Array(edits, _)) => edits.iter().for_each(|edit| self.edit(edit)),
+            ("apply_table", table) => self.table(table),
             ("remove_private", Expr::Array(keep, _)) => {
                 keep.iter().for_each(|path| self.path(path, Use::Keep));
             }
@@ -419,95 +423,4 @@ fn each_call(ast: &AST, visit: &mut dyn FnMut(Option<&Expr>, &FnCallExpr, ::rhai
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn look(code: &str) -> Script {
-        let manifest = serde_json::json!({
-            "name": "m", "version": "1.0.0", "interface": "1", "kind": "anonymize",
-            "engine": "rhai", "entry": "rule.rhai"
-        });
-        let manifest = Manifest::parse("module.json", manifest.to_string().as_bytes()).unwrap();
-        inspect(&manifest, code).unwrap()
-    }
-
-    fn problems(code: &str) -> Vec<String> {
-        let told = look(code).problems.into_iter();
-        told.map(|(at, message)| format!("{}: {message}", at.unwrap()))
-            .collect()
-    }
-
-    #[test]
-    fn paths_are_found_with_their_places_in_helpers_too() {
-        let script = look(
-            "fn anonymize(ds, ctx) {\n  if ds.get(\"StudyID\").len() > 2 { helper(1, ds); }\n  ds.more();\n  keep()\n}\n\
-             fn helper(n, d) { d.remove(\"*/PatientName\"); let m = #{}; m.remove(\"PatientID\"); }\n\
-             fn more() { this.apply([#{ pattern: \"PatientSex\", action: \"blank\" }]); }",
-        );
-        let found: Vec<_> = (script.paths.iter())
-            .map(|p| (&*p.path, p.use_, p.position.unwrap().line))
-            .collect();
-        assert_eq!(
-            found,
-            [
-                ("StudyID", Use::Read, 2),
-                ("*/PatientName", Use::Edit, 6),
-                ("PatientSex", Use::Edit, 7)
-            ]
-        );
-        assert!(script.texts.contains("PatientID"));
-        assert!(script.problems.is_empty(), "{:?}", script.problems);
-    }
-
-    #[test]
-    fn unknown_calls_are_told_with_a_hint() {
-        assert_eq!(
-            problems("fn anonymize(ds, ctx) {\n  ds.remov(\"PatientName\");\n  kep()\n}"),
-            [
-                "line 2, column 6: there is no function `remov` (did you mean \"remove\"?)",
-                "line 3, column 3: there is no function `kep` (did you mean \"keep\"?)"
-            ]
-        );
-        assert_eq!(
-            problems(
-                "fn anonymize(ds, ctx) { pseudonym::uuid(\"1\"); ds.set(\"PatientID\"); keep() }"
-            ),
-            [
-                "line 1, column 36: there is no function `pseudonym::uuid` (did you mean \"uid\"?)",
-                "line 1, column 50: `set` takes 3 arguments (what stands before the dot is one), not 2"
-            ]
-        );
-        assert_eq!(
-            problems(
-                "fn anonymize(ds, ctx) { let s = ctx.subjekt; ds.apply([#{ pattern: \"PatientID\", action: \"blnk\" }]); keep() }"
-            ),
-            [
-                "line 1, column 37: the context has no `subjekt` (did you mean \"subject\"?)",
-                "line 1, column 89: there is no action \"blnk\" (did you mean \"blank\"?)"
-            ]
-        );
-    }
-
-    #[test]
-    fn each_function_is_looked_at_once_with_its_own_names() {
-        let code = "fn anonymize(ds, ctx) { helper(#{ a: 1 }, ds); keep() }\n\
-                    fn helper(ds, d) { ds.remove(\"a\"); d.get(\"StudyID\"); ds.nothing(); }";
-        let script = look(code);
-        let found: Vec<_> = script.paths.iter().map(|p| &*p.path).collect();
-        assert_eq!(
-            (found.as_slice(), script.problems.len()),
-            (&["StudyID"][..], 1)
-        );
-    }
-
-    #[test]
-    fn the_languages_own_functions_are_known() {
-        let code = r#"fn anonymize(ds, ctx) {
-            let a = [1, 2]; a.push(3); let t = "x".to_upper(); t.crop(1); let m = #{ a: 1 };
-            if type_of(a) == "array" && m.keys().len() > 0 && 3.max(4) > 2 { t += a[0].to_string(); }
-            for x in 0..3 { t += x; }
-            switch t { "a" => keep(), _ => reject(`no ${t}`) }
-        }"#;
-        assert_eq!(problems(code), Vec::<String>::new());
-    }
-}
+mod tests;

@@ -187,6 +187,14 @@ impl dicom::HostDataset for Guest {
         self.edit(|host| host.apply(&edits))
     }
 
+    fn apply_table(
+        &mut self,
+        _: Resource<Dataset>,
+        table: String,
+    ) -> Result<std::result::Result<u32, dicom::EditError>> {
+        self.edit(|host| host.apply_table(&table))
+    }
+
     fn redact(
         &mut self,
         _: Resource<Dataset>,

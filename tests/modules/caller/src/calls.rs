@@ -32,6 +32,7 @@ fn one(ds: &Dataset, call: &Call) -> Result<Value, String> {
             let keep = call.rest(1).map(text).collect::<Result<Vec<_>, _>>()?;
             edited(ds.remove_private(&keep).map(count))
         }
+        "apply-table" => edited(ds.apply_table(call.text(1)?).map(count)),
         "apply" => {
             let edits = call.rest(1).map(edit).collect::<Result<Vec<_>, _>>()?;
             edited(ds.apply(&edits).map(count))
