@@ -1,12 +1,9 @@
 //! Who is calling: HTTP Basic, or the session cookie that XNAT's clients ask for.
 //!
-//! A verified password is remembered for a short time, under a keyed hash that covers the user's current
-//! argon2 record: a changed password, by whatever process, is another key and so verified anew. Differs
-//! from XNAT: Basic alone opens no session; asking for one (`/data/JSESSION`, `/data/services/auth`) does.
+//! Differs from XNAT: Basic alone opens no session; asking for one (`/data/JSESSION`, `/data/services/auth`) does.
 
-use std::collections::HashMap;
-use std::sync::Mutex;
-use std::time::{Duration, Instant};
+mod attempts;
+mod credentials;
 
 use axum::Router;
 use axum::extract::{FromRequestParts, Query, State};
@@ -18,30 +15,18 @@ use axum_extra::TypedHeader;
 use axum_extra::extract::cookie::{Cookie, CookieJar, SameSite};
 use axum_extra::headers::Authorization;
 use axum_extra::headers::authorization::Basic;
-use hmac::{Hmac, KeyInit as _, Mac as _};
 use serde::Deserialize;
-use sha2::Sha256;
-use tokio::sync::Semaphore;
 
-use crate::password;
-use crate::store::{PasswordRecord, Token, User, now_ms};
+use crate::store::{PasswordRecord, Token, now_ms};
 
 use super::error::ApiError;
 use super::form::Parameters;
 use super::log::RequestContext;
 use super::state::AppState;
+pub use credentials::CredentialCache;
 
 /// The servlet container's cookie, by which XNAT's clients know it.
 const COOKIE: &str = "JSESSIONID";
-
-/// How long a verified password needs no argon2 again.
-const REMEMBER: Duration = Duration::from_secs(60);
-
-/// Each argon2 run takes 19 MiB and a core.
-const ARGON2_RUNS: usize = 2;
-
-/// Far more than there are users; a bound all the same.
-const REMEMBERED_AT_MOST: usize = 4096;
 
 /// A user whose credentials were verified for this call.
 #[derive(Debug, Clone)]
@@ -95,87 +80,6 @@ impl Caller {
     }
 }
 
-/// Passwords verified a short while ago.
-pub struct CredentialCache {
-    key: [u8; 32],
-    verified_until: Mutex<HashMap<[u8; 32], Instant>>,
-    argon2: Semaphore,
-}
-
-impl CredentialCache {
-    pub fn new() -> Result<CredentialCache, ApiError> {
-        let mut key = [0u8; 32];
-        getrandom::fill(&mut key)
-            .map_err(|_| ApiError::Internal("no random bytes from the operating system"))?;
-        Ok(CredentialCache {
-            key,
-            verified_until: Mutex::new(HashMap::new()),
-            argon2: Semaphore::new(ARGON2_RUNS),
-        })
-    }
-
-    /// Whether `password` is the user's. With no user it takes as long and says no.
-    async fn verify(&self, user: Option<&User>, password: &str) -> Result<bool, ApiError> {
-        let tag = user.map(|user| self.tag(user, password));
-        if tag.is_some_and(|tag| self.is_remembered(&tag)) {
-            return Ok(true);
-        }
-        let _run = self
-            .argon2
-            .acquire()
-            .await
-            .map_err(|_| ApiError::Internal("shutting down"))?;
-        let record = user.map(|user| user.password.clone());
-        let password = password.to_string();
-        let right = tokio::task::spawn_blocking(move || match record {
-            Some(record) => password::verify(&password, &record),
-            None => {
-                password::verify_nothing(&password);
-                false
-            }
-        })
-        .await
-        .map_err(|_| ApiError::Internal("verifying a password stopped"))?;
-        if let (true, Some(tag)) = (right, tag) {
-            self.remember(tag);
-        }
-        Ok(right)
-    }
-
-    fn tag(&self, user: &User, password: &str) -> [u8; 32] {
-        let mut mac = Hmac::<Sha256>::new_from_slice(&self.key).expect("HMAC takes any key");
-        for part in [user.name.as_str(), user.password.as_str(), password] {
-            mac.update(&(part.len() as u64).to_be_bytes());
-            mac.update(part.as_bytes());
-        }
-        mac.finalize().into_bytes().into()
-    }
-
-    fn is_remembered(&self, tag: &[u8; 32]) -> bool {
-        self.lock()
-            .get(tag)
-            .is_some_and(|until| *until > Instant::now())
-    }
-
-    fn remember(&self, tag: [u8; 32]) {
-        let now = Instant::now();
-        let mut verified = self.lock();
-        if verified.len() >= REMEMBERED_AT_MOST {
-            verified.retain(|_, until| *until > now);
-        }
-        if verified.len() < REMEMBERED_AT_MOST {
-            verified.insert(tag, now + REMEMBER);
-        }
-    }
-
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<[u8; 32], Instant>> {
-        // The map is whole after any panic: each change of it is one call.
-        self.verified_until
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
-    }
-}
-
 impl FromRequestParts<AppState> for Caller {
     type Rejection = ApiError;
 
@@ -224,10 +128,11 @@ async fn from_password(state: &AppState, name: &str, password: &str) -> Result<C
         .get(name)
         .await?
         .filter(|user| user.enabled);
-    match (
-        state.credentials.verify(user.as_ref(), password).await?,
-        user,
-    ) {
+    let right = state
+        .credentials
+        .verify(name, user.as_ref(), password)
+        .await?;
+    match (right, user) {
         (true, Some(user)) => Ok(Caller {
             name: user.name,
             admin: user.admin,

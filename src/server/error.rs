@@ -37,6 +37,9 @@ pub enum ApiError {
     /// Understood, and at odds with an earlier call.
     #[error("{0}")]
     Unprocessable(Text),
+    /// Too often in too short a time; the same call may do after so many seconds.
+    #[error("{message}")]
+    TooMany { message: Text, seconds: u64 },
     #[error("the store failed")]
     Store(#[from] StoreError),
     #[error("{what}")]
@@ -67,6 +70,7 @@ impl ApiError {
             ApiError::NotFound(_) | ApiError::Nothing => StatusCode::NOT_FOUND,
             ApiError::Conflict(_) => StatusCode::CONFLICT,
             ApiError::Unprocessable(_) => StatusCode::UNPROCESSABLE_ENTITY,
+            ApiError::TooMany { .. } => StatusCode::TOO_MANY_REQUESTS,
             ApiError::Store(StoreError::NulCharacter) => StatusCode::BAD_REQUEST,
             ApiError::Store(StoreError::Away(_)) => StatusCode::SERVICE_UNAVAILABLE,
             ApiError::Store(_)
@@ -129,7 +133,12 @@ impl IntoResponse for ApiError {
             });
             response
         } else {
+            let retry_after = match &self {
+                ApiError::TooMany { seconds, .. } => Some(HeaderValue::from(*seconds)),
+                _ => None,
+            };
             let message: Text = match self {
+                ApiError::TooMany { message, .. } => message,
                 ApiError::BadRequest(text)
                 | ApiError::Unauthorized(text)
                 | ApiError::Forbidden(text)
@@ -142,6 +151,9 @@ impl IntoResponse for ApiError {
                     .into(),
             };
             let mut response = (status, message.clone().into_owned()).into_response();
+            if let Some(seconds) = retry_after {
+                response.headers_mut().insert(header::RETRY_AFTER, seconds);
+            }
             response.extensions_mut().insert(Problem {
                 message,
                 cause: None,
