@@ -34,6 +34,7 @@ mod study;
 mod summary;
 mod trail;
 mod trawl;
+mod uploads;
 pub mod verify;
 mod whole;
 
@@ -126,6 +127,8 @@ struct Job<'a> {
     run: Run,
     /// Those of the keys that the project had before: for what is stored under them, never for a rule.
     earlier_keys: Vec<Pseudonyms>,
+    /// For how long a source counts as just written; not at all where nobody else can write to it.
+    settle: Duration,
     /// `staging/<request>-<attempt>`, on the file system of the prearchive and the archive.
     staging: PathBuf,
     trails: Trails,

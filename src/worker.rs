@@ -109,6 +109,7 @@ async fn take_over(importer: &Importer) -> Result<(), ActionError> {
     if commits > 0 {
         tracing::info!(commits, "finished the commits that a crash had left");
     }
+    importer.sweep_uploads().await?;
     let requests = importer.store.requests().requeue_abandoned().await?;
     crash_point("recover.requeued");
     if requests > 0 {

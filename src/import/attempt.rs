@@ -16,6 +16,7 @@ use crate::store::{ImportRequest, Status};
 use chrono::DateTime;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
+use std::time::Duration;
 
 impl Importer {
     pub(super) fn attempt(
@@ -61,6 +62,10 @@ impl Importer {
             progress,
             run: self.run_context(request)?,
             earlier_keys: self.earlier_keys(request)?,
+            settle: match located.uploaded {
+                true => Duration::ZERO,
+                false => self.settle,
+            },
             rules,
             staging,
             trails: Trails::default(),
@@ -132,7 +137,7 @@ impl Importer {
 
     /// Rights and the source, again: both may have changed while the request waited. None if it is gone.
     fn recheck(&self, request: &ImportRequest) -> Result<Option<Located>, Stop> {
-        let Ok(located) = self.inbox.locate(&request.session_path) else {
+        let Ok(located) = self.inbox.locate_queued(&request.session_path) else {
             return Ok(None);
         };
         for project in [&request.project, &located.project] {

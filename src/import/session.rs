@@ -142,7 +142,8 @@ impl Job<'_> {
         if let (Decision::Split(parts), None) = (&decision, part) {
             return Ok(Next::Split(parts.clone(), identified));
         }
-        let held = !study.quarantine_reasons().is_empty()
+        let held = self.asks_for_quarantine()
+            || !study.quarantine_reasons().is_empty()
             || self.rules.leak_check() == LeakCheck::Quarantine && !study.leaks().is_empty();
         settled.destination = Some(match &decision {
             Decision::Reject(_) => "reject",

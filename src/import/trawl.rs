@@ -99,7 +99,7 @@ impl Job<'_> {
             Err(e) => return Ok(state.done(Outcome::Unreadable, e.to_string())),
         };
         state.identity = Some(identity);
-        state.fresh_until = identity.fresh_until(self.importer.settle);
+        state.fresh_until = identity.fresh_until(self.settle);
         let instance = match Instance::read(file) {
             Ok(instance) => instance,
             Err(error) => {

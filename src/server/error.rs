@@ -37,6 +37,11 @@ pub enum ApiError {
     /// Understood, and at odds with an earlier call.
     #[error("{0}")]
     Unprocessable(Text),
+    #[error("{0}")]
+    TooLarge(Text),
+    /// The server can't do it now, and the caller is told why.
+    #[error("{0}")]
+    Unavailable(Text),
     #[error("the store failed")]
     Store(#[from] StoreError),
     #[error("{what}")]
@@ -67,6 +72,8 @@ impl ApiError {
             ApiError::NotFound(_) | ApiError::Nothing => StatusCode::NOT_FOUND,
             ApiError::Conflict(_) => StatusCode::CONFLICT,
             ApiError::Unprocessable(_) => StatusCode::UNPROCESSABLE_ENTITY,
+            ApiError::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
+            ApiError::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
             ApiError::Store(StoreError::NulCharacter) => StatusCode::BAD_REQUEST,
             ApiError::Store(StoreError::Away(_)) => StatusCode::SERVICE_UNAVAILABLE,
             ApiError::Store(_)
@@ -114,7 +121,7 @@ impl IntoResponse for ApiError {
         let status = self.status();
         let mut response = if let ApiError::Nothing = self {
             return status.into_response();
-        } else if status.is_server_error() {
+        } else if status.is_server_error() && !matches!(self, ApiError::Unavailable(_)) {
             let message = match status {
                 StatusCode::SERVICE_UNAVAILABLE => {
                     "The database can't be reached at present; try again in a while."
@@ -135,7 +142,9 @@ impl IntoResponse for ApiError {
                 | ApiError::Forbidden(text)
                 | ApiError::NotFound(text)
                 | ApiError::Conflict(text)
-                | ApiError::Unprocessable(text) => text,
+                | ApiError::Unprocessable(text)
+                | ApiError::TooLarge(text)
+                | ApiError::Unavailable(text) => text,
                 other => other
                     .source()
                     .map_or_else(String::new, ToString::to_string)

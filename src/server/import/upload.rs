@@ -1,0 +1,223 @@
+//! Imports of a file that comes with the call: XNAT's handlers `DICOM-zip`, `SI` and `gradual-DICOM`.
+//!
+//! The file goes the way of everything in the inbox: a request is queued for it, with its rules, outcomes and
+//! report; the call waits for the end and answers the sessions' addresses, and the request's in `Link`. It is removed
+//! when the request has ended.
+//!
+//! Differs from XNAT: a file is what its content says, whichever of the handlers is named; the project must be
+//! given; members that are no DICOM are told of in the report and don't fail the call, with `Ignore-Unparsable` or
+//! without; an archive for `SI` may hold several sessions; what `dest` wants in the archive and can't have there
+//! is a 409.
+
+use axum::extract::Request;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
+
+use crate::inbox::Upload;
+use crate::store::{
+    Counts, ImportRequest, NewRequest, Session, SessionFilter, SessionState, Status,
+};
+
+use super::super::auth::Caller;
+use super::super::dicom;
+use super::super::error::ApiError;
+use super::super::form::{Parameters, is_form};
+use super::super::state::AppState;
+use super::receive::{Kind, Received, receive};
+use super::{check_label, destination, overwrite, settle_session_label};
+
+const ZIP_HANDLER: &str = "DICOM-zip";
+const SESSION_HANDLER: &str = "SI";
+const GRADUAL_HANDLER: &str = "gradual-DICOM";
+
+/// Whether a call brings a file for one of the handlers here.
+pub fn is_one(request: &Request) -> Result<bool, ApiError> {
+    let parameters = Parameters::of_query(request.uri())?;
+    let is_inbox = parameters.text("import-handler") == Some(super::INBOX_HANDLER);
+    let length = request.headers().get(header::CONTENT_LENGTH);
+    let has_body = match length {
+        Some(length) => length != "0",
+        None => request.headers().contains_key(header::TRANSFER_ENCODING),
+    };
+    Ok(!is_inbox && has_body && !is_form(request.headers()))
+}
+
+/// Takes the file in, has it imported and answers where it went.
+pub async fn import(
+    state: AppState,
+    caller: Caller,
+    request: Request,
+) -> Result<Response, ApiError> {
+    let mut parameters = Parameters::of_query(request.uri())?;
+    check_handler(&parameters)?;
+    if parameters.text("PROJECT_ID").is_some() || parameters.text("project").is_some() {
+        // Before anything is taken in; a form may bring more.
+        let mut early = parameters.clone();
+        super::destination::settle(&mut early)?;
+        destination(&state, &caller, &early).await?;
+    }
+    let uploads = state.inbox.uploads().cloned();
+    let uploads = uploads.ok_or(ApiError::Internal("the server takes no uploads"))?;
+    let received = receive(&state, &uploads, request, &mut parameters).await?;
+    check_handler(&parameters)?;
+    super::destination::settle(&mut parameters)?;
+    let wants_archive = super::destination::is_archive(&parameters);
+    let (mut upload, name) = named(received, &parameters)?;
+    let project = check(&state, &caller, &mut parameters).await?;
+    let failed = ApiError::io("an upload could not be handed over");
+    let path = upload
+        .hand_to(&project)
+        .map_err(failed)?
+        .join(name.unwrap_or_default());
+    let label = parameters.text("EXPT_LABEL").map(str::to_owned);
+    let new = NewRequest {
+        username: caller.name.clone(),
+        project: project.clone(),
+        // A folder has no slash behind it.
+        session_path: path.to_string_lossy().trim_end_matches('/').to_owned(),
+        cleanup: false,
+        parameters: parameters.into_map(),
+    };
+    let id = state.store.requests().insert(new).await?;
+    tracing::info!(request = id, "import of an upload queued");
+    // Carried on when the caller has gone: the upload stays as long as the request needs it.
+    let state_ = state.clone();
+    let ended = tokio::spawn(async move {
+        let ended = dicom::ended(&state_, id).await;
+        match &ended {
+            Ok(Some(_)) => drop(upload),
+            // Another process, or the next start, goes on with it.
+            _ => upload.keep(),
+        }
+        ended
+    });
+    let ended = ended.await;
+    let ended = ended.map_err(|_| ApiError::Internal("waiting for an import broke off"))??;
+    let Some(ended) = ended else {
+        return Err(ApiError::Unavailable(
+            format!("The server goes down. The upload is imported when it is back: see /xapi/dicom/{id}.")
+                .into(),
+        ));
+    };
+    let mut answer = match sessions(&state, &ended, &project, label.as_deref()).await? {
+        Some(sessions) => told(&sessions, wants_archive, id)?,
+        // As in XNAT: an object that a filter or a rule takes out is no error.
+        None if was_taken_out(&ended.counts) => StatusCode::OK.into_response(),
+        None => {
+            let why = ended.resolution.unwrap_or_default();
+            return Err(ApiError::BadRequest(
+                format!("{why} (see /xapi/dicom/{id}/report)").into(),
+            ));
+        }
+    };
+    if let Ok(link) = format!("</xapi/dicom/{id}>; rel=\"describedby\"").parse() {
+        answer.headers_mut().insert(header::LINK, link);
+    }
+    Ok(answer)
+}
+
+fn check_handler(parameters: &Parameters) -> Result<(), ApiError> {
+    match parameters.text("import-handler") {
+        None | Some(ZIP_HANDLER | SESSION_HANDLER | GRADUAL_HANDLER) => Ok(()),
+        Some(super::INBOX_HANDLER) => Err(ApiError::BadRequest(
+            "The inbox handler takes no file; give its parameters in the query or as a form."
+                .into(),
+        )),
+        Some(other) => Err(ApiError::NotFound(
+            format!("Unknown importer implementation specified: {other}").into(),
+        )),
+    }
+}
+
+/// Names the file by its content. Answers the name where the file itself is imported, and not the folder that
+/// it lies in.
+fn named(
+    received: Received,
+    parameters: &Parameters,
+) -> Result<(Upload, Option<&'static str>), ApiError> {
+    let is_gradual = parameters.text("import-handler") == Some(GRADUAL_HANDLER);
+    let (name, is_archive) = match received.kind {
+        Kind::Zip => ("upload.zip", true),
+        Kind::Tar => ("upload.tar", true),
+        Kind::Dicom => ("upload.dcm", false),
+        // Perhaps without preamble.
+        Kind::Unknown if is_gradual => ("upload.dcm", false),
+        Kind::Unknown => {
+            return Err(ApiError::BadRequest(
+                "The file is no zip, no tar (compressed by gzip or not) and no DICOM object."
+                    .into(),
+            ));
+        }
+    };
+    received.name(name)?;
+    Ok((received.upload, is_archive.then_some(name)))
+}
+
+/// The checks of the inbox that concern the destination; answers the project.
+async fn check(
+    state: &AppState,
+    caller: &Caller,
+    parameters: &mut Parameters,
+) -> Result<String, ApiError> {
+    let project = destination(state, caller, parameters).await?;
+    parameters.flag("quarantine")?;
+    check_label("SUBJECT_ID", parameters.text("SUBJECT_ID"))?;
+    let is_gradual = parameters.text("import-handler") == Some(GRADUAL_HANDLER);
+    let overwrite = overwrite(parameters)?;
+    // Objects that are sent one by one join the session that the first of them made.
+    if !is_gradual {
+        settle_session_label(state, &project, overwrite, parameters).await?;
+    } else {
+        check_label("EXPT_LABEL", parameters.text("EXPT_LABEL"))?;
+    }
+    Ok(project)
+}
+
+/// The sessions that it went to; none if nothing of it is stored.
+async fn sessions(
+    state: &AppState,
+    ended: &ImportRequest,
+    project: &str,
+    label: Option<&str>,
+) -> Result<Option<Vec<Session>>, ApiError> {
+    let sessions = state.store.requests().sessions(ended.id).await?;
+    if !sessions.is_empty() {
+        return Ok(Some(sessions));
+    }
+    if ended.status != Status::Completed {
+        return Ok(None);
+    }
+    // Everything was stored before: where, the label tells if the call has one.
+    let filter = SessionFilter {
+        project: Some(project),
+        ..SessionFilter::default()
+    };
+    let mut known = state.store.sessions().list(filter).await?;
+    known.retain(|session| label == Some(session.label.as_str()));
+    Ok(Some(known))
+}
+
+fn was_taken_out(counts: &Counts) -> bool {
+    counts.found > 0 && counts.filtered + counts.rejected == counts.found
+}
+
+fn told(sessions: &[Session], wants_archive: bool, id: i64) -> Result<Response, ApiError> {
+    let in_the_way = sessions
+        .iter()
+        .find(|session| wants_archive && session.state == SessionState::Conflict);
+    if let Some(session) = in_the_way {
+        return Err(ApiError::Conflict(
+            format!(
+                "Not archived, it waits as /data{}: {} (see /xapi/dicom/{id})",
+                session.uri(),
+                session.reason.as_deref().unwrap_or("conflict")
+            )
+            .into(),
+        ));
+    }
+    let lines: String = sessions
+        .iter()
+        .map(|session| format!("/data{}\r\n", session.uri()))
+        .collect();
+    Ok(([(header::CONTENT_TYPE, "text/uri-list")], lines).into_response())
+}
