@@ -27,7 +27,9 @@ use tokio::sync::RwLock;
 pub use conflicts::Conflict;
 pub use file_name::{Names, clean, series_folder, template};
 pub use join::Incoming;
-pub use kinds::{resource_of, scan_type, session_modality, session_type};
+pub use kinds::{
+    resource_of, scan_type, scan_types, session_modality, session_type, session_types,
+};
 pub use moves::{Content, MIXED};
 pub(crate) use place::same_bytes;
 pub use place::{below_session, sync_file_system};

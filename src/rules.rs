@@ -9,6 +9,7 @@ pub mod case;
 pub mod check;
 mod closure;
 pub mod codes;
+pub mod dicomedit;
 mod document;
 mod engine;
 mod error;

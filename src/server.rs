@@ -20,12 +20,14 @@ mod prearchive;
 mod projects;
 mod review;
 mod rules;
+mod schema;
 mod site;
 mod state;
 mod subjects;
 mod table;
 mod users;
 mod webhooks;
+mod zip_body;
 
 use std::future::Future;
 use std::time::Duration;

@@ -1,10 +1,13 @@
 #!/usr/bin/env bash
-# Makes target/venv with the packages of tests/requirements.txt, once for each state of that file.
+# Makes a virtual environment with the packages of a requirements file, once for each state of that file.
+#
+# usage: venv.sh [folder [requirements]], by default target/venv and tests/requirements.txt
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-venv=target/venv
-if cmp -s tests/requirements.txt "$venv/installed.txt"; then
+venv=${1:-target/venv}
+requirements=${2:-tests/requirements.txt}
+if cmp -s "$requirements" "$venv/installed.txt"; then
     exit 0
 fi
 
@@ -27,5 +30,5 @@ fi
 rm -rf "$venv"
 mkdir -p target
 python3 -m venv "$venv"
-"$venv/bin/pip" install --quiet --disable-pip-version-check --require-hashes -r tests/requirements.txt
-cp tests/requirements.txt "$venv/installed.txt"
+"$venv/bin/pip" install --quiet --disable-pip-version-check --require-hashes -r "$requirements"
+cp "$requirements" "$venv/installed.txt"

@@ -24,6 +24,9 @@ const TYPES: [(&str, &str); 17] = [
     ("OT", "otherDicom"),
 ];
 
+/// What a session of both is called.
+const PET_WITH_MR: &str = "PT/MR";
+
 fn prefix(modality: &str) -> &'static str {
     TYPES
         .iter()
@@ -39,9 +42,20 @@ pub fn scan_type(modality: &str) -> String {
 /// `xnat:mrSessionData` and the like, of a session's modality.
 pub fn session_type(modality: &str) -> String {
     match modality {
-        "PT/MR" => "xnat:petmrSessionData".into(),
+        PET_WITH_MR => "xnat:petmrSessionData".into(),
         _ => format!("xnat:{}SessionData", prefix(modality)),
     }
+}
+
+/// All that [`scan_type`] answers.
+pub fn scan_types() -> impl Iterator<Item = String> {
+    TYPES.iter().map(|(modality, _)| scan_type(modality))
+}
+
+/// All that [`session_type`] answers.
+pub fn session_types() -> impl Iterator<Item = String> {
+    let modalities = TYPES.iter().map(|(modality, _)| *modality);
+    modalities.chain([PET_WITH_MR]).map(session_type)
 }
 
 /// The modality that names a session: that of most series that are images of the patient, not derived
@@ -50,7 +64,7 @@ pub fn session_modality<'a>(modalities: impl IntoIterator<Item = &'a str>) -> St
     const DERIVED: [&str; 8] = ["SR", "SEG", "SC", "OT", "PR", "KO", "REG", "RTSTRUCT"];
     let all: Vec<&str> = modalities.into_iter().collect();
     if all.contains(&"PT") && all.contains(&"MR") {
-        return "PT/MR".into();
+        return PET_WITH_MR.into();
     }
     if all.contains(&"PT") {
         return "PT".into();

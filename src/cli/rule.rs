@@ -5,6 +5,7 @@ mod apply;
 mod bench;
 mod check;
 mod codes;
+mod convert;
 mod explain;
 mod junit;
 mod new;
@@ -20,7 +21,7 @@ use tokio::runtime::Runtime;
 pub enum Command {
     /// Start a module: manifest, code, settings schema, tests and a README that already work together
     New(new::Args),
-    /// Look for mistakes in a module, or in a whole rules folder, without running anything
+    /// Look for mistakes in a module, in a whole rules folder or in a .das script, without running anything
     Check(check::Args),
     /// Run the test cases of a module, or of every module in a folder
     Test(test::Args),
@@ -28,6 +29,8 @@ pub enum Command {
     Explain(explain::Args),
     /// Run rules over one file and write the outcome; exit status 0 written, 10 rejected, 11 quarantined
     Apply(apply::Args),
+    /// Turn a DicomEdit 4 script into DicomEdit 6, and list what is left; exit status 0 all done, 10 something left
+    Convert(convert::Args),
     /// Measure what a module takes for a file
     Bench(bench::Args),
     /// List the codes with which rules fail: what they mean and what to do
@@ -42,6 +45,7 @@ pub fn run(command: Command, runtime: &Runtime) -> Result<ExitCode, CliError> {
         Command::Explain(args) => runtime.block_on(explain::run(args)),
         Command::Apply(args) => runtime.block_on(apply::run(args)),
         Command::Bench(args) => bench::run(args),
+        Command::Convert(args) => convert::run(args),
         Command::Codes(args) => codes::run(args),
     }
 }
@@ -63,6 +67,13 @@ struct RulesArg {
 }
 
 impl RulesArg {
+    /// A DicomEdit script, where one is named.
+    fn script(&self) -> Option<PathBuf> {
+        let named = self.folder.as_deref()?;
+        let extension = named.extension()?.to_str()?;
+        (extension.eq_ignore_ascii_case("das") && named.is_file()).then(|| named.to_owned())
+    }
+
     fn folder(&self) -> Result<PathBuf, CliError> {
         let folder = self
             .folder

@@ -20,6 +20,18 @@ pub struct Scope<'a> {
     pub source: &'a Source,
     pub encoding: Encoding,
     pub charset: Arc<Charset>,
+    pub manner: Manner,
+}
+
+/// How values are taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Manner {
+    /// As the VR asks for them (PS3.5 6.2).
+    #[default]
+    Checked,
+    /// As they are given, as DicomEdit has it: any text fits a VR of text, items that lead to a number are
+    /// made, a new element that nobody knows is UN.
+    AsGiven,
 }
 
 impl Scope<'_> {
@@ -37,6 +49,8 @@ pub enum Change {
     Blank,
     /// A value in the element's VR; not for sequences.
     Text(String),
+    /// The same as it is given, see [`Manner::AsGiven`].
+    AsGiven(String),
     Bytes(Vec<u8>),
 }
 
@@ -94,19 +108,14 @@ impl Instance {
             source: self.source(),
             encoding: self.encoding,
             charset: Arc::new(self.charset()),
+            manner: Manner::Checked,
         }
     }
 
     /// The element that a path leads to, of the dataset or the file meta information.
     pub fn look_up(&self, path: &Pattern) -> Option<(&Element, Scope<'_>, Vec<Place>)> {
-        let is_meta = matches!(path.steps.first(), Some(Step::Element { tag: TagPattern::Exact(tag), .. }) if tag.group() == 2);
-        let (mut dataset, mut scope) = if is_meta {
-            let scope = Scope {
-                source: self.meta_source(),
-                encoding: Encoding::ExplicitLittle,
-                charset: Arc::default(),
-            };
-            (&self.meta, scope)
+        let (mut dataset, mut scope) = if path.is_in_meta() {
+            (&self.meta, meta_scope(self.meta_source(), Manner::Checked))
         } else {
             (&self.dataset, self.top_scope())
         };
@@ -143,6 +152,12 @@ impl Instance {
         walk(&self.dataset, &self.top_scope(), &mut Vec::new(), visit);
     }
 
+    /// The same for the file meta information.
+    pub fn walk_meta(&self, visit: &mut dyn FnMut(&Location, &Element, &Scope<'_>) -> bool) {
+        let scope = meta_scope(self.meta_source(), Manner::Checked);
+        walk(&self.meta, &scope, &mut Vec::new(), visit);
+    }
+
     /// Visits each element that may be edited, as far as `reach` says, in dataset order, and does what the visitor
     /// decides. Answers how many elements were changed.
     ///
@@ -168,6 +183,7 @@ impl Instance {
                 source,
                 encoding,
                 charset,
+                manner: Manner::Checked,
             },
             &mut Vec::new(),
             reach,
@@ -180,26 +196,92 @@ impl Instance {
     /// # Errors
     /// If the path can't exist here, or the value doesn't fit the VR or the character set.
     pub fn set(&mut self, path: &Pattern, text: &str) -> Result<(), EditProblem> {
+        self.set_in(path, text, Manner::Checked)
+    }
+
+    /// The same with the value as it is given, and in the file meta information too.
+    ///
+    /// # Errors
+    /// As for [`Instance::set`].
+    pub fn set_as_given(&mut self, path: &Pattern, text: &str) -> Result<(), EditProblem> {
+        self.set_in(path, text, Manner::AsGiven)
+    }
+
+    /// Visits each element of the file meta information that may be edited: not its length, nor what says how
+    /// the dataset is encoded.
+    ///
+    /// # Errors
+    /// As for [`Instance::edit`].
+    pub fn edit_meta(
+        &mut self,
+        decide: &mut dyn FnMut(&Location, &Element, &Scope<'_>) -> Change,
+    ) -> Result<u32, EditProblem> {
+        let scope = meta_scope(&self.file, Manner::Checked);
+        let mut count = 0;
+        let mut index = 0;
+        while index < self.meta.elements.len() {
+            let element = &mut self.meta.elements[index];
+            let tag = element.tag;
+            if tag.element() == 0 || tag == tags::TRANSFER_SYNTAX_UID {
+                index += 1;
+                continue;
+            }
+            let location = [Place {
+                tag,
+                creator: None,
+                item: None,
+            }];
+            match decide(&location, element, &scope) {
+                Change::Keep => {
+                    index += 1;
+                    continue;
+                }
+                Change::Remove => _ = self.meta.elements.remove(index),
+                change => {
+                    edit_value(element, change, &scope, &location)?;
+                    index += 1;
+                }
+            }
+            count += 1;
+            self.meta.touch(tag.group());
+        }
+        Ok(count)
+    }
+
+    fn set_in(&mut self, path: &Pattern, text: &str, manner: Manner) -> Result<(), EditProblem> {
         let charset = Arc::new(self.charset());
         let encoding = self.encoding;
+        let is_meta = manner == Manner::AsGiven && path.is_in_meta();
         let Self {
             file,
             inflated,
             dataset,
+            meta,
             ..
         } = self;
-        let source = inflated.as_ref().unwrap_or(file);
-        set::set(
-            dataset,
-            &path.steps,
-            path,
-            text,
-            &Scope {
-                source,
-                encoding,
-                charset,
-            },
-        )
+        let (dataset, scope) = match is_meta {
+            true => (meta, meta_scope(file, manner)),
+            false => {
+                let source = inflated.as_ref().unwrap_or(file);
+                let scope = Scope {
+                    source,
+                    encoding,
+                    charset,
+                    manner,
+                };
+                (dataset, scope)
+            }
+        };
+        set::set(dataset, &path.steps, path, text, &scope)
+    }
+}
+
+fn meta_scope(file: &Source, manner: Manner) -> Scope<'_> {
+    Scope {
+        source: file,
+        encoding: Encoding::ExplicitLittle,
+        charset: Arc::default(),
+        manner,
     }
 }
 
@@ -219,6 +301,7 @@ fn inner_scope<'a>(around: &Scope<'a>, sequence: &Sequence, item: &Dataset) -> S
         source: around.source,
         encoding: sequence.encoding,
         charset,
+        manner: around.manner,
     }
 }
 
@@ -326,17 +409,8 @@ fn edit(
                 next = index;
                 true
             }
-            Change::Blank => {
-                blank(element);
-                true
-            }
-            Change::Text(text) => {
-                element.value =
-                    Value::Edited(encode(element.tag, element.vr, &text, scope, location)?);
-                true
-            }
-            Change::Bytes(bytes) => {
-                element.value = Value::Edited(bytes);
+            change => {
+                edit_value(element, change, scope, location)?;
                 true
             }
         };
@@ -348,6 +422,25 @@ fn edit(
         index = next;
     }
     Ok(count)
+}
+
+/// Does a change that leaves the element where it is.
+fn edit_value(
+    element: &mut Element,
+    change: Change,
+    scope: &Scope<'_>,
+    location: &Location,
+) -> Result<(), EditProblem> {
+    let encoded =
+        |text: &str, manner| encode(element.tag, element.vr, text, scope, manner, location);
+    match change {
+        Change::Keep | Change::Remove => {}
+        Change::Blank => blank(element),
+        Change::Text(text) => element.value = Value::Edited(encoded(&text, scope.manner)?),
+        Change::AsGiven(text) => element.value = Value::Edited(encoded(&text, Manner::AsGiven)?),
+        Change::Bytes(bytes) => element.value = Value::Edited(bytes),
+    }
+    Ok(())
 }
 
 fn blank(element: &mut Element) {
@@ -366,6 +459,7 @@ fn encode(
     vr: VR,
     text: &str,
     scope: &Scope<'_>,
+    manner: Manner,
     location: &Location,
 ) -> Result<Vec<u8>, EditProblem> {
     let fail = |why: String| EditProblem::Value {
@@ -378,7 +472,11 @@ fn encode(
         _ => scope.encoding,
     };
     let text_vr = value::known_vr(tag, vr);
-    let bytes = value::encode(text, text_vr, encoding, &scope.charset).map_err(fail)?;
+    let encoded = match manner {
+        Manner::Checked => value::encode(text, text_vr, encoding, &scope.charset),
+        Manner::AsGiven => value::encode_as_given(text, text_vr, encoding, &scope.charset),
+    };
+    let bytes = encoded.map_err(fail)?;
     let short = scope.encoding != Encoding::ImplicitLittle && super::write::has_short_length(vr);
     if short && bytes.len() > usize::from(u16::MAX) {
         return Err(fail(format!(

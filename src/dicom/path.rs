@@ -188,6 +188,37 @@ impl Pattern {
         }
     }
 
+    /// The tag that it ends in, if that has no wildcards and needs no creator.
+    pub fn last_tag(&self) -> Option<Tag> {
+        match self.steps.last() {
+            Some(Step::Element {
+                tag: TagPattern::Exact(tag),
+                ..
+            }) => Some(*tag),
+            _ => None,
+        }
+    }
+
+    /// Whether it leads to the top level alone.
+    pub fn is_top(&self) -> bool {
+        matches!(self.steps.as_slice(), [Step::Element { .. }])
+    }
+
+    /// Whether it may lead into the file meta information (PS3.10 7.1).
+    pub fn may_be_in_meta(&self) -> bool {
+        match self.steps.as_slice() {
+            [Step::AnyDepth, Step::Element { tag, .. }] | [Step::Element { tag, .. }] => {
+                tag.may_be_in_group(2)
+            }
+            _ => false,
+        }
+    }
+
+    /// Whether it leads there.
+    pub(super) fn is_in_meta(&self) -> bool {
+        matches!(self.steps.first(), Some(Step::Element { tag: TagPattern::Exact(tag), .. }) if tag.group() == 2)
+    }
+
     pub fn matches(&self, location: &Location) -> bool {
         matches_from(&self.steps, location)
     }
@@ -264,6 +295,15 @@ impl TagPattern {
             }
             Self::Private { group, element, .. } => {
                 digits_match(group, tag.group()) && digits_match(element, tag.element() & 0xFF)
+            }
+        }
+    }
+
+    fn may_be_in_group(&self, group: u16) -> bool {
+        match self {
+            Self::Exact(tag) => tag.group() == group,
+            Self::Digits { group: digits, .. } | Self::Private { group: digits, .. } => {
+                digits_match(digits, group)
             }
         }
     }

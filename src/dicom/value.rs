@@ -112,6 +112,32 @@ pub fn encode(
     }
 }
 
+/// The same with any text where the VR holds text, and text in bytes: as DicomEdit writes values.
+///
+/// # Errors
+/// What is no number where numbers stand; what the character set can't hold.
+pub fn encode_as_given(
+    text: &str,
+    vr: VR,
+    encoding: Encoding,
+    charset: &Charset,
+) -> Result<Vec<u8>, String> {
+    let big = encoding == Encoding::ExplicitBig;
+    match vr {
+        _ if text.is_empty() => Ok(Vec::new()),
+        VR::OF => number_bytes(text, vr, big, f32::to_be_bytes, f32::to_le_bytes),
+        VR::OD => number_bytes(text, vr, big, f64::to_be_bytes, f64::to_le_bytes),
+        VR::OL => number_bytes(text, vr, big, u32::to_be_bytes, u32::to_le_bytes),
+        VR::OV => number_bytes(text, vr, big, u64::to_be_bytes, u64::to_le_bytes),
+        VR::OB | VR::OW => Ok(pad(text.as_bytes().to_vec(), b'\0')),
+        vr if is_text(vr) => {
+            let padding = if vr == VR::UI { b'\0' } else { b' ' };
+            Ok(pad(charset_bytes(text, vr, charset)?, padding))
+        }
+        vr => encode(text, vr, encoding, charset),
+    }
+}
+
 /// A value that says nothing and is valid for the VR (PS3.15 E.3.1, action D).
 pub fn dummy(vr: VR) -> &'static str {
     match vr {

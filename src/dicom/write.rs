@@ -219,6 +219,9 @@ impl Instance {
     /// What stands before the dataset.
     fn meta_pieces(&self) -> io::Result<Pieces> {
         let mut out = Pieces::default();
+        if self.meta.is_touched() && !self.is_de_identified() {
+            return self.edited_meta();
+        }
         if self.needs_fresh_meta() {
             let uid = |tag| self.text(tag).unwrap_or_default();
             let class = uid(tags::SOP_CLASS_UID);
@@ -261,13 +264,63 @@ impl Instance {
     /// preamble and file meta information could tell where the source came from.
     fn needs_fresh_meta(&self) -> bool {
         let edited = |tag| self.dataset.get(tag).is_some_and(Element::is_touched);
-        let de_identified = edited(tags::PATIENT_IDENTITY_REMOVED)
-            && self.text(tags::PATIENT_IDENTITY_REMOVED).as_deref() == Some("YES");
-        de_identified
+        self.is_de_identified()
             || self.written_syntax() != self.transfer_syntax
             || edited(tags::SOP_INSTANCE_UID)
             || edited(tags::SOP_CLASS_UID)
             || self.meta.is_touched()
+    }
+
+    fn is_de_identified(&self) -> bool {
+        let removed = self.dataset.get(tags::PATIENT_IDENTITY_REMOVED);
+        removed.is_some_and(Element::is_touched)
+            && self.text(tags::PATIENT_IDENTITY_REMOVED).as_deref() == Some("YES")
+    }
+
+    /// File meta information that a rule edited: the rest of it stays, and what is told of the dataset is true.
+    fn edited_meta(&self) -> io::Result<Pieces> {
+        let mut meta = self.meta.clone();
+        let instance_uid = self.text(tags::SOP_INSTANCE_UID);
+        let told = [
+            (
+                tags::MEDIA_STORAGE_SOP_CLASS_UID,
+                self.text(tags::SOP_CLASS_UID),
+            ),
+            (tags::MEDIA_STORAGE_SOP_INSTANCE_UID, instance_uid),
+            (
+                tags::TRANSFER_SYNTAX_UID,
+                Some(self.written_syntax().to_owned()),
+            ),
+        ];
+        for (tag, uid) in told {
+            let uid = uid.ok_or_else(|| io::Error::other(format!("there is no UID for {tag}")))?;
+            let mut bytes = uid.into_bytes();
+            // PS3.5 9.1
+            if bytes.len() % 2 == 1 {
+                bytes.push(0);
+            }
+            let element = Element {
+                tag,
+                vr: VR::UI,
+                span: Span::default(),
+                value: Value::Edited(bytes),
+            };
+            match meta.position(tag) {
+                Ok(at) => meta.elements[at] = element,
+                Err(at) => meta.elements.insert(at, element),
+            }
+        }
+        meta.touch(2);
+        let splicer = Splicer {
+            source: &self.file,
+            redacted: None,
+            told_by_length: None,
+        };
+        let mut out = Pieces::default();
+        out.bytes(&[0; 128]);
+        out.bytes(b"DICM");
+        out.append(splicer.dataset(&meta, Encoding::ExplicitLittle)?);
+        Ok(out)
     }
 }
 

@@ -16,8 +16,8 @@ use crate::dicom::{Instance, tags};
 use crate::failpoint::{crash_point, disk_point};
 use crate::metrics::metrics;
 use crate::rules::{Decision, Labels, LeakCheck, Part};
-use crate::store::{Scan, Session, SessionState, Taken};
-use std::collections::{BTreeMap, HashMap};
+use crate::store::{Place, Scan, Session, SessionState, Taken};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs::File;
 use std::sync::Arc;
 
@@ -229,6 +229,7 @@ impl Job<'_> {
         Ok(Some(Seen {
             scans: scans_of(files, &staged),
             first,
+            own: self.own_places(study)?,
         }))
     }
 
@@ -240,15 +241,15 @@ impl Job<'_> {
         seen: &Seen,
         conflicts: &[Conflict],
     ) -> Result<Decision, Stop> {
-        let own = self.own_places(study)?;
-        let (scans, first) = (&seen.scans, &seen.first);
-        let summary = self.summary(study, labels, files, scans, conflicts, first, &own);
+        let summary = self.summary(study, labels, files, seen, conflicts);
         let decision = self.rules.route(&summary.to_string(), &self.run, labels);
         let decision =
-            decision.and_then(|decision| match split::misfit(&decision, labels, scans) {
-                None => Ok(decision),
-                Some(message) => Err(self.rules.route_broke(message)),
-            });
+            decision.and_then(
+                |decision| match split::misfit(&decision, labels, &seen.scans) {
+                    None => Ok(decision),
+                    Some(message) => Err(self.rules.route_broke(message)),
+                },
+            );
         Ok(match decision {
             Ok(decision) => decision,
             Err(failure) => {
@@ -348,7 +349,10 @@ pub fn not_in_place(error: &std::io::Error) -> String {
 /// What is staged of a study, as the route rule is told of it.
 pub(super) struct Seen {
     pub scans: Vec<Scan>,
+    /// The first instance as it will be stored.
     pub first: Instance,
+    /// What this very request has stored before it was cut off.
+    pub own: HashSet<Place>,
 }
 
 /// The files of a study that are staged and not settled, by their places.

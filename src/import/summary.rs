@@ -3,9 +3,10 @@
 use super::Job;
 use super::outcome::{FileState, count};
 use super::overwrite::place_of;
+use super::session::Seen;
 use super::study::{StoredSession, Study};
 use crate::archive::session_modality;
-use crate::dicom::{Instance, tags};
+use crate::dicom::tags;
 use crate::rules::Labels;
 use crate::store::{Place, Scan};
 use std::collections::{BTreeMap, HashSet};
@@ -18,17 +19,15 @@ pub struct Conflict {
 }
 
 impl Job<'_> {
-    /// `first` is the first instance as it will be stored.
     pub(super) fn summary(
         &self,
         study: &Study,
         labels: &Labels,
         files: &[FileState],
-        scans: &[Scan],
+        seen: &Seen,
         conflicts: &[Conflict],
-        first: &Instance,
-        own: &HashSet<Place>,
     ) -> serde_json::Value {
+        let Seen { scans, first, own } = seen;
         let mut counts = count(of_study(study, files));
         // What is staged counts as stored, if the rule lets it.
         let staged = of_study(study, files).filter(|f| f.is_staged()).count() as u64;

@@ -13,7 +13,7 @@ use serde::Serialize;
 use std::path::{Path, PathBuf};
 
 pub use folder::folder;
-pub use module::module;
+pub use module::{loose, module};
 pub use script::script_lines;
 
 /// Something that is wrong, or looks it.

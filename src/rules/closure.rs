@@ -124,6 +124,7 @@ impl Closure {
             folder,
             project,
             named: BTreeMap::new(),
+            scripts: BTreeMap::new(),
             tables: BTreeMap::new(),
         };
 
@@ -164,6 +165,13 @@ impl Closure {
             };
             let of_module = source.files();
             files.extend(of_module.map(|(file, text)| (format!("{kept}/{file}"), text.clone())));
+        }
+        for ((place, name), source) in &modules.scripts {
+            hash.part(place.as_bytes());
+            hash.part(name.as_bytes());
+            hash.part(source.hash.as_bytes());
+            let text = Arc::clone(source.code());
+            files.insert(format!("{place}/{name}"), text);
         }
         let mut site_hash = ContentHash::new("sluice site rules 1");
         site_hash.part(files.get("site/policy.json").map_or(&[], |text| text));
@@ -214,7 +222,8 @@ impl Closure {
     /// The modules that come from the rules folder, each once.
     pub fn own_modules(&self) -> Vec<Arc<ModuleSource>> {
         let steps = [&self.label, &self.route].into_iter().chain(&self.chain);
-        let own = steps.filter(|step| step.source.origin == Origin::Folder);
+        let own =
+            steps.filter(|step| step.source.origin == Origin::Folder && !step.source.is_loose());
         let name_to_source: BTreeMap<_, _> = own
             .map(|step| (&step.source.manifest.name, &step.source))
             .collect();
@@ -268,6 +277,8 @@ struct Modules<'a> {
     folder: &'a Folder,
     project: &'a str,
     named: BTreeMap<String, Arc<ModuleSource>>,
+    /// DicomEdit scripts, by the policy that they stand beside, and their file names.
+    scripts: BTreeMap<(&'static str, String), Arc<ModuleSource>>,
     /// By the policy that they stand beside, and their file names.
     tables: BTreeMap<(&'static str, String), ReadTable>,
 }
@@ -309,6 +320,7 @@ impl Modules<'_> {
     ) -> Result<Planned, RuleSetError> {
         let step = StepPolicy {
             module: name.to_owned(),
+            script: None,
             settings: settings.as_object().cloned().unwrap_or_default(),
             at: At::Import,
             tables: BTreeMap::new(),
@@ -330,6 +342,9 @@ impl Modules<'_> {
         step: &StepPolicy,
         kind: Kind,
     ) -> Result<Planned, RuleSetError> {
+        if let Some(script) = &step.script {
+            return self.scripted(scope, policy, pointer, step, script);
+        }
         let name = &step.module;
         let at_module = |message: String| {
             DocumentError::content(&policy.file, &format!("{pointer}/module"), message)
@@ -356,6 +371,44 @@ impl Modules<'_> {
             let (found, kind) = (found.function(), kind.function());
             return Err(at_module(format!("{name} is of kind {found}, not {kind}")).into());
         }
+        self.planned(scope, policy, pointer, step, source)
+    }
+
+    /// A DicomEdit script from beside the policy.
+    fn scripted(
+        &mut self,
+        scope: Scope,
+        policy: &Policy,
+        pointer: String,
+        step: &StepPolicy,
+        script: &str,
+    ) -> Result<Planned, RuleSetError> {
+        let (of, place) = self.beside(scope);
+        let key = (of, script.to_owned());
+        let source = match self.scripts.get(&key) {
+            Some(source) => Arc::clone(source),
+            None => {
+                let source = ModuleSource::script_in(self.folder, &place, script)?;
+                let source = Arc::new(source.ok_or_else(|| {
+                    let place = self.folder.shown(&place);
+                    let message = format!("there is no file {script:?} in {place}");
+                    DocumentError::content(&policy.file, &format!("{pointer}/script"), message)
+                })?);
+                self.scripts.insert(key, Arc::clone(&source));
+                source
+            }
+        };
+        self.planned(scope, policy, pointer, step, source)
+    }
+
+    fn planned(
+        &mut self,
+        scope: Scope,
+        policy: &Policy,
+        pointer: String,
+        step: &StepPolicy,
+        source: Arc<ModuleSource>,
+    ) -> Result<Planned, RuleSetError> {
         Ok(Planned {
             scope,
             file: policy.file.clone(),
@@ -367,13 +420,18 @@ impl Modules<'_> {
         })
     }
 
+    /// The folder that a policy stands in: what it is called in a version, and where it is.
+    fn beside(&self, scope: Scope) -> (&'static str, String) {
+        let policy = self.folder.project_policy(self.project);
+        match (scope, policy.rsplit_once('/')) {
+            (Scope::Project, Some((place, _))) => (PROJECT, place.to_owned()),
+            _ => (SITE, SITE.to_owned()),
+        }
+    }
+
     /// The tables that a policy's entry names, from beside the policy.
     fn tables(&mut self, scope: Scope, step: &StepPolicy) -> Result<Tables, RuleSetError> {
-        let policy = self.folder.project_policy(self.project);
-        let (of, place) = match (scope, policy.rsplit_once('/')) {
-            (Scope::Project, Some((place, _))) => (PROJECT, place),
-            _ => (SITE, SITE),
-        };
+        let (of, place) = self.beside(scope);
         let mut tables = Vec::with_capacity(step.tables.len());
         for (name, file) in &step.tables {
             let key = (of, file.clone());

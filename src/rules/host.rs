@@ -4,6 +4,7 @@
 //! The first refusal is latched: it fails the file whatever the rule then catches or answers.
 
 mod access;
+mod script;
 mod table;
 mod trace;
 
@@ -11,10 +12,11 @@ use super::answer::Refusal;
 use super::position::Position;
 use super::pseudonym::Pseudonyms;
 use super::tables::Tables;
-use crate::dicom::edit::{self, Change, EditProblem, Reach};
+use crate::dicom::edit::{Change, EditProblem, Reach, Scope, is_protected};
 use crate::dicom::path::{Location, PathError, Pattern, Place, location_text};
-use crate::dicom::{Instance, Region, Tag, tags, value};
+use crate::dicom::{Element, Instance, Region, Tag, tags, value};
 pub use access::Access;
+pub use script::content;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use table::Table;
@@ -38,6 +40,8 @@ pub struct Context {
     pub settings: Arc<str>,
     /// What the rule may look keys up in.
     pub tables: Arc<Tables>,
+    /// Whether a DicomEdit script notes in (0012,0064) that it ran.
+    pub record: bool,
 }
 
 /// Why an edit was not made. The texts name paths and VRs, never a value.
@@ -106,14 +110,12 @@ pub struct Edit {
     pub action: Action,
 }
 
+/// A change, what the trace calls it, and where the script asks for it.
+type Asked = (Change, &'static str, Option<Position>);
+
 /// What is to be done with an element, and what the rule calls that.
-type Decide<'a> = dyn FnMut(
-        &Location,
-        &crate::dicom::Element,
-        &edit::Scope<'_>,
-        &Pseudonyms,
-    ) -> (Change, &'static str)
-    + 'a;
+type Decide<'a> =
+    dyn FnMut(&Location, &Element, &Scope<'_>, &Pseudonyms) -> (Change, &'static str) + 'a;
 
 /// One run's view: owns the instance while the rule runs, and gives it back.
 pub struct Host {
@@ -253,7 +255,7 @@ impl Host {
             None => path.location(),
         };
         self.grant_write(&location)?;
-        if let Some(place) = location.iter().find(|p| edit::is_protected(p.tag)) {
+        if let Some(place) = location.iter().find(|p| is_protected(p.tag)) {
             return Err(protected(place.tag, &path));
         }
         let holds_values = self.trace.as_ref().is_some_and(Trace::holds_values);
@@ -403,11 +405,7 @@ impl Host {
         blocks
     }
 
-    fn read<T>(
-        &mut self,
-        path: &str,
-        read: impl FnOnce(&crate::dicom::Element, &edit::Scope<'_>) -> T,
-    ) -> Option<T> {
+    fn read<T>(&mut self, path: &str, read: impl FnOnce(&Element, &Scope<'_>) -> T) -> Option<T> {
         let path = match Pattern::parse_path(path) {
             Ok(path) => path,
             Err(error) => {
@@ -432,20 +430,34 @@ impl Host {
         answer
     }
 
-    /// Edits in one walk; an undeclared change is not made, and latched.
+    /// Edits in one walk, each change at the place in the script that runs now.
     fn edit(&mut self, reach: Reach<'_>, decide: &mut Decide<'_>) -> Result<u32, EditError> {
-        let (access, pseudonyms) = (self.access.clone(), self.pseudonyms.clone());
-        let (trace, position) = (&mut self.trace, self.position);
+        let (pseudonyms, position) = (self.pseudonyms.clone(), self.position);
+        self.change(reach, false, &mut |location, element, scope| {
+            let (change, action) = decide(location, element, scope, &pseudonyms);
+            (change, action, position)
+        })
+    }
+
+    /// Edits in one walk, after the file meta information where `in_meta` says so. An undeclared change is not
+    /// made, and latched.
+    pub(in crate::rules) fn change(
+        &mut self,
+        reach: Reach<'_>,
+        in_meta: bool,
+        decide: &mut dyn FnMut(&Location, &Element, &Scope<'_>) -> Asked,
+    ) -> Result<u32, EditError> {
+        let (access, trace) = (self.access.clone(), &mut self.trace);
         let mut refused = None;
         // Of the change that is under way: it may yet turn out not to fit.
         let mut traced_before = 0;
-        let count = self.instance.edit(reach, &mut |location, element, scope| {
-            let (change, action) = decide(location, element, scope, &pseudonyms);
+        let mut change = |location: &Location, element: &Element, scope: &Scope<'_>| {
+            let (change, action, position) = decide(location, element, scope);
             if change == Change::Keep {
                 return change;
             }
             if !access.may_write(location) {
-                refused.get_or_insert_with(|| location_text(location));
+                refused.get_or_insert_with(|| (location_text(location), position));
                 return Change::Keep;
             }
             if let Some(trace) = trace {
@@ -460,14 +472,20 @@ impl Host {
                 });
             }
             change
-        });
-        if let (Err(_), Some(trace)) = (&count, trace) {
+        };
+        let of_meta = match in_meta {
+            true => self.instance.edit_meta(&mut change),
+            false => Ok(0),
+        };
+        let count = of_meta.and_then(|some| Ok(some + self.instance.edit(reach, &mut change)?));
+        if let (Err(_), Some(trace)) = (&count, &mut self.trace) {
             trace.drop_last(traced_before);
         }
-        match refused {
-            Some(path) => Err(self.refuse_write(path)),
-            None => Ok(count?),
+        if let Some((path, position)) = refused {
+            self.position = position;
+            return Err(self.refuse_write(path));
         }
+        Ok(count?)
     }
 
     fn grant_write(&mut self, location: &Location) -> Result<(), EditError> {
@@ -500,12 +518,12 @@ impl Host {
 }
 
 /// What an element holds after a change.
-fn after(change: &Change, element: &crate::dicom::Element) -> Option<String> {
+fn after(change: &Change, element: &Element) -> Option<String> {
     match change {
         Change::Remove => None,
         Change::Blank if element.sequence().is_some() => Some("0 items".to_owned()),
         Change::Blank | Change::Keep => Some(String::new()),
-        Change::Text(text) => Some(text.clone()),
+        Change::Text(text) | Change::AsGiven(text) => Some(text.clone()),
         Change::Bytes(bytes) => Some(format!(
             "{} bytes of {}",
             bytes.len(),

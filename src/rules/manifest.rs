@@ -56,6 +56,8 @@ impl Kind {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum EngineKind {
+    /// A DicomEdit 6 script.
+    DicomEdit,
     Rhai,
     Wasm,
 }

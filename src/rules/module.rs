@@ -2,6 +2,7 @@
 //! and with which settings, is said by a policy.
 
 use super::answer::{Answer, RuleFailure};
+use super::dicomedit::DicomEditEngine;
 use super::document::{DocumentError, Schema, did_you_mean};
 use super::engine::{Engine, Ran};
 use super::error::RuleSetError;
@@ -23,7 +24,7 @@ use std::sync::Arc;
 /// A manifest, a schema: far more than anyone writes by hand.
 const DOCUMENT_BYTES: usize = 1 << 20;
 /// A script; and a component, those with an interpreter inside being the largest.
-const RHAI_BYTES: usize = 1 << 20;
+const SCRIPT_BYTES: usize = 1 << 20;
 const WASM_BYTES: usize = 64 << 20;
 
 pub(super) const MANIFEST: &str = "module.json";
@@ -134,6 +135,32 @@ impl ModuleSource {
         })
     }
 
+    /// A DicomEdit script from a folder inside the rules folder, as an anonymize rule by its file's name; none if
+    /// there is none.
+    pub fn script_in(
+        folder: &Folder,
+        place: &str,
+        file: &str,
+    ) -> Result<Option<Self>, RuleSetError> {
+        let engine = EngineKind::DicomEdit;
+        let Some(code) = folder.read(&format!("{place}/{file}"), code_bytes(engine))? else {
+            return Ok(None);
+        };
+        let mut hash = ContentHash::new("sluice script 1");
+        hash.part(file.as_bytes());
+        hash.part(&code);
+        Ok(Some(Self {
+            manifest: Manifest::permissive(file, engine),
+            origin: Origin::Folder,
+            hash: hash.finish(),
+            place: folder.shown(place),
+            manifest_text: Arc::from([]),
+            code,
+            settings: None,
+            tables: Vec::new(),
+        }))
+    }
+
     /// `path` is the module's folder inside `folder`. The manifest's name must be the folder's.
     pub fn from_folder(folder: &Folder, path: &str, origin: Origin) -> Result<Self, RuleSetError> {
         let place = folder.shown(path);
@@ -207,10 +234,19 @@ impl ModuleSource {
         })
     }
 
+    /// Whether it is code alone, without a manifest and a folder of its own.
+    pub fn is_loose(&self) -> bool {
+        self.manifest_text.is_empty()
+    }
+
+    pub(super) fn code(&self) -> &Arc<[u8]> {
+        &self.code
+    }
+
     /// The code, where it is a script.
     pub fn script(&self) -> Option<&str> {
         match self.manifest.engine {
-            EngineKind::Rhai => std::str::from_utf8(&self.code).ok(),
+            EngineKind::DicomEdit | EngineKind::Rhai => std::str::from_utf8(&self.code).ok(),
             EngineKind::Wasm => None,
         }
     }
@@ -250,6 +286,9 @@ impl ModuleSource {
             None => None,
         };
         let engine: Result<Box<dyn Engine>, CompileError> = match self.manifest.engine {
+            EngineKind::DicomEdit => {
+                DicomEditEngine::compile(&self.manifest, &self.code, reached).map(boxed)
+            }
             EngineKind::Rhai => RhaiEngine::compile(&self.manifest, &self.code, reached).map(boxed),
             EngineKind::Wasm => WasmEngine::compile(&self.manifest, &self.code).map(boxed),
         };
@@ -274,7 +313,7 @@ impl ModuleSource {
 
 fn code_bytes(engine: EngineKind) -> usize {
     match engine {
-        EngineKind::Rhai => RHAI_BYTES,
+        EngineKind::DicomEdit | EngineKind::Rhai => SCRIPT_BYTES,
         EngineKind::Wasm => WASM_BYTES,
     }
 }

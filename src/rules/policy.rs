@@ -31,8 +31,12 @@ pub struct Policy {
 /// One module in its place.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub struct StepPolicy {
-    /// A bare name.
+    /// A bare name; empty where a script stands in its place.
+    #[serde(default)]
     pub module: String,
+    /// Of an anonymize step: a DicomEdit script beside the policy, instead of a module.
+    #[serde(default)]
+    pub script: Option<String>,
     /// Checked against the module's own schema when the rule set is made.
     #[serde(default)]
     pub settings: Map<String, Value>,

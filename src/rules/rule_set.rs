@@ -395,6 +395,7 @@ impl Run {
             received: self.received.clone(),
             settings,
             tables: Arc::default(),
+            record: true,
         }
     }
 }

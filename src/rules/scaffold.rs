@@ -131,7 +131,7 @@ pub fn files(kind: Kind, engine: EngineKind, name: &str) -> Vec<File> {
         return Vec::new();
     };
     let extra: &[(&str, &[u8])] = match engine {
-        EngineKind::Rhai => &[],
+        EngineKind::DicomEdit | EngineKind::Rhai => &[],
         EngineKind::Wasm => &FOR_RUST,
     };
     let files = template.files.iter().chain(extra);

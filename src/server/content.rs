@@ -2,6 +2,9 @@
 //!
 //! The same for the prearchive and the archive; who may see the session was decided before.
 
+use std::collections::BTreeMap;
+
+use axum::http::HeaderMap;
 use axum::response::Response;
 
 use crate::store::{ResourceSummary, Session, Store, StoredFile};
@@ -10,6 +13,7 @@ use super::error::ApiError;
 use super::file_body;
 use super::state::AppState;
 use super::table::Table;
+use super::zip_body::{self, Entry, plain};
 
 /// Columns of XNAT's resource listing.
 const RESOURCE_COLUMNS: [&str; 11] = [
@@ -110,6 +114,53 @@ pub async fn files(
     Ok(table)
 }
 
+/// `files?format=zip`: the same files, as `<session>/scans/<scan>-<type>/resources/<resource>/files/<name>`.
+/// XNAT: 404 where there are none.
+pub async fn zip(
+    state: &AppState,
+    session: &Session,
+    scan: &str,
+    resource: Option<&str>,
+) -> Result<Response, ApiError> {
+    let sessions = state.store.sessions();
+    let folders: BTreeMap<String, String> = sessions
+        .scans(session.id)
+        .await?
+        .into_iter()
+        .map(|summary| {
+            let id = summary.scan.scan_id;
+            let folder = match summary.scan.description.is_empty() {
+                true => plain(&id),
+                false => format!("{}-{}", plain(&id), plain(&summary.scan.description)),
+            };
+            (id, folder)
+        })
+        .collect();
+    let label = plain(&session.label);
+    let mut entries = Vec::new();
+    for found in resources_of(&state.store, session, scan).await? {
+        if resource.is_some_and(|name| !is_named(&found, name)) {
+            continue;
+        }
+        let folder = folders.get(&found.scan_id).unwrap_or(&found.scan_id);
+        for file in sessions.files(session.id, Some(&found.scan_id)).await? {
+            if file.resource == found.label {
+                entries.push(Entry {
+                    name: format!(
+                        "{label}/scans/{folder}/resources/{}/files/{}",
+                        found.label, file.name
+                    ),
+                    path: state.config.data.join(session.path_of(&file)),
+                });
+            }
+        }
+    }
+    match entries.is_empty() {
+        true => Err(ApiError::no_such("file")),
+        false => Ok(zip_body::send(&session.label, entries)),
+    }
+}
+
 /// `files/<name>` below a scan or one of its resources: the bytes.
 pub async fn download(
     state: &AppState,
@@ -117,6 +168,7 @@ pub async fn download(
     scan: &str,
     resource: Option<&str>,
     name: &str,
+    headers: &HeaderMap,
 ) -> Result<Response, ApiError> {
     let file = find_file(&state.store, session, scan, resource, name)
         .await?
@@ -124,6 +176,7 @@ pub async fn download(
     file_body::send(
         &state.config.data.join(session.path_of(&file)),
         "application/dicom",
+        headers,
     )
     .await
 }

@@ -13,6 +13,7 @@ mod view;
 
 use axum::Router;
 use axum::extract::{Path, State};
+use axum::http::HeaderMap;
 use axum::response::Response;
 use axum::routing::{get, post};
 
@@ -52,7 +53,7 @@ async fn report(
     let request = own_request(&state, &caller, &id).await?;
     let path = state.config.report(request.id);
     match tokio::fs::try_exists(&path).await {
-        Ok(true) => file_body::send(&path, "application/json").await,
+        Ok(true) => file_body::send(&path, "application/json", &HeaderMap::new()).await,
         _ => Err(ApiError::Nothing),
     }
 }

@@ -5,6 +5,7 @@
 
 use axum::Router;
 use axum::extract::{Path, Query, State};
+use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use serde::Deserialize;
@@ -67,6 +68,7 @@ pub fn routes() -> Router<AppState> {
 fn one() -> Router<AppState> {
     Router::new()
         .route("/", get(show))
+        .route("/files", get(files))
         .route("/scans", get(scans))
         .route("/scans/{scan}", get(show_scan))
         .route("/scans/{scan}/resources", get(resources))
@@ -273,6 +275,9 @@ async fn files(
     Query(format): Query<Format>,
 ) -> Result<Response, ApiError> {
     let session = find(&state, &caller, &place).await?;
+    if format.is_zip() {
+        return content::zip(&state, &session, place.scan(), place.resource.as_deref()).await;
+    }
     let base = base(&session);
     content::files(
         &state.store,
@@ -289,6 +294,7 @@ async fn download(
     State(state): State<AppState>,
     caller: Caller,
     Path(place): Path<Place>,
+    headers: HeaderMap,
 ) -> Result<Response, ApiError> {
     let session = find(&state, &caller, &place).await?;
     let name = place.name.as_deref().unwrap_or_default();
@@ -298,6 +304,7 @@ async fn download(
         place.scan(),
         place.resource.as_deref(),
         name,
+        &headers,
     )
     .await
 }

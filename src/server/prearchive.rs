@@ -6,7 +6,7 @@
 
 use axum::Router;
 use axum::extract::{Path, Query, State};
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use axum::routing::{get, post};
 use serde::Deserialize;
@@ -128,6 +128,10 @@ async fn show(
     Query(format): Query<Format>,
 ) -> Result<Response, ApiError> {
     let session = find(&state, &caller, &place).await?;
+    if format.is_zip() {
+        check_may_see_bytes(&state, &caller, &session).await?;
+        return content::zip(&state, &session, "ALL", None).await;
+    }
     rows(vec![session]).answer(&format)
 }
 
@@ -204,6 +208,10 @@ async fn files(
     Query(format): Query<Format>,
 ) -> Result<Response, ApiError> {
     let session = find(&state, &caller, &place).await?;
+    if format.is_zip() {
+        check_may_see_bytes(&state, &caller, &session).await?;
+        return content::zip(&state, &session, place.scan(), place.resource.as_deref()).await;
+    }
     let base = format!("/data{}", session.uri());
     content::files(
         &state.store,
@@ -220,6 +228,7 @@ async fn download(
     State(state): State<AppState>,
     caller: Caller,
     Path(place): Path<Place>,
+    headers: HeaderMap,
 ) -> Result<Response, ApiError> {
     let session = find(&state, &caller, &place).await?;
     check_may_see_bytes(&state, &caller, &session).await?;
@@ -230,6 +239,7 @@ async fn download(
         place.scan(),
         place.resource.as_deref(),
         name,
+        &headers,
     )
     .await
 }

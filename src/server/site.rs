@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::auth::Caller;
 use super::error::ApiError;
+use super::schema;
 use super::state::AppState;
 use super::table::{Format, Table};
 
@@ -28,6 +29,7 @@ pub fn xapi() -> Router<AppState> {
         .route("/siteConfig/buildInfo", get(build_info))
         .route("/siteConfig/uptime", get(uptime))
         .route("/schemas", get(schemas))
+        .route("/schemas/{name}", get(schema::show))
 }
 
 async fn build_info(_caller: Caller) -> Json<Value> {
@@ -49,9 +51,8 @@ async fn uptime(State(state): State<AppState>, _caller: Caller) -> Json<Value> {
     }))
 }
 
-/// No XML Schema is served: xnatpy then connects and works without classes of its own.
-async fn schemas(_caller: Caller) -> Json<Vec<String>> {
-    Json(Vec::new())
+async fn schemas(_caller: Caller) -> Json<[&'static str; 1]> {
+    Json([schema::NAME])
 }
 
 async fn search_elements(

@@ -18,6 +18,13 @@ pub struct Format {
     pub format: Option<String>,
 }
 
+impl Format {
+    /// The files themselves are asked for, not their list.
+    pub fn is_zip(&self) -> bool {
+        self.format.as_deref() == Some("zip")
+    }
+}
+
 pub struct Table {
     columns: &'static [&'static str],
     rows: Vec<Vec<String>>,

@@ -2,26 +2,24 @@
 
 import base64
 import json
-import os
 import shutil
-import subprocess
 import time
 import urllib.error
 import urllib.parse
 import urllib.request
 from pathlib import Path
 
+from served import DEADLINE, Served
+
 PASSWORD = "identity"
 MODULES = Path(__file__).resolve().parent / "modules"
-DEADLINE = 120
 
 
-class Server:
+class Server(Served):
     """Serves `data`, which is made anew, while the `with` block runs."""
 
     def __init__(self, binary, data, site_policy):
-        self.binary, self.data = binary, data
-        shutil.rmtree(data, ignore_errors=True)
+        super().__init__(binary, data, PASSWORD)
         shutil.copytree(MODULES, data / "rules" / "modules")
         self.write("rules/site/policy.json", json.dumps(site_policy))
 
@@ -30,31 +28,8 @@ class Server:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
 
-    def __enter__(self):
-        self.log = open(self.data / "log", "w+", encoding="utf-8")
-        self.process = subprocess.Popen(
-            [self.binary, "serve", "--data", str(self.data), "--listen", "127.0.0.1:0"],
-            stdout=self.log, stderr=self.log, env={**os.environ, "SLUICE_ADMIN_PASSWORD": PASSWORD})
-        self.base = f"http://{self.address()}"
-        return self
-
-    def __exit__(self, *_):
-        self.process.terminate()
-        self.process.wait()
-        self.log.close()
-
-    def address(self):
-        started = time.monotonic()
-        while time.monotonic() - started < DEADLINE and self.process.poll() is None:
-            for line in (self.data / "log").read_text(encoding="utf-8").splitlines():
-                fields = json.loads(line).get("fields", {}) if line.startswith("{") else {}
-                if fields.get("message") == "serving":
-                    return fields["address"]
-            time.sleep(0.02)
-        raise RuntimeError("the server did not start:\n" + (self.data / "log").read_text(encoding="utf-8"))
-
     def call(self, method, path, query=()):
-        url = f"{self.base}{path}?{urllib.parse.urlencode(query)}"
+        url = f"{self.url}{path}?{urllib.parse.urlencode(query)}"
         request = urllib.request.Request(url, method=method)
         credentials = base64.b64encode(f"admin:{PASSWORD}".encode()).decode()
         request.add_header("Authorization", f"Basic {credentials}")

@@ -3,6 +3,7 @@
 
 mod conformance;
 mod dataset;
+mod dicomedit;
 mod ps315_page;
 mod registry;
 mod rhai;

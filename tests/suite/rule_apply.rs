@@ -127,7 +127,7 @@ fn settings_are_checked_and_go_to_the_rule_that_they_are_for() {
 fn what_cannot_be_applied_is_said_so() {
     let folder = Folder::new();
     for (rule, more, reason) in [
-        ("site.das", &[][..], "DicomEdit scripts can't be run yet"),
+        ("site.das", &[][..], "does not exist"),
         (
             "xnat-default",
             &["--record"],
@@ -182,4 +182,60 @@ fn with_a_data_folder_the_projects_key_is_used() {
     }
     assert_eq!(uids[0], uids[1]);
     assert_ne!(uids[0], uids[2]);
+}
+
+#[test]
+fn a_dicomedit_script_is_a_rule_like_others_and_notes_itself_when_asked_to() {
+    let folder = Folder::new();
+    let script = folder.path("site.das");
+    let write = |text: &str| fs::write(&script, text).unwrap();
+    let text = |tag| dicom::text(Path::new(&folder.path("out.dcm")), tag);
+    write(
+        "version \"6.6\"\nwish = \"reject\" ? reject[]\n(0010,0010) := subject\n(0020,000D) := hashUID[\"1.2.3.4.5\"]\n",
+    );
+    let with = ["--subject", "S", "--var", "Wish=keep"];
+    folder.apply(&[&script], &with, 0);
+    assert_eq!(text(tags::PATIENT_NAME).as_deref(), Some("S"));
+    let hashed = "2.25.281097975800109040096884226991818420711";
+    assert_eq!(text(tags::STUDY_INSTANCE_UID).as_deref(), Some(hashed));
+    let told_in = |bytes: &[u8]| {
+        let stamp = b"XNAT DicomEdit 6 Script";
+        bytes.windows(stamp.len()).any(|window| window == stamp)
+    };
+    assert!(!told_in(&fs::read(folder.path("out.dcm")).unwrap()));
+    folder.apply(&[&script], &[&with[..], &["--record"]].concat(), 0);
+    assert!(told_in(&fs::read(folder.path("out.dcm")).unwrap()));
+    fs::remove_file(folder.path("out.dcm")).unwrap();
+
+    let said = folder.apply(&[&script], &["--var", "wish=reject"], 10);
+    assert!(
+        said.contains("rejected by site.das: by the script at line 2"),
+        "{said}"
+    );
+    let said = folder.apply(&[&script], &["--var", "wish=keep"], 1);
+    assert!(
+        said.contains("line 3, column 16: the variable subject has no value"),
+        "{said}"
+    );
+    write("version \"6.6\"\n(0010,0010) = \"a\"\n");
+    let said = folder.apply(&[&script], &with, 1);
+    assert!(said.contains("line 2, column 18"), "{said}");
+    let checked = rule(&["check", &script]);
+    assert_eq!(checked.status.code(), Some(1));
+    let found = String::from_utf8_lossy(&checked.stdout).into_owned();
+    assert!(found.contains("site.das:2:18: error: "), "{found}");
+    write("(0008,0060) = \"CT\" : (0010,0010) := \"a\"\n");
+    let said = folder.apply(&[&script], &with, 1);
+    assert!(
+        said.contains("DicomEdit 4") && said.contains("; line 1: "),
+        "{said}"
+    );
+    assert!(!folder.written());
+
+    let done = rule(&["convert", &script]);
+    assert_eq!(done.status.code(), Some(0));
+    fs::write(&script, done.stdout).unwrap();
+    folder.apply(&[&script], &with, 0);
+    write("- (0019,1001)\n");
+    assert_eq!(rule(&["convert", &script]).status.code(), Some(10));
 }

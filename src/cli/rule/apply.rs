@@ -22,7 +22,7 @@ const KEY_BYTES: usize = 32;
 
 #[derive(clap::Args)]
 pub struct Args {
-    /// A shipped module's name, a module's folder, or a .rhai or .wasm file; they run in this order
+    /// A shipped module's name, a module's folder, or a .das, .rhai or .wasm file; they run in this order
     #[arg(value_name = "RULE", required = true)]
     rules: Vec<String>,
     #[arg(long = "in", value_name = "FILE")]
@@ -71,25 +71,15 @@ pub fn variable(text: &str) -> Result<(String, String), String> {
 }
 
 pub async fn run(args: Args) -> Result<ExitCode, CliError> {
-    let is_script = |rule: &&String| {
-        Path::new(rule)
-            .extension()
-            .is_some_and(|e| e.eq_ignore_ascii_case("das"))
-    };
-    if let Some(script) = args.rules.iter().find(is_script) {
-        return Err(format!(
-            "{script}: DicomEdit scripts can't be run yet: give a module, or a .rhai or .wasm file"
-        )
-        .into());
-    }
-    if args.record {
-        return Err("--record concerns DicomEdit scripts (.das), and none is given".into());
-    }
     let modules = args
         .rules
         .iter()
         .map(|rule| load(rule))
         .collect::<Result<Vec<_>, _>>()?;
+    let is_script = |module: &Module| module.manifest.engine == EngineKind::DicomEdit;
+    if args.record && !modules.iter().any(is_script) {
+        return Err("--record concerns DicomEdit scripts (.das), and none is given".into());
+    }
     let settings = settings(args.settings.as_deref(), &modules)?;
     let pseudonyms = Arc::new(pseudonyms(&args).await?);
     let told = |e: &dyn std::fmt::Display| format!("{}: {e}", args.input.display());
@@ -104,6 +94,7 @@ pub async fn run(args: Args) -> Result<ExitCode, CliError> {
         file: name.into_owned(),
         received: chrono::Utc::now().format("%Y%m%d%H%M%S").to_string(),
         settings: "{}".into(),
+        record: args.record,
         ..Context::default()
     };
     let mut held: Option<String> = None;
@@ -144,7 +135,9 @@ pub async fn run(args: Args) -> Result<ExitCode, CliError> {
 
 fn load(rule: &str) -> Result<Module, CliError> {
     let path = Path::new(rule);
-    let engine = match path.extension().and_then(|e| e.to_str()) {
+    let extension = path.extension().and_then(|e| e.to_str());
+    let engine = match extension.map(str::to_ascii_lowercase).as_deref() {
+        Some("das") => Some(EngineKind::DicomEdit),
         Some("rhai") => Some(EngineKind::Rhai),
         Some("wasm") => Some(EngineKind::Wasm),
         _ => None,

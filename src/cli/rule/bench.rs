@@ -60,7 +60,9 @@ pub fn run(args: Args) -> Result<ExitCode, CliError> {
         say!("{name:<32} {:>6} {median:>10} {p95:>10}", times.len());
     }
     let steps = match source.manifest.engine {
-        EngineKind::Rhai => format!("{} of {} operations", most.steps, limits.operations),
+        EngineKind::DicomEdit | EngineKind::Rhai => {
+            format!("{} of {} operations", most.steps, limits.operations)
+        }
         EngineKind::Wasm => format!("{} instructions (bounded by the deadline)", most.steps),
     };
     let memory = most.memory as f64 / f64::from(1 << 20);

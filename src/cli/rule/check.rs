@@ -1,4 +1,4 @@
-//! `sluice rule check`: what is wrong with a module or a rules folder, a line for each.
+//! `sluice rule check`: what is wrong with a module, a rules folder or a DicomEdit script, a line for each.
 
 use super::{CliError, RulesArg, counted, exit, is_module, say};
 use crate::rules::check::{self, Severity};
@@ -15,8 +15,13 @@ pub struct Args {
 
 /// Warnings alone leave the exit status 0.
 pub fn run(args: Args) -> Result<ExitCode, CliError> {
-    let folder = args.rules.folder()?;
+    let script = args.rules.script();
+    let folder = match &script {
+        Some(script) => script.clone(),
+        None => args.rules.folder()?,
+    };
     let findings = match is_module(&folder) {
+        _ if script.is_some() => check::loose(&folder),
         true => check::module(&folder),
         false
             if ["site", "projects", "modules"]

@@ -65,7 +65,7 @@ pub fn run(args: Args) -> Result<ExitCode, CliError> {
 fn check_name(name: &str, engine: EngineKind) -> Result<(), String> {
     let allowed = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
     let first = |c: char| match engine {
-        EngineKind::Rhai => c.is_ascii_alphanumeric(),
+        EngineKind::DicomEdit | EngineKind::Rhai => c.is_ascii_alphanumeric(),
         EngineKind::Wasm => c.is_ascii_alphabetic(),
     };
     match name.len() <= 64 && name.starts_with(first) && name.chars().all(allowed) {

@@ -1,11 +1,14 @@
 //! Setting one element by its path, with what has to be there for it: sequences, items, private blocks.
 
-use super::{EditProblem, Scope, creator_of, encode, find_tag, inner_scope, item_number};
+use super::{EditProblem, Manner, Scope, creator_of, encode, find_tag, inner_scope, item_number};
 use crate::dicom::path::{Pattern, Place, Step, TagPattern, location_text};
 use crate::dicom::source::Span;
 use crate::dicom::tree::{Dataset, Element, Encoding, Item, Sequence, Value};
 use crate::dicom::{dictionary, value};
 use dicom_core::{Tag, VR};
+
+/// The highest number of an item, where those that lead to it are made: what a slip of the pen may cost.
+const MOST_ITEMS: usize = 10_000;
 
 /// Sets the element that the steps lead to from here, creating what is missing on the way. What was created
 /// goes again if the value doesn't fit.
@@ -41,6 +44,7 @@ pub(super) fn set(
     };
     if tag.group() % 2 == 1
         && tag.element() > 0xFF
+        && scope.manner == Manner::Checked
         && creator_of(dataset, tag, scope.source).is_none()
     {
         return Err(fail(
@@ -107,16 +111,18 @@ fn set_below(
     scope: &Scope<'_>,
 ) -> Result<(), EditProblem> {
     let count = sequence.items.len();
-    if number > count {
+    let is_made = scope.manner == Manner::AsGiven && number < MOST_ITEMS;
+    if number > count && !is_made {
         return Err(EditProblem::Path {
             path: path.to_string(),
             why: format!("the sequence has {count} items here, so item {number} can't be the next"),
         });
     }
-    if number == count {
+    let undefined = sequence.items.first().is_some_and(|i| i.undefined);
+    while sequence.items.len() <= number {
         sequence.items.push(Item {
             span: Span::default(),
-            undefined: sequence.items.first().is_some_and(|i| i.undefined),
+            undefined,
             dataset: Dataset::default(),
             new: true,
         });
@@ -125,7 +131,7 @@ fn set_below(
     let item = &mut sequence.items[number].dataset;
     let done = set(item, rest, path, text, &inner);
     match done.is_ok() {
-        true => sequence.touched |= number == count,
+        true => sequence.touched |= number >= count,
         false => sequence.items.truncate(count),
     }
     done
@@ -157,18 +163,33 @@ fn set_value(
     match dataset.position(tag) {
         Ok(at) => {
             let element = &mut dataset.elements[at];
+            if element.sequence().is_some() && scope.manner == Manner::AsGiven {
+                super::blank(element);
+                return Ok(());
+            }
             if element.sequence().is_some() {
                 return Err(EditProblem::Value {
                     path: path.to_string(),
                     why: "a sequence takes items, not a value".into(),
                 });
             }
-            element.value = Value::Edited(encode(tag, element.vr, text, scope, &location)?);
+            element.value = Value::Edited(encode(
+                tag,
+                element.vr,
+                text,
+                scope,
+                scope.manner,
+                &location,
+            )?);
             remove_others(dataset, at);
         }
         Err(at) => {
-            let vr = new_vr(tag, text, scope.encoding);
-            let value = Value::Edited(encode(tag, vr, text, scope, &location)?);
+            let vr = new_vr(tag, text, scope);
+            if vr == VR::SQ && scope.manner == Manner::AsGiven {
+                dataset.elements.insert(at, new_sequence(tag, scope));
+                return Ok(());
+            }
+            let value = Value::Edited(encode(tag, vr, text, scope, scope.manner, &location)?);
             dataset.elements.insert(
                 at,
                 Element {
@@ -196,10 +217,11 @@ fn remove_others(dataset: &mut Dataset, at: usize) {
 
 /// The VR of a new element: the standard's; for a private or unknown one, text of its length
 /// (in implicit VR nobody can tell, so it is UN as for any reader).
-fn new_vr(tag: Tag, text: &str, encoding: Encoding) -> VR {
+fn new_vr(tag: Tag, text: &str, scope: &Scope<'_>) -> VR {
     match dictionary::vr_of(tag) {
         Some(vr) => vr,
-        None if encoding == Encoding::ImplicitLittle => VR::UN,
+        None if scope.manner == Manner::AsGiven => VR::UN,
+        None if scope.encoding == Encoding::ImplicitLittle => VR::UN,
         None if text.chars().count() <= 64 => VR::LO,
         None => VR::UT,
     }

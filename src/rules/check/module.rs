@@ -84,6 +84,16 @@ pub fn module(folder: &Path) -> Vec<Finding> {
     findings
 }
 
+/// Everything that is wrong with a DicomEdit script by itself.
+pub fn loose(file: &Path) -> Vec<Finding> {
+    let compiled = ModuleSource::loose(file, EngineKind::DicomEdit)
+        .and_then(|source| source.compile().map(drop));
+    let findings = compiled
+        .err()
+        .map(|error| Finding::of(&error, |file| file.into()));
+    findings.into_iter().collect()
+}
+
 /// A policy names a module by its folder.
 fn wrong_name(folder: &Path, manifest: &Manifest) -> Option<String> {
     let folder = folder.canonicalize().ok()?;

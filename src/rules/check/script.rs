@@ -4,9 +4,10 @@
 use super::Finding;
 use crate::dicom::edit::is_protected;
 use crate::dicom::path::Pattern;
+use crate::rules::dicomedit;
 use crate::rules::host::Access;
 use crate::rules::locate::locate;
-use crate::rules::manifest::{Kind, Manifest};
+use crate::rules::manifest::{EngineKind, Kind, Manifest};
 use crate::rules::rhai::inspect::{NamedPath, Script, Use, inspect};
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -42,6 +43,9 @@ pub fn check(file: &Path, code: &str, declared: &Declared<'_>) -> Vec<Finding> {
 
 /// The lines of a script on which a statement starts.
 pub fn script_lines(manifest: &Manifest, code: &str) -> BTreeSet<usize> {
+    if manifest.engine == EngineKind::DicomEdit {
+        return dicomedit::lines(code);
+    }
     inspect(manifest, code).map_or_else(|_| BTreeSet::new(), |script| script.lines)
 }
 

@@ -120,8 +120,12 @@ async fn what_clients_ask_first_is_answered_as_they_want_it() {
     );
     assert_eq!(
         site.get("ada", "/xapi/schemas?format=json").await.text(),
-        "[]"
+        r#"["xnat"]"#
     );
+    let schema = site.get("ada", "/xapi/schemas/xnat?format=json").await;
+    assert!(schema.text().contains("name=\"mrSessionData\""));
+    let unknown = site.get("ada", "/xapi/schemas/none").await;
+    assert_eq!(unknown.status.as_u16(), 404);
     let health = Request::get("/readyz").body(Body::empty()).unwrap();
     assert_eq!(site.send(health).await.status.as_u16(), 200);
     let jsession = site.get("ada", "/data/JSESSION").await;
