@@ -4,6 +4,7 @@
 //! Runs on threads of its own and blocks; [`crate::worker`] claims requests and keeps their leases.
 
 mod admit;
+mod assign;
 mod at_archive;
 mod attempt;
 mod clean;
@@ -34,6 +35,7 @@ mod study;
 mod summary;
 mod trail;
 mod trawl;
+mod unparsable;
 mod uploads;
 pub mod verify;
 mod whole;
@@ -159,9 +161,12 @@ impl Importer {
         if request.cancel_asked.is_some() {
             progress.cancel.store(true, Ordering::Relaxed);
         }
+        let request = &mut request.clone();
         for _ in 0..TRIES {
             progress.set(Counts::default());
-            let outcome = self.attempt(request, progress);
+            let outcome = self
+                .assign(request, progress)
+                .and_then(|()| self.attempt(request, progress));
             self.drop_staging(request, &self.staging_of(request));
             crash_point("import.staging_dropped");
             match outcome {

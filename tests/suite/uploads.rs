@@ -229,7 +229,6 @@ fn what_can_not_be_imported_is_refused_and_leaves_nothing() {
     let project = ("project", "P");
     for (user, query, wanted) in [
         ("", vec![project], 401),
-        ("ada", vec![], 400),
         ("ada", vec![("project", "none")], 400),
         ("ada", vec![("project", "OTHER")], 400),
         ("bob", vec![project], 400),

@@ -14,14 +14,23 @@ const MALFORMED: &str = "The parameter dest must be /archive or /prearchive, or 
 /subjects/S and /experiments/E after it or not, or /prearchive/projects/P, with a timestamp and a session's name \
 after it or not.";
 
+const ARCHIVE: &str = "/archive";
+const PREARCHIVE: &str = "/prearchive";
+
 /// Project, subject and session that a `dest` names.
 type Labels<'a> = [Option<&'a str>; 3];
 
-/// Gives project and labels their names of the inbox, wherever the call has them from.
+/// Gives project and labels their names of the inbox, wherever the call has them from, and the wish for the archive
+/// the form of a `dest`.
 ///
 /// # Errors
 /// If `dest` is malformed, or says something else than the parameters.
 pub fn settle(parameters: &mut Parameters) -> Result<(), ApiError> {
+    if parameters.text("dest").is_none()
+        && let Some(wish) = wish(parameters)?
+    {
+        parameters.set("dest", wish.into());
+    }
     let dest = parameters.text("dest").map(str::to_owned);
     let named = match &dest {
         Some(dest) => labels(dest).ok_or_else(|| ApiError::BadRequest(MALFORMED.into()))?,
@@ -30,6 +39,7 @@ pub fn settle(parameters: &mut Parameters) -> Result<(), ApiError> {
     for ((name, other), named) in NAMES.into_iter().zip(named) {
         let text = |name| parameters.text(name).map(str::to_owned);
         let given = text(name).or_else(|| text(other));
+        parameters.take(name);
         parameters.take(other);
         if let (Some(given), Some(named)) = (&given, named)
             && given != named
@@ -44,6 +54,25 @@ pub fn settle(parameters: &mut Parameters) -> Result<(), ApiError> {
         }
     }
     Ok(())
+}
+
+/// XNAT's other ways to say that a session goes to the archive, or stays out of it.
+fn wish(parameters: &Parameters) -> Result<Option<&'static str>, ApiError> {
+    let code = match parameters.text("prearchive_code") {
+        None => None,
+        Some("0" | "false") => Some(PREARCHIVE),
+        // With an overwrite too: that XNAT refuses the two together is a slip in its check.
+        Some("1" | "true" | "4" | "5") => Some(ARCHIVE),
+        Some(_) => {
+            return Err(ApiError::BadRequest(
+                "The parameter prearchive_code must be 0 (prearchive) or 1 (archive).".into(),
+            ));
+        }
+    };
+    Ok(match parameters.flag("Direct-Archive")? {
+        Some(true) => Some(ARCHIVE),
+        _ => code,
+    })
 }
 
 fn labels(dest: &str) -> Option<Labels<'_>> {
@@ -80,7 +109,7 @@ pub fn is_archive(parameters: &Parameters) -> bool {
     parameters.text("dest").is_some_and(|dest| {
         dest.strip_prefix("/data")
             .unwrap_or(dest)
-            .starts_with("/archive")
+            .starts_with(ARCHIVE)
     })
 }
 
@@ -140,5 +169,33 @@ mod tests {
         assert!(settled(&[("dest", "/archive/projects/P"), ("PROJECT_ID", "Q")]).is_err());
         let upper = settled(&[("SUBJECT_ID", "one"), ("subject", "two")]).unwrap();
         assert_eq!(upper.text("SUBJECT_ID"), Some("one"));
+    }
+
+    #[test]
+    fn other_ways_to_want_the_archive_are_a_dest_too() {
+        let settled = |pairs: &[(&str, &str)]| {
+            let pairs = pairs
+                .iter()
+                .map(|(n, v)| ((*n).to_owned(), (*v).to_owned()));
+            let mut parameters = Parameters::from_map(pairs.collect());
+            settle(&mut parameters).map(|()| parameters.text("dest").map(str::to_owned))
+        };
+        let dest = |pairs| settled(pairs).ok().flatten();
+        assert_eq!(
+            dest(&[("prearchive_code", "1")]).as_deref(),
+            Some("/archive")
+        );
+        assert_eq!(
+            dest(&[("prearchive_code", "0")]).as_deref(),
+            Some("/prearchive")
+        );
+        assert_eq!(
+            dest(&[("Direct-Archive", "true")]).as_deref(),
+            Some("/archive")
+        );
+        let said = [("prearchive_code", "1"), ("dest", "/prearchive/projects/P")];
+        assert_eq!(dest(&said).as_deref(), Some("/prearchive/projects/P"));
+        assert_eq!(dest(&[("project", "P")]), None);
+        assert!(settled(&[("prearchive_code", "2")]).is_err());
     }
 }

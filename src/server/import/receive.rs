@@ -24,6 +24,9 @@ const SILENCE: Duration = Duration::from_secs(60);
 const LONGEST_FIELD: usize = 64 * 1024;
 const MOST_FIELDS: usize = 100;
 
+/// Of an uploaded file.
+const LONGEST_NAME: usize = 200;
+
 /// Up to the last byte by which the kind of a file is told (a tar's magic number).
 const HEAD: usize = 262;
 
@@ -46,6 +49,8 @@ pub enum Kind {
 pub struct Received {
     pub upload: Upload,
     pub kind: Kind,
+    /// The client's name for it, where it is one that a file may have here.
+    pub file_name: Option<String>,
 }
 
 impl Received {
@@ -101,7 +106,12 @@ async fn of_form(
                     "Importer is limited to one uploaded resource at a time.".into(),
                 ));
             }
-            received = Some(write(state, uploads, field).await?);
+            let file_name = field.file_name().and_then(legal);
+            let written = write(state, uploads, field).await?;
+            received = Some(Received {
+                file_name,
+                ..written
+            });
             continue;
         }
         let name = field.name().unwrap_or_default().to_owned();
@@ -153,7 +163,19 @@ async fn write<E>(
         return Err(ApiError::BadRequest("The uploaded file is empty.".into()));
     }
     let kind = kind_of(&head);
-    Ok(Received { upload, kind })
+    Ok(Received {
+        upload,
+        kind,
+        file_name: None,
+    })
+}
+
+/// A client's name for its file, without folders; none if a file here could not bear it.
+fn legal(name: &str) -> Option<String> {
+    let name = name.rsplit(['/', '\\']).next()?;
+    let is_legal = |c: char| c.is_ascii_alphanumeric() || "_-.".contains(c);
+    let fits = !name.is_empty() && name.len() <= LONGEST_NAME && name.chars().all(is_legal);
+    (fits && !name.starts_with('.')).then(|| name.to_owned())
 }
 
 fn kind_of(head: &[u8]) -> Kind {
@@ -201,6 +223,15 @@ fn check_room(state: &AppState, bytes: u64) -> Result<(), ApiError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_clients_name_for_a_file_leads_nowhere() {
+        assert_eq!(legal("C:\\scans\\IM_1.dcm").as_deref(), Some("IM_1.dcm"));
+        assert_eq!(legal("../../a/b").as_deref(), Some("b"));
+        for name in ["", "..", ".x", "a/", "a b", "ä", "a\0", &"x".repeat(201)] {
+            assert_eq!(legal(name), None, "{name:?}");
+        }
+    }
 
     #[test]
     fn a_file_is_what_its_first_bytes_say() {

@@ -4,31 +4,36 @@
 //! report; the call waits for the end and answers the sessions' addresses, and the request's in `Link`. It is removed
 //! when the request has ended.
 //!
-//! Differs from XNAT: a file is what its content says, whichever of the handlers is named; the project must be
-//! given; members that are no DICOM are told of in the report and don't fail the call, with `Ignore-Unparsable` or
-//! without; an archive for `SI` may hold several sessions; what `dest` wants in the archive and can't have there
-//! is a 409.
+//! Differs from XNAT: a file is what its content says, whichever of the handlers is named; an archive for `SI` may
+//! hold several sessions, but all uploads only those of one project; what `dest` wants in the archive and can't have
+//! there is a 409.
 
 use axum::extract::Request;
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 
+use crate::failpoint::crash_point;
 use crate::inbox::Upload;
 use crate::store::{
-    Counts, ImportRequest, NewRequest, Session, SessionFilter, SessionState, Status,
+    Area, Counts, ImportRequest, NewRequest, Session, SessionFilter, Status, UNASSIGNED,
 };
 
 use super::super::auth::Caller;
 use super::super::dicom;
-use super::super::error::ApiError;
+use super::super::error::{ApiError, refusal};
 use super::super::form::{Parameters, is_form};
 use super::super::state::AppState;
 use super::receive::{Kind, Received, receive};
-use super::{check_label, destination, overwrite, settle_session_label};
+use super::{check_label, destination, idempotency, overwrite, settle_session_label};
 
 const ZIP_HANDLER: &str = "DICOM-zip";
 const SESSION_HANDLER: &str = "SI";
 const GRADUAL_HANDLER: &str = "gradual-DICOM";
+
+const IGNORE_UNPARSABLE: &str = "Ignore-Unparsable";
+
+/// An object whose client gives it no name.
+const OBJECT: &str = "upload.dcm";
 
 /// Whether a call brings a file for one of the handlers here.
 pub fn is_one(request: &Request) -> Result<bool, ApiError> {
@@ -48,58 +53,55 @@ pub async fn import(
     caller: Caller,
     request: Request,
 ) -> Result<Response, ApiError> {
+    if request.headers().contains_key(idempotency::KEY) {
+        return Err(ApiError::BadRequest(
+            "An Idempotency-Key is for calls without a file: an upload that is repeated finds what is stored.".into(),
+        ));
+    }
+    let is_object = is_object(request.headers());
     let mut parameters = Parameters::of_query(request.uri())?;
-    check_handler(&parameters)?;
-    if parameters.text("PROJECT_ID").is_some() || parameters.text("project").is_some() {
-        // Before anything is taken in; a form may bring more.
-        let mut early = parameters.clone();
-        super::destination::settle(&mut early)?;
-        destination(&state, &caller, &early).await?;
+    // Before anything is taken in; a form may bring more.
+    let mut early = parameters.clone();
+    check_handler(&early)?;
+    destination::settle(&mut early)?;
+    if early.text("PROJECT_ID").is_some() {
+        super::destination(&state, &caller, &early).await?;
     }
     let uploads = state.inbox.uploads().cloned();
     let uploads = uploads.ok_or(ApiError::Internal("the server takes no uploads"))?;
     let received = receive(&state, &uploads, request, &mut parameters).await?;
+    crash_point("upload.received");
     check_handler(&parameters)?;
-    super::destination::settle(&mut parameters)?;
-    let wants_archive = super::destination::is_archive(&parameters);
-    let (mut upload, name) = named(received, &parameters)?;
+    settle_handler(&mut parameters, is_object);
+    destination::settle(&mut parameters)?;
+    let wants_archive = destination::is_archive(&parameters);
     let project = check(&state, &caller, &mut parameters).await?;
+    let (mut upload, name) = named(received, &mut parameters)?;
     let failed = ApiError::io("an upload could not be handed over");
     let path = upload
         .hand_to(&project)
         .map_err(failed)?
         .join(name.unwrap_or_default());
+    crash_point("upload.handed");
     let label = parameters.text("EXPT_LABEL").map(str::to_owned);
     let new = NewRequest {
         username: caller.name.clone(),
-        project: project.clone(),
+        project,
         // A folder has no slash behind it.
         session_path: path.to_string_lossy().trim_end_matches('/').to_owned(),
         cleanup: false,
         parameters: parameters.into_map(),
     };
     let id = state.store.requests().insert(new).await?;
+    crash_point("upload.queued");
     tracing::info!(request = id, "import of an upload queued");
-    // Carried on when the caller has gone: the upload stays as long as the request needs it.
-    let state_ = state.clone();
-    let ended = tokio::spawn(async move {
-        let ended = dicom::ended(&state_, id).await;
-        match &ended {
-            Ok(Some(_)) => drop(upload),
-            // Another process, or the next start, goes on with it.
-            _ => upload.keep(),
-        }
-        ended
-    });
-    let ended = ended.await;
-    let ended = ended.map_err(|_| ApiError::Internal("waiting for an import broke off"))??;
-    let Some(ended) = ended else {
+    let Some(ended) = wait(&state, id, upload).await? else {
         return Err(ApiError::Unavailable(
             format!("The server goes down. The upload is imported when it is back: see /xapi/dicom/{id}.")
                 .into(),
         ));
     };
-    let mut answer = match sessions(&state, &ended, &project, label.as_deref()).await? {
+    let mut answer = match sessions(&state, &ended, label.as_deref()).await? {
         Some(sessions) => told(&sessions, wants_archive, id)?,
         // As in XNAT: an object that a filter or a rule takes out is no error.
         None if was_taken_out(&ended.counts) => StatusCode::OK.into_response(),
@@ -110,10 +112,34 @@ pub async fn import(
             ));
         }
     };
+    let headers = answer.headers_mut();
     if let Ok(link) = format!("</xapi/dicom/{id}>; rel=\"describedby\"").parse() {
-        answer.headers_mut().insert(header::LINK, link);
+        headers.insert(header::LINK, link);
+    }
+    if let Some(Ok(warning)) = missing(&ended.counts, id).map(|text| text.parse()) {
+        headers.insert(header::WARNING, warning);
     }
     Ok(answer)
+}
+
+/// Waits for the import's end. Carried on when the caller has gone: the upload stays as long as the request needs it.
+async fn wait(
+    state: &AppState,
+    id: i64,
+    upload: Upload,
+) -> Result<Option<ImportRequest>, ApiError> {
+    let state = state.clone();
+    let ended = tokio::spawn(async move {
+        let ended = dicom::ended(&state, id).await;
+        match &ended {
+            Ok(Some(_)) => drop(upload),
+            // Another process, or the next start, goes on with it.
+            _ => upload.keep(),
+        }
+        ended
+    });
+    let ended = ended.await;
+    ended.map_err(|_| ApiError::Internal("waiting for an import broke off"))?
 }
 
 fn check_handler(parameters: &Parameters) -> Result<(), ApiError> {
@@ -129,19 +155,40 @@ fn check_handler(parameters: &Parameters) -> Result<(), ApiError> {
     }
 }
 
+/// XNAT's defaults, written down with the request: the handler that none is named for, and what `action=commit` says.
+fn settle_handler(parameters: &mut Parameters, is_object: bool) {
+    if parameters.text("import-handler").is_none() {
+        let handler = match is_object {
+            true => GRADUAL_HANDLER,
+            false => SESSION_HANDLER,
+        };
+        parameters.set("import-handler", handler.into());
+    }
+    if parameters.text("action") == Some("commit") && parameters.text(IGNORE_UNPARSABLE).is_none() {
+        parameters.set(IGNORE_UNPARSABLE, "true".into());
+    }
+}
+
+/// Whether the body is one DICOM object by its type.
+fn is_object(headers: &HeaderMap) -> bool {
+    let kind = headers.get(header::CONTENT_TYPE);
+    kind.and_then(|kind| kind.to_str().ok())
+        .is_some_and(|kind| kind.to_ascii_lowercase().starts_with("application/dicom"))
+}
+
 /// Names the file by its content. Answers the name where the file itself is imported, and not the folder that
 /// it lies in.
 fn named(
     received: Received,
-    parameters: &Parameters,
+    parameters: &mut Parameters,
 ) -> Result<(Upload, Option<&'static str>), ApiError> {
     let is_gradual = parameters.text("import-handler") == Some(GRADUAL_HANDLER);
     let (name, is_archive) = match received.kind {
         Kind::Zip => ("upload.zip", true),
         Kind::Tar => ("upload.tar", true),
-        Kind::Dicom => ("upload.dcm", false),
+        Kind::Dicom => (OBJECT, false),
         // Perhaps without preamble.
-        Kind::Unknown if is_gradual => ("upload.dcm", false),
+        Kind::Unknown if is_gradual => (OBJECT, false),
         Kind::Unknown => {
             return Err(ApiError::BadRequest(
                 "The file is no zip, no tar (compressed by gzip or not) and no DICOM object."
@@ -149,18 +196,37 @@ fn named(
             ));
         }
     };
-    received.name(name)?;
+    // It has no name that it could keep.
+    if !is_archive && received.file_name.is_none() {
+        parameters.set("rename", "true".into());
+    }
+    let own = received.file_name.as_deref().filter(|_| !is_archive);
+    received.name(own.unwrap_or(name))?;
     Ok((received.upload, is_archive.then_some(name)))
 }
 
-/// The checks of the inbox that concern the destination; answers the project.
+/// The checks of the inbox that concern the destination; answers the project, or where what belongs to none goes.
 async fn check(
     state: &AppState,
     caller: &Caller,
     parameters: &mut Parameters,
 ) -> Result<String, ApiError> {
-    let project = destination(state, caller, parameters).await?;
-    parameters.flag("quarantine")?;
+    let project = match parameters.text("PROJECT_ID") {
+        Some(_) => super::destination(state, caller, parameters).await?,
+        // The import finds out; nothing is written there unless it finds none.
+        None => {
+            state
+                .store
+                .projects()
+                .make_unassigned()
+                .await
+                .map_err(refusal)?;
+            UNASSIGNED.to_owned()
+        }
+    };
+    for flag in ["quarantine", IGNORE_UNPARSABLE, "rename"] {
+        parameters.flag(flag)?;
+    }
     check_label("SUBJECT_ID", parameters.text("SUBJECT_ID"))?;
     let is_gradual = parameters.text("import-handler") == Some(GRADUAL_HANDLER);
     let overwrite = overwrite(parameters)?;
@@ -177,7 +243,6 @@ async fn check(
 async fn sessions(
     state: &AppState,
     ended: &ImportRequest,
-    project: &str,
     label: Option<&str>,
 ) -> Result<Option<Vec<Session>>, ApiError> {
     let sessions = state.store.requests().sessions(ended.id).await?;
@@ -189,7 +254,7 @@ async fn sessions(
     }
     // Everything was stored before: where, the label tells if the call has one.
     let filter = SessionFilter {
-        project: Some(project),
+        project: Some(&ended.project),
         ..SessionFilter::default()
     };
     let mut known = state.store.sessions().list(filter).await?;
@@ -197,20 +262,33 @@ async fn sessions(
     Ok(Some(known))
 }
 
+/// For who sees only the session's address: that not all of the upload is in it.
+fn missing(counts: &Counts, id: i64) -> Option<String> {
+    let there = counts.stored + counts.quarantined + counts.duplicate;
+    let missing = counts.found.saturating_sub(there);
+    (missing > 0).then(|| {
+        format!(
+            "199 sluice \"{missing} of {} files were not stored: see /xapi/dicom/{id}/report\"",
+            counts.found
+        )
+    })
+}
+
 fn was_taken_out(counts: &Counts) -> bool {
     counts.found > 0 && counts.filtered + counts.rejected == counts.found
 }
 
 fn told(sessions: &[Session], wants_archive: bool, id: i64) -> Result<Response, ApiError> {
-    let in_the_way = sessions
-        .iter()
-        .find(|session| wants_archive && session.state == SessionState::Conflict);
+    // What is held for review is where the call, or a rule, wants it.
+    let in_the_way = sessions.iter().find(|session| {
+        wants_archive && !matches!(session.area(), Area::Archive | Area::Quarantine)
+    });
     if let Some(session) = in_the_way {
         return Err(ApiError::Conflict(
             format!(
                 "Not archived, it waits as /data{}: {} (see /xapi/dicom/{id})",
                 session.uri(),
-                session.reason.as_deref().unwrap_or("conflict")
+                session.reason.as_deref().unwrap_or("see its status")
             )
             .into(),
         ));
