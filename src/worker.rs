@@ -202,7 +202,8 @@ async fn run_one(
     finish(&requests, claim, &ended, start).await?;
     crash_point("request.finished");
     importer.forget_record(id);
-    Ok(())
+    // Of a process that is gone; one that lives removes its own.
+    importer.sweep_uploads().await
 }
 
 /// An import that runs goes on without the database for as long as it needs none itself.

@@ -349,10 +349,21 @@ impl Site {
         kind: &str,
         body: &[u8],
     ) -> Answer {
+        self.try_upload(user, path, query, kind, body).unwrap()
+    }
+
+    pub fn try_upload(
+        &self,
+        user: &str,
+        path: &str,
+        query: &[(&str, &str)],
+        kind: &str,
+        body: &[u8],
+    ) -> Result<Answer, ureq::Error> {
         let url = format!("{}{path}", self.server().base);
         let request = self.agent.post(url).query_pairs(query.iter().copied());
         let request = headed(request, authorization(user)).header("Content-Type", kind);
-        read(request.send(body).unwrap())
+        try_read(request.send(body)?)
     }
 
     /// A PUT with JSON as its body.
