@@ -102,11 +102,15 @@ impl Upload {
     /// If it can't be moved.
     pub fn hand_to(&mut self, project: &str) -> io::Result<&Path> {
         let name = self.folder.file_name().unwrap_or_default();
-        let target = self.root.join(project);
-        private_folder(&target)?;
-        let target = target.join(name);
+        let parent = self.root.join(project);
+        private_folder(&parent)?;
+        let target = parent.join(name);
+        // The request that is queued for it survives the machine, and so must the way to it.
+        sync(&self.folder)?;
         std::fs::rename(&self.folder, &target)?;
         self.folder = target;
+        sync(&parent)?;
+        sync(&self.root)?;
         Ok(&self.folder)
     }
 
@@ -124,6 +128,10 @@ impl Drop for Upload {
             tracing::warn!(%error, "an upload could not be removed; it is tried again at the next start");
         }
     }
+}
+
+fn sync(folder: &Path) -> io::Result<()> {
+    File::open(folder)?.sync_all()
 }
 
 /// What lies in it is not anonymized: nobody else looks into it.

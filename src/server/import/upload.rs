@@ -40,11 +40,12 @@ pub fn is_one(request: &Request) -> Result<bool, ApiError> {
     let parameters = Parameters::of_query(request.uri())?;
     let is_inbox = parameters.text("import-handler") == Some(super::INBOX_HANDLER);
     let length = request.headers().get(header::CONTENT_LENGTH);
+    let is_inbody = parameters.flag("inbody")? == Some(true);
     let has_body = match length {
         Some(length) => length != "0",
         None => request.headers().contains_key(header::TRANSFER_ENCODING),
     };
-    Ok(!is_inbox && has_body && !is_form(request.headers()))
+    Ok(!is_inbox && has_body && (is_inbody || !is_form(request.headers())))
 }
 
 /// Takes the file in, has it imported and answers where it went.
@@ -83,7 +84,6 @@ pub async fn import(
         .map_err(failed)?
         .join(name.unwrap_or_default());
     crash_point("upload.handed");
-    let label = parameters.text("EXPT_LABEL").map(str::to_owned);
     let new = NewRequest {
         username: caller.name.clone(),
         project,
@@ -101,15 +101,17 @@ pub async fn import(
                 .into(),
         ));
     };
-    let mut answer = match sessions(&state, &ended, label.as_deref()).await? {
+    let mut answer = match sessions(&state, &ended).await? {
         Some(sessions) => told(&sessions, wants_archive, id)?,
         // As in XNAT: an object that a filter or a rule takes out is no error.
         None if was_taken_out(&ended.counts) => StatusCode::OK.into_response(),
         None => {
             let why = ended.resolution.unwrap_or_default();
-            return Err(ApiError::BadRequest(
-                format!("{why} (see /xapi/dicom/{id}/report)").into(),
-            ));
+            let text = format!("{why} (see /xapi/dicom/{id}/report)").into();
+            return Err(match ended.counts.conflict {
+                0 => ApiError::BadRequest(text),
+                _ => ApiError::Conflict(text),
+            });
         }
     };
     let headers = answer.headers_mut();
@@ -230,36 +232,39 @@ async fn check(
     check_label("SUBJECT_ID", parameters.text("SUBJECT_ID"))?;
     let is_gradual = parameters.text("import-handler") == Some(GRADUAL_HANDLER);
     let overwrite = overwrite(parameters)?;
-    // Objects that are sent one by one join the session that the first of them made.
-    if !is_gradual {
-        settle_session_label(state, &project, overwrite, parameters).await?;
-    } else {
+    // Objects that are sent one by one join the session that the first of them made; and what is in Unassigned is
+    // not told.
+    if is_gradual || project == UNASSIGNED {
         check_label("EXPT_LABEL", parameters.text("EXPT_LABEL"))?;
+    } else {
+        settle_session_label(state, &project, overwrite, parameters).await?;
     }
     Ok(project)
 }
 
-/// The sessions that it went to; none if nothing of it is stored.
+/// The sessions that it went to, and those that hold files of it already; none if nothing of it is stored.
 async fn sessions(
     state: &AppState,
     ended: &ImportRequest,
-    label: Option<&str>,
 ) -> Result<Option<Vec<Session>>, ApiError> {
-    let sessions = state.store.requests().sessions(ended.id).await?;
-    if !sessions.is_empty() {
-        return Ok(Some(sessions));
+    let mut sessions = state.store.requests().sessions(ended.id).await?;
+    if ended.status == Status::Completed && ended.counts.duplicate > 0 {
+        let (importer, id) = (state.importer.clone(), ended.id);
+        let found = tokio::task::spawn_blocking(move || importer.found_stored(id)).await;
+        let found = found.map_err(|_| ApiError::Internal("reading a report broke off"))?;
+        let filter = SessionFilter {
+            project: Some(&ended.project),
+            ..SessionFilter::default()
+        };
+        let mut known = state.store.sessions().list(filter).await?;
+        known.retain(|known| {
+            let is_new = sessions.iter().all(|session| session.id != known.id);
+            is_new && found.contains(&(known.label.clone(), known.subject.clone()))
+        });
+        sessions.extend(known);
     }
-    if ended.status != Status::Completed {
-        return Ok(None);
-    }
-    // Everything was stored before: where, the label tells if the call has one.
-    let filter = SessionFilter {
-        project: Some(&ended.project),
-        ..SessionFilter::default()
-    };
-    let mut known = state.store.sessions().list(filter).await?;
-    known.retain(|session| label == Some(session.label.as_str()));
-    Ok(Some(known))
+    let is_stored = !sessions.is_empty() || ended.status == Status::Completed;
+    Ok(is_stored.then_some(sessions))
 }
 
 /// For who sees only the session's address: that not all of the upload is in it.

@@ -87,7 +87,7 @@ fn the_header_names_the_project_where_the_call_does_not() {
         "application/dicom",
         &object,
     );
-    assert_eq!(again.status, 200, "{}", again.text());
+    assert_eq!((again.status, again.text()), (200, archived.text()));
     assert_eq!(site.ended("/xapi/dicom/3").outcomes(), "1 duplicate");
 
     // Of two projects.

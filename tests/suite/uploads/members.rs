@@ -149,7 +149,7 @@ fn what_is_stored_is_added_to_or_replaced_as_the_call_says() {
     dicom::edit(&path, &[(tags::SERIES_DESCRIPTION, VR::LO, "other")]);
     let other = archives::packed("x.zip", &vec![("a".into(), fs::read(&path).unwrap())]);
     let refused = zip(&site, &with("append"), &other);
-    assert_eq!(refused.status, 400, "{}", refused.text());
+    assert_eq!(refused.status, 409, "{}", refused.text());
     let replaced = zip(&site, &with("delete"), &other);
     assert_eq!((replaced.status, replaced.text()), (200, first.text()));
     check_nothing_left(&site);
