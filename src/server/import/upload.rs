@@ -77,25 +77,20 @@ pub async fn import(
     destination::settle(&mut parameters)?;
     let wants_archive = destination::is_archive(&parameters);
     let project = check(&state, &caller, &mut parameters).await?;
-    let (mut upload, name) = named(received, &mut parameters)?;
-    let failed = ApiError::io("an upload could not be handed over");
-    let path = upload
-        .hand_to(&project)
-        .map_err(failed)?
-        .join(name.unwrap_or_default());
-    crash_point("upload.handed");
+    let (upload, name) = named(received, &mut parameters)?;
     let new = NewRequest {
         username: caller.name.clone(),
         project,
-        // A folder has no slash behind it.
-        session_path: path.to_string_lossy().trim_end_matches('/').to_owned(),
+        // Known once the upload is where it is imported from.
+        session_path: String::new(),
         cleanup: false,
         parameters: parameters.into_map(),
     };
-    let id = state.store.requests().insert(new).await?;
-    crash_point("upload.queued");
-    tracing::info!(request = id, "import of an upload queued");
-    let Some(ended) = wait(&state, id, upload).await? else {
+    // From here on it is carried on when the caller hangs up.
+    let ended = tokio::spawn(queue_and_wait(state.clone(), upload, name, new)).await;
+    let (id, ended) =
+        ended.map_err(|_| ApiError::Internal("waiting for an import broke off"))??;
+    let Some(ended) = ended else {
         return Err(ApiError::Unavailable(
             format!("The server goes down. The upload is imported when it is back: see /xapi/dicom/{id}.")
                 .into(),
@@ -124,24 +119,29 @@ pub async fn import(
     Ok(answer)
 }
 
-/// Waits for the import's end. Carried on when the caller has gone: the upload stays as long as the request needs it.
-async fn wait(
-    state: &AppState,
-    id: i64,
-    upload: Upload,
-) -> Result<Option<ImportRequest>, ApiError> {
-    let state = state.clone();
-    let ended = tokio::spawn(async move {
-        let ended = dicom::ended(&state, id).await;
-        match &ended {
-            Ok(Some(_)) => drop(upload),
-            // Another process, or the next start, goes on with it.
-            _ => upload.keep(),
-        }
-        ended
-    });
-    let ended = ended.await;
-    ended.map_err(|_| ApiError::Internal("waiting for an import broke off"))?
+/// Hands the upload to its project, queues its import and waits for the end; none if the server goes down before. The
+/// upload stays as long as the request needs it.
+async fn queue_and_wait(
+    state: AppState,
+    mut upload: Upload,
+    name: Option<&'static str>,
+    mut new: NewRequest,
+) -> Result<(i64, Option<ImportRequest>), ApiError> {
+    let folder = upload.hand_to(&new.project);
+    let folder = folder.map_err(ApiError::io("an upload could not be handed over"))?;
+    crash_point("upload.handed");
+    let path = name.map_or_else(|| folder.to_owned(), |name| folder.join(name));
+    new.session_path = path.to_string_lossy().into_owned();
+    let id = state.store.requests().insert(new).await?;
+    crash_point("upload.queued");
+    tracing::info!(request = id, "import of an upload queued");
+    let ended = dicom::ended(&state, id).await;
+    match &ended {
+        Ok(Some(_)) => drop(upload),
+        // Another process, or the next start, goes on with it.
+        _ => upload.keep(),
+    }
+    Ok((id, ended?))
 }
 
 fn check_handler(parameters: &Parameters) -> Result<(), ApiError> {
