@@ -26,7 +26,7 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 use crate::archive::Archive;
 use crate::config::{self, Config, StateArgs};
 use crate::import::{Disk, Importer};
-use crate::inbox::Inbox;
+use crate::inbox::{Inbox, Uploads};
 use crate::rulebook::Rulebook;
 use crate::rules::Registry;
 use crate::store::Store;
@@ -156,10 +156,13 @@ async fn open_with(config: Config, state: &StateArgs) -> Result<(Config, Store),
 
 /// What acts on requests and sessions: the same in a server, a worker and a command beside them.
 pub(crate) fn importer(config: &Config, store: &Store) -> Result<Importer, CliError> {
-    let inbox = Inbox::new(config.inbox.clone())?.with(
-        config.project_to_inbox_root.clone(),
-        config.client_prefix_to_path.clone(),
-    );
+    let uploads = std::path::absolute(config.data.join("uploads"))?;
+    let inbox = Inbox::new(config.inbox.clone())?
+        .with(
+            config.project_to_inbox_root.clone(),
+            config.client_prefix_to_path.clone(),
+        )
+        .with_uploads(Uploads::new(uploads));
     Ok(Importer {
         archive: Archive::new(store.clone(), config.data.clone()),
         rulebook: Rulebook::new(store.clone(), Registry::open(config.rules())),

@@ -4,6 +4,7 @@
 //! Runs on threads of its own and blocks; [`crate::worker`] claims requests and keeps their leases.
 
 mod admit;
+mod assign;
 mod at_archive;
 mod attempt;
 mod clean;
@@ -34,6 +35,8 @@ mod study;
 mod summary;
 mod trail;
 mod trawl;
+mod unparsable;
+mod uploads;
 pub mod verify;
 mod whole;
 
@@ -126,6 +129,8 @@ struct Job<'a> {
     run: Run,
     /// Those of the keys that the project had before: for what is stored under them, never for a rule.
     earlier_keys: Vec<Pseudonyms>,
+    /// For how long a source counts as just written; not at all where nobody else can write to it.
+    settle: Duration,
     /// `staging/<request>-<attempt>`, on the file system of the prearchive and the archive.
     staging: PathBuf,
     trails: Trails,
@@ -156,9 +161,12 @@ impl Importer {
         if request.cancel_asked.is_some() {
             progress.cancel.store(true, Ordering::Relaxed);
         }
+        let request = &mut request.clone();
         for _ in 0..TRIES {
             progress.set(Counts::default());
-            let outcome = self.attempt(request, progress);
+            let outcome = self
+                .assign(request, progress)
+                .and_then(|()| self.attempt(request, progress));
             self.drop_staging(request, &self.staging_of(request));
             crash_point("import.staging_dropped");
             match outcome {

@@ -6,6 +6,7 @@
 
 mod clean;
 mod unpack;
+mod upload;
 mod walk;
 
 use cap_std::ambient_authority;
@@ -19,6 +20,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 pub use clean::{Leftover, remove_source};
 pub use unpack::{BadName, Format, Limit, Limits, UnpackError, unpack};
+pub use upload::{Left, Upload, Uploads};
 pub use walk::{Found, NotRegular, Walk};
 
 /// The path is missing, is not below the inbox, or is reached over what is no folder of the project.
@@ -38,6 +40,8 @@ pub struct Located {
     pub kind: Kind,
     /// A folder without any file at any depth, or a file without a byte.
     pub empty: bool,
+    /// It was uploaded: nobody else writes to it.
+    pub uploaded: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,6 +70,7 @@ pub struct Inbox {
     project_to_folder: BTreeMap<String, PathBuf>,
     /// For clients that see the same folders under another path.
     prefix_to_path: BTreeMap<String, PathBuf>,
+    uploads: Option<Uploads>,
 }
 
 impl Inbox {
@@ -79,6 +84,7 @@ impl Inbox {
             real_root,
             project_to_folder: BTreeMap::new(),
             prefix_to_path: BTreeMap::new(),
+            uploads: None,
         })
     }
 
@@ -94,6 +100,17 @@ impl Inbox {
         self
     }
 
+    /// Makes uploads to be found by the requests that were queued for them.
+    #[must_use]
+    pub fn with_uploads(mut self, uploads: Uploads) -> Self {
+        self.uploads = Some(uploads);
+        self
+    }
+
+    pub fn uploads(&self) -> Option<&Uploads> {
+        self.uploads.as_ref()
+    }
+
     /// Resolves an absolute path, as a client names it.
     ///
     /// # Errors
@@ -101,11 +118,45 @@ impl Inbox {
     pub fn locate(&self, path: &str) -> Result<Located, NotThere> {
         let (project, relative) = self.resolve(path)?;
         let folder = self.project_folder(&project)?;
+        Self::look(path, project, relative, &folder, false)
+    }
+
+    /// Resolves the path of a request that was queued: one that a client has named, or an upload's.
+    ///
+    /// # Errors
+    /// [`NotThere`], whatever the reason.
+    pub fn locate_queued(&self, path: &str) -> Result<Located, NotThere> {
+        let Some(below) = self.below_uploads(Path::new(path)) else {
+            return self.locate(path);
+        };
+        let mut parts = below.components();
+        let is_name = |part: &Component| matches!(part, Component::Normal(name) if !name.as_encoded_bytes().starts_with(b"."));
+        let project = parts.next().filter(is_name).ok_or(NotThere)?;
+        let project = project.as_os_str().to_str().ok_or(NotThere)?.to_owned();
+        let relative = parts.as_path().to_owned();
+        if !relative.components().all(|part| is_name(&part)) {
+            return Err(NotThere);
+        }
+        let folder = self.upload_folder(&project)?;
+        Self::look(path, project, relative, &folder, true)
+    }
+
+    fn below_uploads<'a>(&self, path: &'a Path) -> Option<&'a Path> {
+        path.strip_prefix(self.uploads.as_ref()?.root()).ok()
+    }
+
+    fn look(
+        path: &str,
+        project: String,
+        relative: PathBuf,
+        folder: &Dir,
+        uploaded: bool,
+    ) -> Result<Located, NotThere> {
         let below = self_or(&relative);
         let metadata = folder.metadata(below).map_err(|_| NotThere)?;
         let kind = match metadata.is_dir() {
             true => Kind::Folder,
-            false => file_kind(&folder, below)?,
+            false => file_kind(folder, below)?,
         };
         let empty = match kind == Kind::Folder {
             true => {
@@ -123,6 +174,7 @@ impl Inbox {
             absolute: path.into(),
             kind,
             empty,
+            uploaded,
         })
     }
 
@@ -170,7 +222,7 @@ impl Inbox {
     /// # Errors
     /// [`NotThere`] if it has gone since, or is no archive.
     pub fn open(&self, located: &Located) -> Result<Opened, NotThere> {
-        let project = self.project_folder(&located.project)?;
+        let project = self.folder_of(located)?;
         let open = |relative: &Path| {
             let folder = project.open_dir(self_or(relative)).map_err(|_| NotThere)?;
             Ok(folder.into_std_file())
@@ -209,10 +261,23 @@ impl Inbox {
         let (Some(name), Some(parent)) = (relative.file_name(), relative.parent()) else {
             return Err(NotThere);
         };
-        let project = self.project_folder(&located.project)?;
+        let project = self.folder_of(located)?;
         let folder = project.open_dir(self_or(parent)).map_err(|_| NotThere)?;
         let folder = Arc::new(folder.into_std_file());
         Ok(Found::new(folder, name.to_owned(), name.into(), None))
+    }
+
+    fn folder_of(&self, located: &Located) -> Result<Dir, NotThere> {
+        match located.uploaded {
+            true => self.upload_folder(&located.project),
+            false => self.project_folder(&located.project),
+        }
+    }
+
+    fn upload_folder(&self, project: &str) -> Result<Dir, NotThere> {
+        let uploads = self.uploads.as_ref().ok_or(NotThere)?;
+        Dir::open_ambient_dir(uploads.root().join(project), ambient_authority())
+            .map_err(|_| NotThere)
     }
 
     /// The project's folder must be a real one: a link could lead into another project's.

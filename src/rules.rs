@@ -47,5 +47,5 @@ pub use policy::{At, FileNames, LeakCheck, Overwrite, Policy};
 pub use position::Position;
 pub use registry::{Change, Draft, ModuleStatus, Registry};
 pub use rule_set::{Anonymized, RuleSet, Run, Scope, Shadow, StepInfo};
-pub use tables::Tables;
+pub use tables::{Table, Tables};
 pub use usage::{Call, Reached, Spent, observe};

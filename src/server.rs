@@ -88,7 +88,6 @@ fn data() -> Router<AppState> {
     };
     let quick = Router::new()
         .merge(auth::routes())
-        .merge(import::routes())
         .merge(projects::settings())
         .merge(users::data())
         .merge(site::data())
@@ -101,7 +100,12 @@ fn data() -> Router<AppState> {
         .merge(review::routes())
         .merge(archive::routes())
         .layer(timeout(SLOWEST_ARCHIVING));
-    quick.merge(slow).layer(map_response(error::html_errors))
+    // An upload takes as long as it takes, and its import too: what it waits for has its own limits.
+    let unlimited = import::routes();
+    quick
+        .merge(slow)
+        .merge(unlimited)
+        .layer(map_response(error::html_errors))
 }
 
 fn timeout(limit: Duration) -> TimeoutLayer {

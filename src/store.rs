@@ -47,7 +47,7 @@ pub use instances::Instances;
 pub use labels::{Labels, Taken};
 pub use logins::{Login, Logins, Token};
 pub use overview::Overview;
-pub use projects::{NewProject, Project, Projects, PseudonymKey, Role, RoleEntry};
+pub use projects::{NewProject, Project, Projects, PseudonymKey, Role, RoleEntry, UNASSIGNED};
 pub use requests::{
     Cancelled, Claim, Counts, ImportRequest, NewRequest, Place, RequestFilter, Requests, Status,
     cancelled_text,

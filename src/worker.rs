@@ -109,6 +109,7 @@ async fn take_over(importer: &Importer) -> Result<(), ActionError> {
     if commits > 0 {
         tracing::info!(commits, "finished the commits that a crash had left");
     }
+    importer.sweep_uploads().await?;
     let requests = importer.store.requests().requeue_abandoned().await?;
     crash_point("recover.requeued");
     if requests > 0 {
@@ -201,7 +202,8 @@ async fn run_one(
     finish(&requests, claim, &ended, start).await?;
     crash_point("request.finished");
     importer.forget_record(id);
-    Ok(())
+    // Of a process that is gone; one that lives removes its own.
+    importer.sweep_uploads().await
 }
 
 /// An import that runs goes on without the database for as long as it needs none itself.

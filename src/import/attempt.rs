@@ -10,12 +10,13 @@ use super::{Ended, Importer, Job, Progress, Stop};
 use crate::failpoint::crash_point;
 use crate::inbox::Located;
 use crate::rulebook::RulebookError;
-use crate::rules::Run;
 use crate::rules::pseudonym::Pseudonyms;
-use crate::store::{ImportRequest, Status};
+use crate::rules::{RuleSet, Run};
+use crate::store::{ImportRequest, Status, UNASSIGNED};
 use chrono::DateTime;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
+use std::time::Duration;
 
 impl Importer {
     pub(super) fn attempt(
@@ -34,14 +35,7 @@ impl Importer {
         let Some(located) = self.recheck(request)? else {
             return self.without_source(request);
         };
-        let pinned = self.block_on(self.rulebook.pin(&request.project));
-        let rules = pinned.map_err(|error| match error {
-            RulebookError::Store(error) => error.into(),
-            other => Stop::Failed(format!(
-                "The rules of project {} can't be used: {other}",
-                request.project
-            )),
-        })?;
+        let rules = self.pinned(request)?;
         self.block_on(self.store.requests().pin(request.claim(), rules.hash()))?;
         crash_point("import.pinned");
         self.block_on(
@@ -54,20 +48,7 @@ impl Importer {
             .inbox
             .open(&located)
             .map_err(|e| Stop::Failed(e.to_string()))?;
-        let staging = self.staging_of(request);
-        let job = Job {
-            importer: self,
-            request,
-            progress,
-            run: self.run_context(request)?,
-            earlier_keys: self.earlier_keys(request)?,
-            rules,
-            staging,
-            trails: Trails::default(),
-            shadowed: OnceLock::new(),
-            waiting_since: Mutex::default(),
-            told_waiting: AtomicBool::default(),
-        };
+        let job = self.job(request, progress, &located, rules)?;
         drop(job.room(0)?);
         job.fresh_staging().map_err(|e| {
             let why = disk::told(&e);
@@ -83,6 +64,9 @@ impl Importer {
         crash_point("import.importing");
         let mut trawled = job.trawl(source.entries()?)?;
         job.look_again(&source, &mut trawled)?;
+        if trawled.fatal.is_none() {
+            trawled.fatal = job.unparsable(&trawled.files);
+        }
         crash_point("import.trawled");
         let mut sessions = Vec::new();
         let fatal = match trawled.fatal {
@@ -130,19 +114,69 @@ impl Importer {
         job.end(&source, &trawled.files, &sessions, None)
     }
 
+    pub(super) fn pinned(&self, request: &ImportRequest) -> Result<Arc<RuleSet>, Stop> {
+        let pinned = self.block_on(self.rulebook.pin(&request.project));
+        pinned.map_err(|error| match error {
+            RulebookError::Store(error) => error.into(),
+            other => Stop::Failed(format!(
+                "The rules of project {} can't be used: {other}",
+                request.project
+            )),
+        })
+    }
+
+    pub(super) fn job<'a>(
+        &'a self,
+        request: &'a ImportRequest,
+        progress: &'a Progress,
+        located: &Located,
+        rules: Arc<RuleSet>,
+    ) -> Result<Job<'a>, Stop> {
+        Ok(Job {
+            importer: self,
+            request,
+            progress,
+            run: self.run_context(request)?,
+            earlier_keys: self.earlier_keys(request)?,
+            settle: match located.uploaded {
+                true => Duration::ZERO,
+                false => self.settle,
+            },
+            rules,
+            staging: self.staging_of(request),
+            trails: Trails::default(),
+            shadowed: OnceLock::new(),
+            waiting_since: Mutex::default(),
+            told_waiting: AtomicBool::default(),
+        })
+    }
+
     /// Rights and the source, again: both may have changed while the request waited. None if it is gone.
-    fn recheck(&self, request: &ImportRequest) -> Result<Option<Located>, Stop> {
-        let Ok(located) = self.inbox.locate(&request.session_path) else {
+    pub(super) fn recheck(&self, request: &ImportRequest) -> Result<Option<Located>, Stop> {
+        let Ok(located) = self.inbox.locate_queued(&request.session_path) else {
             return Ok(None);
         };
         for project in [&request.project, &located.project] {
-            if !self.block_on(self.store.projects().may_edit(project, &request.username))? {
+            let may = match located.uploaded && project == UNASSIGNED {
+                // Whoever has an account may hand in what belongs to no project.
+                true => self.is_enabled(&request.username)?,
+                false => {
+                    let projects = self.store.projects();
+                    self.block_on(projects.may_edit(project, &request.username))?
+                }
+            };
+            if !may {
                 return Err(Stop::Failed(
                     "The user may no longer edit the project.".into(),
                 ));
             }
         }
         Ok(Some(located))
+    }
+
+    fn is_enabled(&self, username: &str) -> Result<bool, Stop> {
+        let user = self.block_on(self.store.users().get(username))?;
+        Ok(user.is_some_and(|user| user.enabled))
     }
 
     pub(super) fn run_context(&self, request: &ImportRequest) -> Result<Run, Stop> {

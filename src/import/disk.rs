@@ -64,7 +64,7 @@ impl Disk {
     }
 
     /// Whether so many bytes may be written by somebody who does not wait for space.
-    pub(super) fn has_room(&self, bytes: u64) -> bool {
+    pub fn has_room(&self, bytes: u64) -> bool {
         matches!(self.grant(bytes), Ok(Ok(_)))
     }
 

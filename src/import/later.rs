@@ -10,7 +10,7 @@ use crate::archive::{ActionError, ArchiveOptions, Incoming, Release};
 use crate::rulebook::RulebookError;
 use crate::rules::pseudonym::Pseudonyms;
 use crate::rules::{Overwrite, RuleSet, Run};
-use crate::store::{Session, SessionState, StoreError};
+use crate::store::{Session, SessionState, StoreError, UNASSIGNED};
 use chrono::DateTime;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -61,6 +61,11 @@ impl Importer {
         mut options: ArchiveOptions,
         by: &str,
     ) -> Result<Arrived, ActionError> {
+        if session.project == UNASSIGNED {
+            return Err(ActionError::Refused(
+                "The session belongs to no project: move it to one first.".into(),
+            ));
+        }
         if session.state == SessionState::Quarantined {
             return Err(ActionError::Refused(
                 "The session is in quarantine: an owner releases it first.".into(),

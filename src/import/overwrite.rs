@@ -95,6 +95,12 @@ impl Job<'_> {
             .or_else(overwrites_files)
     }
 
+    /// `quarantine=true`. Differs from XNAT, which archives the session and flags it there.
+    pub(super) fn asks_for_quarantine(&self) -> bool {
+        let asked = self.request.parameters.get("quarantine");
+        asked.is_some_and(|asked| asked.eq_ignore_ascii_case("true"))
+    }
+
     /// What the rule decided, within what it may: a rule's failure and a conflict keep a session from the
     /// archive, and a wish for review stands above all. Err: rejected, and why.
     pub(super) fn settlement(
@@ -120,6 +126,9 @@ impl Job<'_> {
             })
         };
         let mut review = study.quarantine_reasons();
+        if self.asks_for_quarantine() {
+            review.push("the request asks for quarantine".into());
+        }
         if self.rules.leak_check() == LeakCheck::Quarantine && !study.leaks().is_empty() {
             review.push("identifying values still stand in the result".into());
         }

@@ -1,6 +1,8 @@
 //! An import's report, read again: what is needed of it to do the import's work once more.
 
+use super::Importer;
 use serde::Deserialize;
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
@@ -27,6 +29,20 @@ pub(super) struct ReportedFile {
     pub session: Option<String>,
     pub header_in: Option<String>,
     pub header_out: Option<String>,
+}
+
+impl Importer {
+    /// The labels under which a request found files stored already, each with its subject.
+    pub fn found_stored(&self, request: i64) -> BTreeSet<(String, String)> {
+        let Ok(report) = Reported::read(&self.reports(), request) else {
+            return BTreeSet::new();
+        };
+        let files = report.files.iter().filter(|f| f.outcome == "duplicate");
+        files
+            .filter_map(|file| report.session(file))
+            .map(|session| (session.label.clone(), session.subject.clone()))
+            .collect()
+    }
 }
 
 impl Reported {

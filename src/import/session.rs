@@ -16,7 +16,7 @@ use crate::dicom::{Instance, tags};
 use crate::failpoint::{crash_point, disk_point};
 use crate::metrics::metrics;
 use crate::rules::{Decision, Labels, LeakCheck, Part};
-use crate::store::{Place, Scan, Session, SessionState, Taken};
+use crate::store::{Place, Scan, Session, SessionState, Taken, UNASSIGNED};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs::File;
 use std::sync::Arc;
@@ -142,7 +142,8 @@ impl Job<'_> {
         if let (Decision::Split(parts), None) = (&decision, part) {
             return Ok(Next::Split(parts.clone(), identified));
         }
-        let held = !study.quarantine_reasons().is_empty()
+        let held = self.asks_for_quarantine()
+            || !study.quarantine_reasons().is_empty()
             || self.rules.leak_check() == LeakCheck::Quarantine && !study.leaks().is_empty();
         settled.destination = Some(match &decision {
             Decision::Reject(_) => "reject",
@@ -250,6 +251,7 @@ impl Job<'_> {
                 },
             );
         Ok(match decision {
+            Ok(decision) if self.request.project == UNASSIGNED => without_archive(decision),
             Ok(decision) => decision,
             Err(failure) => {
                 metrics().rule_failed(&failure);
@@ -359,4 +361,20 @@ pub(super) fn staged(study: &Study, files: &[FileState]) -> Vec<usize> {
     (0..files.len())
         .filter(|i| files[*i].study == Some(study.index) && files[*i].is_staged())
         .collect()
+}
+
+/// What belongs to no project waits until somebody gives it one.
+fn without_archive(decision: Decision) -> Decision {
+    match decision {
+        Decision::Archive(_) | Decision::ArchiveOverwrite(_) => {
+            Decision::Prearchive("not archived: it belongs to no project".into())
+        }
+        Decision::Split(mut parts) => {
+            for part in &mut parts {
+                part.decision = without_archive(part.decision.clone());
+            }
+            Decision::Split(parts)
+        }
+        other => other,
+    }
 }

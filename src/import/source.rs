@@ -77,7 +77,7 @@ impl Job<'_> {
         let mut archive = Archive {
             found,
             identity,
-            fresh_until: identity.fresh_until(self.importer.settle),
+            fresh_until: identity.fresh_until(self.settle),
             members: Vec::new(),
             cleaned: None,
         };
@@ -175,7 +175,7 @@ impl Job<'_> {
             self.check_stop()?;
             // A clock that is set back must not prolong it.
             std::thread::sleep(left.min(POLL));
-            if left > self.importer.settle {
+            if left > self.settle {
                 break;
             }
         }

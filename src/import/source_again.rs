@@ -21,7 +21,7 @@ impl Importer {
     /// # Errors
     /// Why what is there can't be read.
     pub(super) fn source_again(&self, request: &ImportRequest) -> Result<Option<Again>, String> {
-        match self.inbox.locate(&request.session_path) {
+        match self.inbox.locate_queued(&request.session_path) {
             Ok(located) => self.located_again(&located),
             Err(_) => Ok(None),
         }

@@ -11,7 +11,7 @@ use crate::dicom::{Instance, ReadError, tags};
 use crate::inbox::{Found, Identity, NotRegular};
 use crate::metrics::metrics;
 use crate::rules::host::Detail;
-use crate::rules::{At, LeakCheck, Run, Verdict};
+use crate::rules::{At, FileNames, LeakCheck, Run, Verdict};
 use crate::store::Findings;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -99,7 +99,7 @@ impl Job<'_> {
             Err(e) => return Ok(state.done(Outcome::Unreadable, e.to_string())),
         };
         state.identity = Some(identity);
-        state.fresh_until = identity.fresh_until(self.importer.settle);
+        state.fresh_until = identity.fresh_until(self.settle);
         let instance = match Instance::read(file) {
             Ok(instance) => instance,
             Err(error) => {
@@ -173,7 +173,7 @@ impl Job<'_> {
         };
         let placing = stage::Placing {
             names: &study.names,
-            file_names: self.rules.file_names(),
+            file_names: self.file_names(),
             stored: &stored,
         };
         let staged =
@@ -211,6 +211,17 @@ impl Job<'_> {
         }
         state.staged = Some(staged);
         Ok(state)
+    }
+}
+
+impl Job<'_> {
+    /// As the policy says, but for a call that wants the generated names.
+    fn file_names(&self) -> FileNames {
+        let renames = self.request.parameters.get("rename");
+        match renames.is_some_and(|renames| renames.eq_ignore_ascii_case("true")) {
+            true => FileNames::Template,
+            false => self.rules.file_names(),
+        }
     }
 }
 

@@ -11,7 +11,7 @@ use super::labels;
 use super::module::{Module, ModuleSource};
 use super::policy::{At, FileNames, LeakCheck, Overwrite};
 use super::pseudonym::Pseudonyms;
-use super::tables::Tables;
+use super::tables::{self, Table, Tables};
 use super::usage::{self, Call, Spent};
 use crate::dicom::Instance;
 use serde::Serialize;
@@ -219,8 +219,32 @@ impl RuleSet {
 
     /// The labels of the instance's study, checked to be fit for folder names.
     pub fn label(&self, instance: Instance, run: &Run) -> (Instance, Result<Labels, RuleFailure>) {
+        self.label_among(instance, run, &Tables::default())
+    }
+
+    /// The project that the site's label rule puts the instance's study in, where the call names none: one of
+    /// `projects`, which the rule sees as the table `projects`. A rule that fails has put it nowhere.
+    pub fn choose_project(
+        &self,
+        instance: Instance,
+        run: &Run,
+        projects: &Arc<Table>,
+    ) -> Option<String> {
+        let table = Tables::new([(tables::PROJECTS.to_owned(), Arc::clone(projects))]);
+        let (_, labels) = self.label_among(instance, run, &table);
+        let chosen = labels.ok()?.project?;
+        projects.lists(&chosen).then_some(chosen)
+    }
+
+    fn label_among(
+        &self,
+        instance: Instance,
+        run: &Run,
+        more: &Tables,
+    ) -> (Instance, Result<Labels, RuleFailure>) {
         let step = &self.label;
-        let (instance, answer) = step.run(instance, run, None, |engine, host| engine.label(host));
+        let host = step.host_with(instance, run, None, more);
+        let (instance, answer) = step.run_in(host, |engine, host| engine.label(host));
         let checked = answer.and_then(|labels| {
             let chosen = labels
                 .project
@@ -341,7 +365,14 @@ impl Step {
         labels: Option<&Labels>,
         call: impl FnOnce(&dyn Engine, Host) -> Ran<T>,
     ) -> (Instance, Result<T, RuleFailure>) {
-        let host = self.host(instance, run, labels);
+        self.run_in(self.host(instance, run, labels), call)
+    }
+
+    fn run_in<T: Answer>(
+        &self,
+        host: Host,
+        call: impl FnOnce(&dyn Engine, Host) -> Ran<T>,
+    ) -> (Instance, Result<T, RuleFailure>) {
         let Ran {
             host,
             answer,
@@ -359,6 +390,27 @@ impl Step {
             version: &manifest.version,
             spent,
         });
+    }
+
+    /// The same with more tables.
+    fn host_with(
+        &self,
+        instance: Instance,
+        run: &Run,
+        labels: Option<&Labels>,
+        more: &Tables,
+    ) -> Host {
+        let context = Context {
+            tables: Arc::new(self.tables.with(more)),
+            ..self.context(run, labels)
+        };
+        let access = Arc::clone(&self.module.access);
+        Host::new(
+            instance,
+            access,
+            Arc::new(context),
+            Arc::clone(&run.pseudonyms),
+        )
     }
 
     fn context(&self, run: &Run, labels: Option<&Labels>) -> Context {

@@ -10,6 +10,10 @@ pub const TABLE_BYTES: usize = 16 << 20;
 
 const HEADER: [&str; 2] = ["key", "value"];
 
+/// The table by which a label rule learns which projects it may choose: their IDs beside themselves. There
+/// only while the project of a study is looked for; else it is as if it listed none.
+pub const PROJECTS: &str = "projects";
+
 /// One table.
 #[derive(Debug)]
 pub struct Table(HashMap<String, String>);
@@ -58,9 +62,18 @@ impl Table {
         Ok(Self(entries))
     }
 
+    /// The table [`PROJECTS`].
+    pub fn of_projects(ids: impl IntoIterator<Item = String>) -> Self {
+        Self::of(ids.into_iter().map(|id| (id.clone(), id)))
+    }
+
     /// Of entries that stand in a test case.
     pub fn of(entries: impl IntoIterator<Item = (String, String)>) -> Self {
         Self(entries.into_iter().collect())
+    }
+
+    pub fn lists(&self, key: &str) -> bool {
+        self.0.contains_key(key)
     }
 }
 
@@ -81,6 +94,7 @@ impl Tables {
     pub fn lookup(&self, table: &str, key: &str) -> Result<Option<&str>, String> {
         match self.0.get(table) {
             Some(table) => Ok(table.0.get(key.trim()).map(String::as_str)),
+            None if table == PROJECTS => Ok(None),
             None => {
                 let known = self.0.keys().map(String::as_str);
                 let hint = super::document::did_you_mean(table, known);

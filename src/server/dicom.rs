@@ -24,7 +24,7 @@ use super::error::ApiError;
 use super::file_body;
 use super::state::AppState;
 
-pub use follow::LONGEST_WAIT;
+pub use follow::{LONGEST_WAIT, ended};
 pub use steer::retry_for_owner;
 
 pub fn routes() -> Router<AppState> {

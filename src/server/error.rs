@@ -40,6 +40,11 @@ pub enum ApiError {
     /// Too often in too short a time; the same call may do after so many seconds.
     #[error("{message}")]
     TooMany { message: Text, seconds: u64 },
+    #[error("{0}")]
+    TooLarge(Text),
+    /// The server can't do it now, and the caller is told why.
+    #[error("{0}")]
+    Unavailable(Text),
     #[error("the store failed")]
     Store(#[from] StoreError),
     #[error("{what}")]
@@ -71,6 +76,8 @@ impl ApiError {
             ApiError::Conflict(_) => StatusCode::CONFLICT,
             ApiError::Unprocessable(_) => StatusCode::UNPROCESSABLE_ENTITY,
             ApiError::TooMany { .. } => StatusCode::TOO_MANY_REQUESTS,
+            ApiError::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
+            ApiError::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
             ApiError::Store(StoreError::NulCharacter) => StatusCode::BAD_REQUEST,
             ApiError::Store(StoreError::Away(_)) => StatusCode::SERVICE_UNAVAILABLE,
             ApiError::Store(_)
@@ -118,7 +125,7 @@ impl IntoResponse for ApiError {
         let status = self.status();
         let mut response = if let ApiError::Nothing = self {
             return status.into_response();
-        } else if status.is_server_error() {
+        } else if status.is_server_error() && !matches!(self, ApiError::Unavailable(_)) {
             let message = match status {
                 StatusCode::SERVICE_UNAVAILABLE => {
                     "The database can't be reached at present; try again in a while."
@@ -144,7 +151,9 @@ impl IntoResponse for ApiError {
                 | ApiError::Forbidden(text)
                 | ApiError::NotFound(text)
                 | ApiError::Conflict(text)
-                | ApiError::Unprocessable(text) => text,
+                | ApiError::Unprocessable(text)
+                | ApiError::TooLarge(text)
+                | ApiError::Unavailable(text) => text,
                 other => other
                     .source()
                     .map_or_else(String::new, ToString::to_string)

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use axum::Form;
 use axum::body::Bytes;
 use axum::extract::{FromRequest, Query, Request};
-use axum::http::{Method, header};
+use axum::http::{HeaderMap, Method, Uri, header};
 
 use super::error::ApiError;
 use super::state::AppState;
@@ -29,6 +29,15 @@ impl Parameters {
             name_to_value,
             ..Parameters::default()
         }
+    }
+
+    /// Those of a query.
+    pub fn of_query(uri: &Uri) -> Result<Parameters, ApiError> {
+        let mut parameters = Parameters::default();
+        let Query(query) = Query::<Vec<(String, String)>>::try_from_uri(uri)
+            .map_err(|_| ApiError::BadRequest("The query could not be read.".into()))?;
+        parameters.add(query);
+        Ok(parameters)
     }
 
     /// Name and value of each, in the order of the names.
@@ -77,7 +86,7 @@ impl Parameters {
         self.name_to_value
     }
 
-    fn add(&mut self, pairs: Vec<(String, String)>) {
+    pub fn add(&mut self, pairs: Vec<(String, String)>) {
         for (name, value) in pairs {
             self.name_to_value
                 .entry(name.clone())
@@ -92,19 +101,11 @@ impl FromRequest<AppState> for Parameters {
 
     async fn from_request(request: Request, state: &AppState) -> Result<Self, ApiError> {
         let bad = |what: &'static str| ApiError::BadRequest(what.into());
-        let mut parameters = Parameters::default();
-        let Query(query) = Query::<Vec<(String, String)>>::try_from_uri(request.uri())
-            .map_err(|_| bad("The query could not be read."))?;
-        parameters.add(query);
+        let mut parameters = Parameters::of_query(request.uri())?;
         if matches!(*request.method(), Method::GET | Method::HEAD) {
             return Ok(parameters);
         }
-        let is_form = request
-            .headers()
-            .get(header::CONTENT_TYPE)
-            .and_then(|value| value.to_str().ok())
-            .is_some_and(|kind| kind.to_ascii_lowercase().starts_with(FORM));
-        if is_form {
+        if is_form(request.headers()) {
             let Form(form) = Form::<Vec<(String, String)>>::from_request(request, state)
                 .await
                 .map_err(|_| bad("The form could not be read, or is too large."))?;
@@ -117,4 +118,12 @@ impl FromRequest<AppState> for Parameters {
         }
         Ok(parameters)
     }
+}
+
+/// Whether a body is an urlencoded form.
+pub fn is_form(headers: &HeaderMap) -> bool {
+    headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .is_some_and(|kind| kind.to_ascii_lowercase().starts_with(FORM))
 }

@@ -3,13 +3,16 @@
 //! Follows XNAT's `DicomInboxImporter`: the same parameters, the same checks in the same order, all
 //! before anything is queued. Differs from XNAT: `cleanupAfterImport` is false unless asked for (as
 //! XNAT's documentation says and its code does not), and the path is looked up by opening it beneath
-//! the inbox, not by comparing text.
+//! the inbox, not by comparing text. The handlers that take a file in the call are in `upload.rs`.
 
+mod destination;
 mod idempotency;
+mod receive;
+mod upload;
 
 use axum::Router;
-use axum::extract::State;
-use axum::http::{HeaderMap, header};
+use axum::extract::{FromRequest as _, Request, State};
+use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 
@@ -31,7 +34,7 @@ const NO_DESTINATION: &str =
     "You do not have permission to edit the specified destination project.";
 
 /// XNAT's other handlers take a file in the call.
-const INBOX_HANDLER: &str = "inbox";
+pub(super) const INBOX_HANDLER: &str = "inbox";
 
 /// Labels become folder names; XNAT's column holds this much.
 const LONGEST_LABEL: usize = 64;
@@ -43,9 +46,13 @@ pub fn routes() -> Router<AppState> {
 async fn import(
     State(state): State<AppState>,
     caller: Caller,
-    headers: HeaderMap,
-    parameters: Parameters,
+    request: Request,
 ) -> Result<Response, ApiError> {
+    if upload::is_one(&request)? {
+        return upload::import(state, caller, request).await;
+    }
+    let headers = request.headers().clone();
+    let parameters = Parameters::from_request(request, &state).await?;
     let inserted = match idempotency::key(&caller, &headers, &parameters)? {
         Some(key) => idempotency::insert(&state, &caller, parameters, &key).await?,
         None => {

@@ -11,7 +11,7 @@ use axum::routing::{get, put};
 
 use crate::project::PrearchiveCode;
 use crate::rulebook::Author;
-use crate::store::{NewProject, Role};
+use crate::store::{NewProject, Role, UNASSIGNED};
 
 use super::auth::Caller;
 use super::error::{ApiError, refusal};
@@ -69,7 +69,8 @@ async fn list(
     caller: Caller,
     Query(format): Query<Format>,
 ) -> Result<Response, ApiError> {
-    let projects = state.visible_projects(&caller).await?;
+    let mut projects = state.visible_projects(&caller).await?;
+    projects.retain(|project| project.id != UNASSIGNED);
     Table::of(&COLUMNS, projects, |project| {
         let uri = format!("/data/projects/{}", project.id);
         let id = project.id;

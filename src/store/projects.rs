@@ -5,7 +5,7 @@
 use sqlx::any::AnyRow;
 
 use super::{
-    Store, StoreError, WriteTransaction, audit, column, is_duplicate, now_ms, random_bytes,
+    SYSTEM, Store, StoreError, WriteTransaction, audit, column, is_duplicate, now_ms, random_bytes,
     text_enum,
 };
 
@@ -80,6 +80,10 @@ pub struct RoleEntry {
     pub role: Role,
 }
 
+/// XNAT's name for the place of sessions that belong to no project. It has a row and a key like a project, nobody
+/// has a role in it, and nothing in it is archived.
+pub const UNASSIGNED: &str = "Unassigned";
+
 /// What a project's id may be: it names folders, and is the first step of every inbox path.
 fn check_id(id: &str) -> Result<(), StoreError> {
     let legal = |c: char| c.is_ascii_alphanumeric() || "_-".contains(c);
@@ -97,6 +101,27 @@ impl Projects<'_> {
     /// Makes a project, its pseudonym key with it, owned by `by` when that is a user.
     pub async fn create(&self, project: NewProject, by: &str) -> Result<(), StoreError> {
         check_id(&project.id)?;
+        if project.id.eq_ignore_ascii_case(UNASSIGNED) {
+            return Err(StoreError::Refused(
+                "Unassigned is the place of sessions that belong to no project; choose another ID",
+            ));
+        }
+        self.insert(project, by).await
+    }
+
+    /// Makes the place of sessions that belong to no project, unless it is there.
+    pub async fn make_unassigned(&self) -> Result<(), StoreError> {
+        if self.get(UNASSIGNED).await?.is_some() {
+            return Ok(());
+        }
+        match self.insert(NewProject::new(UNASSIGNED), SYSTEM).await {
+            // Another call was faster.
+            Err(StoreError::Refused(_)) if self.get(UNASSIGNED).await?.is_some() => Ok(()),
+            made => made,
+        }
+    }
+
+    async fn insert(&self, project: NewProject, by: &str) -> Result<(), StoreError> {
         let key = random_bytes::<32>()?;
         let mut tx = self.0.begin().await?;
         sqlx::query(
@@ -207,6 +232,22 @@ impl Projects<'_> {
         rows.iter().map(from_row).collect()
     }
 
+    /// The IDs of the projects that a user may import into, in order.
+    pub async fn editable_by(&self, username: &str) -> Result<Vec<String>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT p.id FROM projects p JOIN users u ON u.name = $1
+             LEFT JOIN roles r ON r.project = p.id AND r.username = u.name
+             WHERE p.id <> $2 AND u.enabled = 1 AND (u.admin = 1 OR r.role IN ($3, $4)) ORDER BY p.id",
+        )
+        .bind(username)
+        .bind(UNASSIGNED)
+        .bind(Role::Owner.as_str())
+        .bind(Role::Member.as_str())
+        .fetch_all(&self.0.pool)
+        .await?;
+        rows.iter().map(|row| column(row, "id")).collect()
+    }
+
     /// A user's role in a project, if they have one.
     pub async fn role(&self, project: &str, username: &str) -> Result<Option<Role>, StoreError> {
         let row = sqlx::query("SELECT role FROM roles WHERE project = $1 AND username = $2")
@@ -253,6 +294,11 @@ impl Projects<'_> {
     ) -> Result<(), StoreError> {
         if self.get(project).await?.is_none() {
             return Err(StoreError::Refused("no project of that ID"));
+        }
+        if project == UNASSIGNED {
+            return Err(StoreError::Refused(
+                "Unassigned belongs to no project: it is the administrators'",
+            ));
         }
         if self.0.users().get(username).await?.is_none() {
             return Err(StoreError::Refused("no user of that name"));
@@ -324,7 +370,7 @@ fn entry_from(row: &AnyRow) -> Result<RoleEntry, StoreError> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{NewProject, NewUser, Role, testing};
+    use super::super::{NewProject, NewUser, Role, UNASSIGNED, testing};
 
     #[tokio::test]
     async fn ids_are_unique_letter_case_aside_and_safe_as_folders() {
@@ -375,10 +421,32 @@ mod tests {
         ] {
             projects.grant("DEMO", "bob", role, "ada").await.unwrap();
             assert_eq!(projects.may_edit("DEMO", "bob").await.unwrap(), edits);
+            let editable = projects.editable_by("bob").await.unwrap();
+            assert_eq!(editable == ["DEMO"], edits, "{editable:?}");
             assert_eq!(projects.list_for("bob").await.unwrap().len(), 1);
         }
         projects.revoke("DEMO", "bob", "ada").await.unwrap();
         assert!(projects.list_for("bob").await.unwrap().is_empty());
         assert!(!projects.may_edit("NONE", "ada").await.unwrap());
+    }
+
+    #[tokio::test]
+    async fn what_is_unassigned_is_nobodys_project() {
+        let (_folder, store) = testing::store_with_project().await;
+        let projects = store.projects();
+        for _ in 0..2 {
+            projects.make_unassigned().await.unwrap();
+        }
+        assert!(projects.get(UNASSIGNED).await.unwrap().is_some());
+        assert!(
+            projects
+                .grant(UNASSIGNED, "ada", Role::Owner, "ada")
+                .await
+                .is_err()
+        );
+        let again = projects.create(NewProject::new("unassigned"), "ada").await;
+        assert!(again.is_err());
+        let editable = projects.editable_by("ada").await.unwrap();
+        assert!(!editable.contains(&UNASSIGNED.to_owned()), "{editable:?}");
     }
 }

@@ -50,7 +50,7 @@ class Site(Served):
     def fill(self, study):
         """Puts a study into the project's inbox; returns its folder and the original data sets by SOP instance."""
         folder = self.data / "inbox" / "P" / study
-        folder.mkdir(parents=True)
+        folder.mkdir(parents=True, exist_ok=True)
         for number, name in enumerate(STUDIES[study]):
             shutil.copy(FILES / name, folder / f"{number}.dcm")
         return folder, datasets(path.read_bytes() for path in folder.iterdir())

@@ -1,6 +1,7 @@
 """What users of pyxnat do: https://pyxnat.github.io/pyxnat. It has no call to import; its users post."""
 
 import json
+import shutil
 
 import pyxnat
 
@@ -34,6 +35,14 @@ def run(site):
 
 def submit(site, central, study):
     folder, originals = site.fill(study)
+    if study == "MULTI":
+        path = shutil.make_archive(str(folder), "zip", folder)
+        form = {"project": "P", "subject_ID": "", "subject": f"S_{study}", "session": study}
+        with open(path, "rb") as stream:
+            answer = central.post("/data/services/import", data=form, files={"image_archive": stream})
+        site.check(answer.status_code, 200, "upload")
+        site.check(answer.text.startswith("/data/prearchive/projects/P/"), True, "where an upload went")
+        return originals
     query = {"import-handler": "inbox", "PROJECT_ID": "P", "SUBJECT_ID": f"S_{study}", "EXPT_LABEL": study,
              "path": str(folder), "cleanupAfterImport": "false"}
     answer = central.post("/data/services/import", params=query)

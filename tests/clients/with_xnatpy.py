@@ -1,9 +1,15 @@
 """What users of xnatpy do: https://xnat.readthedocs.io."""
 
+import shutil
+
 import xnat
-from xnat.exceptions import XNATAuthError, XNATLoginFailedError
+from xnat.exceptions import XNATAuthError, XNATLoginFailedError, XNATUploadError
 
 from server import PASSWORD, STUDIES, datasets, wait_until
+
+
+# Studies that come with the call; the others lie in the inbox.
+UPLOADED = ("MR1", "RLE1", "MULTI", "NM1")
 
 
 def run(site):
@@ -17,15 +23,61 @@ def run(site):
         originals = {study: submit(site, session, study) for study in STUDIES}
         prearchive(site, session, originals)
         archive(site, session, originals)
+        direct(site, session)
     return site.checks
 
 
 def submit(site, session, study):
     folder, originals = site.fill(study)
+    labels = {"project": "P", "subject": f"S_{study}", "experiment": study}
+    if study in UPLOADED:
+        waiting = upload(session, study, folder, labels)
+        site.check((waiting.label, waiting.subject, waiting.status), (study, f"S_{study}", "READY"), "an uploaded session")
+        return originals
     request = session.services.import_dicom_inbox(str(folder), project="P", subject=f"S_{study}", experiment=study)
     status = wait_until(study, lambda: (lambda s: s if s in ("Completed", "Failed") else None)(request.status))
     site.check(status, "Completed", f"import of {study}")
     return originals
+
+
+def upload(session, study, folder, labels):
+    """As a folder that the client packs, a zip by its path, a stream, and a single object."""
+    if study == "MULTI":
+        return session.services.import_dir(folder, **labels)
+    if study == "MR1":
+        path = shutil.make_archive(str(folder), "zip", folder)
+        return session.services.import_(path, import_handler="DICOM-zip", overwrite="append", **labels)
+    (file,) = folder.iterdir()
+    if study == "RLE1":
+        return session.services.import_(data=file.read_bytes(), content_type="application/dicom", **labels)
+    (folder / "notes.txt").write_text("Scanned on Tuesday.")
+    path = shutil.make_archive(str(folder), "gztar", folder)
+    with open(path, "rb") as stream:
+        return session.services.import_(data=stream, content_type="application/x-gzip", import_handler="DICOM-zip",
+                                        ignore_unparsable=True, **labels)
+
+
+def direct(site, session):
+    """Uploads straight into the archive, and one that is refused."""
+    folder, originals = site.fill("CT1")
+    path = shutil.make_archive(str(folder), "zip", folder)
+    labels = {"project": "P", "subject": "S_DIRECT", "experiment": "DIRECT"}
+    archived = session.services.import_(path, direct_archive=True, **labels)
+    site.check((archived.label, type(archived).__name__), ("DIRECT", "CtSessionData"), "straight into the archive")
+    (folder / "notes.txt").write_text("Scanned on Tuesday.")
+    path = shutil.make_archive(str(folder), "zip", folder)
+    labels["experiment"] = "NONE"
+    try:
+        session.services.import_(path, import_handler="DICOM-zip", **labels)
+    except XNATUploadError as error:
+        site.check("notes.txt" in str(error), True, "what was wrong with an upload")
+    else:
+        raise AssertionError("a zip with notes in it was taken by DICOM-zip")
+    session.clearcache()
+    site.check("NONE" in session.projects["P"].experiments, False, "a session of a refused upload")
+    path = str(site.data / "direct.zip")
+    archived.download(path, verbose=False)
+    site.check_zip(path, originals)
 
 
 def prearchive(site, session, originals):

@@ -53,6 +53,7 @@ mod snapshot;
 mod startup;
 mod status;
 mod target;
+mod uploads;
 mod verify;
 mod webhooks;
 mod workers;

@@ -7,6 +7,7 @@ use std::fmt::Write as _;
 
 use serde_json::json;
 
+use crate::archives;
 use crate::dicom;
 use crate::site::Site;
 
@@ -17,7 +18,7 @@ const CALLERS: [&str; 6] = ["", "bob", "ada", "otto", "eve", "root"];
 type Row = (&'static str, &'static str, &'static str, [u16; 6]);
 
 /// `WAITING` stands for a session of P in the prearchive, `HELD` for one in quarantine, `ARCHIVED` for the
-/// experiment of one; `PATH` for a folder of P's inbox.
+/// experiment of one; `PATH` for a folder of P's inbox. The body `@` is that of an upload: a study of no project.
 #[rustfmt::skip]
 const TABLE: &[Row] = &[
     // Of everybody.
@@ -37,6 +38,13 @@ const TABLE: &[Row] = &[
     // Imports: the destination and the source's project have to be the caller's to edit; a request is its user's.
     ("POST", "/data/services/import", "import-handler=inbox&PROJECT_ID=P&path=PATH-none", [401, 400, 400, 400, 400, 400]),
     ("POST", "/data/services/import", "import-handler=inbox&PROJECT_ID=P&EXPT_LABEL=E2&path=PATH", [401, 400, 409, 409, 400, 409]),
+    ("POST", "/data/services/import?project=P&session=E2", "@", [401, 400, 409, 409, 400, 409]),
+    ("POST", "/data/services/import?dest=/archive/projects/P/subjects/S1/experiments/E2", "@", [401, 400, 409, 409, 400, 409]),
+    ("POST", "/data/services/import?import-handler=gradual-DICOM&PROJECT_ID=NONE", "@", [401, 400, 400, 400, 400, 400]),
+    ("POST", "/data/services/import?project=Unassigned&session=a/b", "@", [401, 400, 400, 400, 400, 400]),
+    ("POST", "/data/services/import?session=E9", "@", [401, 200, 200, 200, 200, 200]),
+    ("GET", "/data/prearchive/projects/Unassigned", "", [401, 403, 403, 403, 403, 200]),
+    ("GET", "/data/projects/Unassigned", "", [401, 404, 404, 404, 404, 200]),
     ("GET", "/xapi/dicom/1", "", [401, 404, 200, 404, 404, 200]),
     ("GET", "/xapi/dicom/1?wait=1", "", [401, 404, 200, 404, 404, 200]),
     ("GET", "/xapi/dicom/1/report", "", [401, 404, 200, 404, 404, 200]),
@@ -101,6 +109,8 @@ const TABLE: &[Row] = &[
     ("DELETE", "/data/projects/P/users/member/bob", "", [401, 403, 403, 404, 404, 404]),
     ("PUT", "/data/projects/P", "", [401, 403, 403, 200, 404, 200]),
     ("PUT", "/data/projects/NEW", "", [401, 403, 403, 403, 403, 201]),
+    ("PUT", "/data/projects/unassigned", "", [401, 403, 403, 403, 403, 409]),
+    ("PUT", "/data/projects/Unassigned/users/owner/ada", "", [401, 404, 404, 404, 404, 409]),
     ("DELETE", "/data/projects/P", "", [401, 403, 403, 403, 404, 409]),
     // Accounts.
     ("GET", "/data/users", "", [401, 403, 403, 403, 403, 200]),
@@ -171,6 +181,11 @@ fn site() -> (Site, Vec<(&'static str, String)>) {
 }
 
 fn call(site: &Site, caller: &str, method: &str, address: &str, body: &str) -> u16 {
+    if body == "@" {
+        let zip = archives::packed("study.zip", &archives::study(9, 1));
+        let answer = site.upload(caller, address, &[], "application/zip", &zip);
+        return answer.status;
+    }
     if body.starts_with('{') {
         let body = serde_json::from_str(body).unwrap();
         return site.send(caller, method, address, &body).status;

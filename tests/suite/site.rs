@@ -340,6 +340,32 @@ impl Site {
         read(request.send_form(form.iter().copied()).unwrap())
     }
 
+    /// A POST with bytes as its body.
+    pub fn upload(
+        &self,
+        user: &str,
+        path: &str,
+        query: &[(&str, &str)],
+        kind: &str,
+        body: &[u8],
+    ) -> Answer {
+        self.try_upload(user, path, query, kind, body).unwrap()
+    }
+
+    pub fn try_upload(
+        &self,
+        user: &str,
+        path: &str,
+        query: &[(&str, &str)],
+        kind: &str,
+        body: &[u8],
+    ) -> Result<Answer, ureq::Error> {
+        let url = format!("{}{path}", self.server().base);
+        let request = self.agent.post(url).query_pairs(query.iter().copied());
+        let request = headed(request, authorization(user)).header("Content-Type", kind);
+        try_read(request.send(body)?)
+    }
+
     /// A PUT with JSON as its body.
     pub fn put_json(&self, user: &str, path: &str, body: &Value) -> Answer {
         let url = format!("{}{path}", self.server().base);

@@ -13,6 +13,10 @@ use crate::site::Site;
 /// What tells one run from another and nothing else: the names of prearchive folders.
 static TIMESTAMP: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"\b\d{8}_\d{6,9}\b").unwrap());
 
+/// And those of uploads' folders.
+static UPLOAD: LazyLock<Regex> =
+    LazyLock::new(|| Regex::new(r"(DATA/uploads/\w+)/[\w-]+").unwrap());
+
 /// Rows without times, one column of text each. For SQLite.
 const ROWS: [(&str, &str); 7] = [
     (
@@ -58,6 +62,7 @@ pub fn of(site: &Site) -> Vec<String> {
         "staging",
         "reports",
         "inbox",
+        "uploads",
         "run",
     ] {
         for file in site.files(area) {
@@ -71,9 +76,9 @@ pub fn of(site: &Site) -> Vec<String> {
     let mut lines: Vec<String> = lines
         .iter()
         .map(|line| {
-            TIMESTAMP
-                .replace_all(&line.replace(&*data, "DATA"), "TIME")
-                .into_owned()
+            let line = line.replace(&*data, "DATA");
+            let line = TIMESTAMP.replace_all(&line, "TIME");
+            UPLOAD.replace_all(&line, "$1/UPLOAD").into_owned()
         })
         .collect();
     lines.sort();

@@ -38,7 +38,7 @@ const SOURCES: [(Tag, &str); 19] = [
 const SHORTEST: usize = 4;
 
 /// Parameters of the call that steer the import, or are the labels that it asks for.
-const STEERING: [&str; 18] = [
+const STEERING: [&str; 27] = [
     "import-handler",
     "PROJECT_ID",
     "project",
@@ -51,6 +51,15 @@ const STEERING: [&str; 18] = [
     "dest",
     "overwrite",
     "overwrite_files",
+    "quarantine",
+    "Ignore-Unparsable",
+    "Direct-Archive",
+    "action",
+    "format",
+    "inbody",
+    "prevent_anon",
+    "prevent_auto_commit",
+    "tiggerPipelines",
     "cleanupAfterImport",
     "AA",
     "auto-archive",

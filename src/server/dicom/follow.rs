@@ -81,6 +81,24 @@ pub async fn show(
     Ok(Json(View::of(&state, request).await?))
 }
 
+/// Waits until a request has ended, and answers what became of it; none if the server goes down before.
+pub async fn ended(state: &AppState, id: i64) -> Result<Option<ImportRequest>, ApiError> {
+    let mut changes = state.store.changes();
+    let mut stopping = state.stopping.subscribe();
+    loop {
+        match state.store.requests().get(id).await? {
+            Some(request) if !request.status.is_final() => {}
+            // Forgotten at once: nothing is known of it.
+            ended => return Ok(ended),
+        }
+        tokio::select! {
+            () = change_of(&mut changes, id) => {}
+            () = sleep(LOOK) => {}
+            _ = stopping.wait_for(|stopping| *stopping) => return Ok(None),
+        }
+    }
+}
+
 /// Resolves when a request may have changed.
 async fn change_of(changes: &mut Receiver<i64>, request: i64) {
     loop {

@@ -75,6 +75,12 @@ async fn queue_again(
             "The request has not ended yet; cancel it first, or wait.".into(),
         ));
     }
+    if !old.parameters.contains_key("path") {
+        return Err(ApiError::Conflict(
+            "What the request imported was uploaded with the call, and is not kept: upload it again."
+                .into(),
+        ));
+    }
     let parameters = Parameters::from_map(old.parameters);
     let new = import::check(state, caller, parameters).await?;
     let requests = state.store.requests();

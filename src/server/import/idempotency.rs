@@ -11,7 +11,7 @@ use super::super::error::ApiError;
 use super::super::form::Parameters;
 use super::super::state::AppState;
 
-const KEY: HeaderName = HeaderName::from_static("idempotency-key");
+pub const KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
 /// Says that nothing was queued by this call.
 pub const REPLAYED: [(HeaderName, &str); 1] =

@@ -187,6 +187,25 @@ impl Requests<'_> {
         Ok(true)
     }
 
+    /// Gives a request that named no project the one it belongs to, as if the call had named it.
+    pub async fn assign(&self, claim: Claim, request: &ImportRequest) -> Result<(), StoreError> {
+        let mut tx = self.0.begin_rows().await?;
+        let changed = sqlx::query(held!(
+            "UPDATE requests SET project = $3, parameters = $4, timestamp = $5"
+        ))
+        .bind(claim.request)
+        .bind(claim.attempt)
+        .bind(&request.project)
+        .bind(to_json(&request.parameters, "parameters")?)
+        .bind(now_ms())
+        .execute(tx.on())
+        .await?;
+        still_held(changed.rows_affected())?;
+        audit::record(&mut tx, SYSTEM, "request.assign", object(claim.request)).await?;
+        tx.say(Word::RequestChanged(claim.request));
+        tx.commit().await
+    }
+
     /// Records the rule set that the request runs under, by its hash.
     pub async fn pin(&self, claim: Claim, rule_set: &str) -> Result<(), StoreError> {
         let mut tx = self.0.begin_rows().await?;

@@ -167,6 +167,9 @@ deaths! {
     a_folder_of_all_sorts: MIXED reaches ["clean.removed"];
     a_study_that_is_split: SPLIT reaches ["split.handed_over", "settle.committed"];
     an_archive_file: ZIP reaches ["clean.renamed", "clean.removed", "clean.archive_done"];
+    an_uploaded_archive: UPLOAD reaches [
+        "upload.received", "upload.handed", "upload.queued", "import.assigned", "commit.begun",
+    ];
     rules_on_the_way_to_the_archive: REMADE reaches ["settle.remade"];
     rules_at_an_archive_call: REMADE_LATER reaches ["archive.marked", "recover.archiving", "recover.dropped"];
     an_archive_call: ARCHIVE reaches ["archive.marked", "recover.archiving"];

@@ -4,6 +4,8 @@
 use std::fs;
 use std::os::unix::process::ExitStatusExt as _;
 
+use dicom_core::VR;
+use dicom_dictionary_std::tags::STUDY_DESCRIPTION;
 use serde_json::json;
 
 use crate::archives;
@@ -29,6 +31,11 @@ pub enum Step {
         project: &'static str,
         below: &'static str,
         more: &'static [(&'static str, &'static str)],
+    },
+    /// Of the data folder's file of that name; the request that this makes is the first.
+    Upload {
+        file: &'static str,
+        query: &'static [(&'static str, &'static str)],
     },
     /// Of the prearchive's session that bears the label.
     Archive {
@@ -109,6 +116,20 @@ impl Scenario {
                     Some("Completed" | "Failed")
                 )
             }
+            Step::Upload { file, query } => {
+                let Ok(answer) = site.try_call("root", "GET", "/xapi/dicom/1", &[]) else {
+                    return false;
+                };
+                if answer.status == 404 {
+                    let body = fs::read(site.path(file)).unwrap();
+                    let (path, kind) = ("/data/services/import", "application/zip");
+                    _ = site.try_upload("ada", path, query, kind, &body);
+                    return false;
+                }
+                let status = answer.json()["status"].as_str().map(str::to_owned);
+                let is_final = matches!(status.as_deref(), Some("Completed" | "Failed"));
+                is_final && site.files("uploads").is_empty()
+            }
             Step::Archive {
                 project,
                 label,
@@ -162,7 +183,7 @@ impl Scenario {
     /// Whether the session of a call has left the prearchive.
     pub fn is_over(&self, site: &Site) -> bool {
         match self.step {
-            Step::Import { .. } | Step::Release { .. } => self.advance(site),
+            Step::Import { .. } | Step::Upload { .. } | Step::Release { .. } => self.advance(site),
             Step::Archive { project, label, .. } | Step::Delete { project, label } => {
                 waiting(site, project, label) == Some(None)
             }
@@ -531,6 +552,25 @@ pub const ZIP: Scenario = Scenario {
         project: "P",
         below: "P/s.zip",
         more: &[CLEAN],
+    },
+};
+
+/// Its project is told by its header.
+pub const UPLOAD: Scenario = Scenario {
+    name: "an uploaded archive",
+    prepare: |site| {
+        let folder = site.path("s");
+        dicom::study(&folder, 1, 1, 2);
+        for name in ["1-1.dcm", "1-2.dcm"] {
+            let project = (STUDY_DESCRIPTION, VR::LO, "P");
+            dicom::edit(&folder.join(name), &[project]);
+        }
+        archives::zip(&folder, &site.path("upload.zip"));
+        fs::remove_dir_all(folder).unwrap();
+    },
+    step: Step::Upload {
+        file: "upload.zip",
+        query: &[("session", "E1")],
     },
 };
 

@@ -1,0 +1,249 @@
+//! Receiving an upload: the body, or the file of a multipart form, to a private folder as it comes.
+//!
+//! Memory does not grow with it. What breaks off leaves nothing.
+
+use std::time::Duration;
+
+use axum::body::{Body, Bytes};
+use axum::extract::Request;
+use axum::http::header;
+use futures_util::{Stream, StreamExt as _};
+use multer::Multipart;
+use tokio::io::AsyncWriteExt as _;
+
+use crate::inbox::{Upload, Uploads};
+
+use super::super::error::ApiError;
+use super::super::form::Parameters;
+use super::super::state::AppState;
+
+/// A client that sends nothing for so long is gone.
+const SILENCE: Duration = Duration::from_secs(60);
+
+/// Of a multipart field that is no file.
+const LONGEST_FIELD: usize = 64 * 1024;
+const MOST_FIELDS: usize = 100;
+
+/// Of an uploaded file.
+const LONGEST_NAME: usize = 200;
+
+/// Up to the last byte by which the kind of a file is told (a tar's magic number).
+const HEAD: usize = 262;
+
+/// While it is received.
+const PART: &str = "part";
+
+const MB: u64 = 1024 * 1024;
+
+/// What an upload's first bytes say that it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    Zip,
+    /// Compressed by gzip, or not.
+    Tar,
+    Dicom,
+    Unknown,
+}
+
+/// An upload that is whole.
+pub struct Received {
+    pub upload: Upload,
+    pub kind: Kind,
+    /// The client's name for it, where it is one that a file may have here.
+    pub file_name: Option<String>,
+}
+
+impl Received {
+    /// Gives the file the name by which it is imported.
+    ///
+    /// # Errors
+    /// If it can't be renamed.
+    pub fn name(&self, name: &str) -> Result<(), ApiError> {
+        let renamed = self.upload.rename(PART, name);
+        renamed.map_err(ApiError::io("an upload could not be renamed"))
+    }
+}
+
+/// Writes down what the call brings. Fields of a multipart form are added to `parameters`.
+///
+/// # Errors
+/// If there is no file or more than one, it is larger than an archive may unpack to or than the disk
+/// has room for, or it breaks off.
+pub async fn receive(
+    state: &AppState,
+    uploads: &Uploads,
+    request: Request,
+    parameters: &mut Parameters,
+) -> Result<Received, ApiError> {
+    let kind = request.headers().get(header::CONTENT_TYPE);
+    let kind = kind.and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    let boundary = multer::parse_boundary(kind).ok();
+    let announced = request.headers().get(header::CONTENT_LENGTH);
+    let announced = announced.and_then(|length| length.to_str().ok()?.parse().ok());
+    check_size(state, announced.unwrap_or(0))?;
+    check_room(state, announced.unwrap_or(0))?;
+    let body = request.into_body();
+    match boundary {
+        Some(boundary) => of_form(state, uploads, body, boundary, parameters).await,
+        None => write(state, uploads, body.into_data_stream()).await,
+    }
+}
+
+async fn of_form(
+    state: &AppState,
+    uploads: &Uploads,
+    body: Body,
+    boundary: String,
+    parameters: &mut Parameters,
+) -> Result<Received, ApiError> {
+    let mut form = Multipart::new(body.into_data_stream(), boundary);
+    let mut received = None;
+    let mut pairs = Vec::new();
+    while let Some(mut field) = in_time(form.next_field()).await?.map_err(|_| broken())? {
+        if field.file_name().is_some() {
+            if received.is_some() {
+                return Err(ApiError::BadRequest(
+                    "Importer is limited to one uploaded resource at a time.".into(),
+                ));
+            }
+            let file_name = field.file_name().and_then(legal);
+            let written = write(state, uploads, field).await?;
+            received = Some(Received {
+                file_name,
+                ..written
+            });
+            continue;
+        }
+        let name = field.name().unwrap_or_default().to_owned();
+        let mut value = Vec::new();
+        while let Some(chunk) = in_time(field.chunk()).await?.map_err(|_| broken())? {
+            value.extend_from_slice(&chunk);
+            if value.len() > LONGEST_FIELD {
+                return Err(ApiError::TooLarge(
+                    format!("A field of the form is larger than {LONGEST_FIELD} bytes.").into(),
+                ));
+            }
+        }
+        let value = String::from_utf8(value);
+        let value = value.map_err(|_| ApiError::BadRequest("A field is not UTF-8.".into()))?;
+        pairs.push((name, value));
+        if pairs.len() > MOST_FIELDS {
+            return Err(ApiError::BadRequest("The form has too many fields.".into()));
+        }
+    }
+    parameters.add(pairs);
+    received.ok_or_else(|| ApiError::BadRequest("Unable to identify upload format.".into()))
+}
+
+async fn write<E>(
+    state: &AppState,
+    uploads: &Uploads,
+    chunks: impl Stream<Item = Result<Bytes, E>>,
+) -> Result<Received, ApiError> {
+    let failed = || ApiError::io("an upload could not be written");
+    let upload = uploads.begin(state.store.instance()).map_err(failed())?;
+    let file = upload.create(PART).map_err(failed())?;
+    let mut file = tokio::io::BufWriter::with_capacity(256 * 1024, tokio::fs::File::from_std(file));
+    let mut chunks = std::pin::pin!(chunks);
+    let (mut size, mut head) = (0_u64, Vec::with_capacity(HEAD));
+    while let Some(chunk) = in_time(chunks.next()).await? {
+        let chunk = chunk.map_err(|_| broken())?;
+        size += chunk.len() as u64;
+        check_size(state, size)?;
+        check_room(state, chunk.len() as u64)?;
+        if head.len() < HEAD {
+            head.extend_from_slice(&chunk[..chunk.len().min(HEAD - head.len())]);
+        }
+        file.write_all(&chunk).await.map_err(failed())?;
+    }
+    file.flush().await.map_err(failed())?;
+    // A request is queued for it: it must survive the machine, as the request does.
+    file.get_ref().sync_all().await.map_err(failed())?;
+    if size == 0 {
+        return Err(ApiError::BadRequest("The uploaded file is empty.".into()));
+    }
+    let kind = kind_of(&head);
+    Ok(Received {
+        upload,
+        kind,
+        file_name: None,
+    })
+}
+
+/// A client's name for its file, without folders; none if a file here could not bear it.
+fn legal(name: &str) -> Option<String> {
+    let name = name.rsplit(['/', '\\']).next()?;
+    let is_legal = |c: char| c.is_ascii_alphanumeric() || "_-.".contains(c);
+    let fits = !name.is_empty() && name.len() <= LONGEST_NAME && name.chars().all(is_legal);
+    (fits && !name.starts_with('.')).then(|| name.to_owned())
+}
+
+fn kind_of(head: &[u8]) -> Kind {
+    let at = |offset: usize, magic: &[u8]| head.get(offset..).is_some_and(|h| h.starts_with(magic));
+    if at(0, b"PK\x03\x04") || at(0, b"PK\x05\x06") {
+        Kind::Zip
+    } else if at(0, b"\x1f\x8b") || at(257, b"ustar") {
+        Kind::Tar
+    } else if at(128, b"DICM") {
+        Kind::Dicom
+    } else {
+        Kind::Unknown
+    }
+}
+
+async fn in_time<T>(next: impl Future<Output = T>) -> Result<T, ApiError> {
+    tokio::time::timeout(SILENCE, next)
+        .await
+        .map_err(|_| broken())
+}
+
+fn broken() -> ApiError {
+    ApiError::BadRequest("The upload broke off, or is malformed; nothing of it was kept.".into())
+}
+
+fn check_size(state: &AppState, bytes: u64) -> Result<(), ApiError> {
+    let most = state.importer.limits.bytes;
+    match bytes <= most {
+        true => Ok(()),
+        false => Err(ApiError::TooLarge(
+            format!("An upload may have {} MB (archive_max_mb).", most / MB).into(),
+        )),
+    }
+}
+
+fn check_room(state: &AppState, bytes: u64) -> Result<(), ApiError> {
+    match state.importer.disk.has_room(bytes) {
+        true => Ok(()),
+        false => Err(ApiError::Unavailable(
+            "The server's disk has no room for the upload; nothing of it was kept.".into(),
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clients_name_for_a_file_leads_nowhere() {
+        assert_eq!(legal("C:\\scans\\IM_1.dcm").as_deref(), Some("IM_1.dcm"));
+        assert_eq!(legal("../../a/b").as_deref(), Some("b"));
+        for name in ["", "..", ".x", "a/", "a b", "ä", "a\0", &"x".repeat(201)] {
+            assert_eq!(legal(name), None, "{name:?}");
+        }
+    }
+
+    #[test]
+    fn a_file_is_what_its_first_bytes_say() {
+        let mut tar = vec![0; 300];
+        tar[257..262].copy_from_slice(b"ustar");
+        let mut dicom = vec![0; 132];
+        dicom[128..].copy_from_slice(b"DICM");
+        assert_eq!(kind_of(b"PK\x03\x04rest"), Kind::Zip);
+        assert_eq!(kind_of(b"\x1f\x8b\x08"), Kind::Tar);
+        assert_eq!(kind_of(&tar), Kind::Tar);
+        assert_eq!(kind_of(&dicom), Kind::Dicom);
+        assert_eq!(kind_of(b"P"), Kind::Unknown);
+        assert_eq!(kind_of(b""), Kind::Unknown);
+    }
+}
