@@ -9,6 +9,7 @@ mod attempt;
 mod clean;
 mod commit;
 mod disk;
+mod elsewhere;
 mod ending;
 pub mod explain;
 mod gate;
@@ -17,6 +18,7 @@ mod leak;
 mod outcome;
 mod overwrite;
 mod progress;
+mod rebuild;
 mod record;
 mod remake;
 pub mod replay;
@@ -54,6 +56,7 @@ use tokio::runtime::Handle;
 use trail::Trails;
 
 pub use disk::Disk;
+pub use elsewhere::MoveTo;
 pub use outcome::Outcome;
 pub use progress::Progress;
 
