@@ -1,7 +1,7 @@
 //! Changes of a session that stay in its place: another label in the archive, removal from there, and rows made
 //! anew from its files.
 
-use super::{ActionError, Archive, ArchiveOptions, place_of, run_blocking};
+use super::{ActionError, Archive, ArchiveOptions, catalog, place_of, run_blocking};
 use crate::failpoint::crash_point;
 use crate::store::{NewSession, Rebuilt, Session, SessionState, StoredFile, Taken};
 use std::collections::HashSet;
@@ -113,7 +113,7 @@ impl Archive {
         Ok(run_blocking(move || count_unknown(&scans, &known)).await?)
     }
 
-    /// Writes down what a claimed session's files say, and what state that leaves it in; then its catalogs.
+    /// Writes down what a claimed session's files say, and what state that leaves it in; its catalogs first.
     ///
     /// # Errors
     /// If the store fails, or the catalogs can't be written.
@@ -159,11 +159,14 @@ impl Archive {
         });
         rebuilt.told = told;
         crash_point("rebuild.read");
+        // Before the rows: a crash in between leaves a session that is to be rebuilt again.
+        let (files, scans) = (rebuilt.files.clone(), rebuilt.scans.clone());
+        let home = self.data.join(before.home());
+        run_blocking(move || catalog::write_all(&home, &files, &scans)).await?;
         let sessions = self.store.sessions();
         let session = sessions.rebuild(claimed.id, rebuilt, by).await?;
         let session = session.ok_or(ActionError::Busy)?;
         crash_point("rebuild.written");
-        self.write_catalogs(&session).await?;
         Ok(session)
     }
 

@@ -39,13 +39,16 @@ async fn archive(
     if sources.is_empty() {
         sources.push(source_of_parts(&parameters)?);
     }
+    let mut found = Vec::with_capacity(sources.len());
+    for source in &sources {
+        found.push(find_source(&state, &caller, source).await?);
+    }
     let options = options(&parameters)?;
-    if sources.len() > 1 && options.label.is_some() {
+    if found.len() > 1 && options.label.is_some() {
         return Err(one_label());
     }
-    let mut sessions = Vec::with_capacity(sources.len());
-    for source in &sources {
-        let session = find_source(&state, &caller, source).await?;
+    let mut sessions = Vec::with_capacity(found.len());
+    for session in found {
         if session.project == UNASSIGNED && owner(&parameters).is_none() {
             return Err(ApiError::BadRequest(
                 "The session has no project: name one as the parameter project.".into(),

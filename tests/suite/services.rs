@@ -296,10 +296,10 @@ fn an_owner_removes_an_experiment_with_its_files_and_no_other() {
     let site = Site::new();
     let uri = waiting(&site, 1, "E1");
     assert_eq!(site.post_form("ada", ARCHIVE, &[("src", &uri)]).status, 200);
-    // Another part of the same session waits, under the same label.
+    // The same study once more.
     let again = site.import(
         "P",
-        "P/E1",
+        "P/E1-1",
         &[
             ("SUBJECT_ID", "S2"),
             ("EXPT_LABEL", "E1"),
