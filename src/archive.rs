@@ -11,11 +11,13 @@ mod join;
 mod kinds;
 mod moves;
 mod place;
+mod project;
 mod review;
+mod stored;
 
 use crate::failpoint::crash_point;
 use crate::store::{
-    CommitError, CommitPlan, Orphan, PendingCommit, Session, SessionState, Store, StoreError,
+    Area, CommitError, CommitPlan, Orphan, PendingCommit, Session, SessionState, Store, StoreError,
     StoredFile,
 };
 use std::collections::{BTreeMap, HashSet};
@@ -34,6 +36,7 @@ pub use moves::{Content, MIXED};
 pub(crate) use place::same_bytes;
 pub use place::{below_session, sync_file_system};
 pub use review::Release;
+pub use stored::Reread;
 
 /// How a call wants a session archived.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -205,7 +208,7 @@ impl Archive {
                     crash_point("recover.deleted");
                 }
                 _ => {
-                    self.interrupted_archiving(&session).await?;
+                    self.interrupted(&session).await?;
                     crash_point("recover.archiving");
                 }
             }
@@ -223,11 +226,20 @@ impl Archive {
     /// # Errors
     /// [`ActionError::Busy`] if somebody else is at it, or it is archived.
     pub async fn delete(&self, session: &Session, by: &str) -> Result<(), ActionError> {
-        use SessionState::{Building, Conflict, Error, Quarantined, Ready, Receiving};
-        let idle = [Receiving, Building, Ready, Conflict, Error, Quarantined];
+        use SessionState::{Conflict, Error, Quarantined, Ready, Receiving};
+        let idle = [Receiving, Ready, Conflict, Error, Quarantined];
+        self.delete_idle(session, &idle, by).await
+    }
+
+    async fn delete_idle(
+        &self,
+        session: &Session,
+        idle: &[SessionState],
+        by: &str,
+    ) -> Result<(), ActionError> {
         let sessions = self.store.sessions();
         if !sessions
-            .set_state(session.id, &idle, SessionState::Deleting, None, by)
+            .set_state(session.id, idle, SessionState::Deleting, None, by)
             .await?
         {
             return Err(ActionError::Busy);
@@ -244,14 +256,15 @@ impl Archive {
         self.remove(session, by).await
     }
 
-    /// The state no longer tells in which area the folder is; it is in one of the two, and no other
-    /// session's is of that name.
+    /// The state no longer tells in which area the folder is. Only what is archived has a number; what has none
+    /// is in one of the other two, and no other session's folder there is of that name.
     async fn remove(&self, session: &Session, by: &str) -> Result<(), ActionError> {
         let planned = session.to_new();
-        for area in [
-            crate::store::Area::Prearchive,
-            crate::store::Area::Quarantine,
-        ] {
+        let areas: &[Area] = match session.experiment_id {
+            Some(_) => &[Area::Archive],
+            None => &[Area::Prearchive, Area::Quarantine],
+        };
+        for area in areas.iter().copied() {
             place::remove_folder(&self.data, &planned.home(area))?;
         }
         crash_point("delete.folder_removed");

@@ -10,6 +10,7 @@ mod attempt;
 mod clean;
 mod commit;
 mod disk;
+mod elsewhere;
 mod ending;
 pub mod explain;
 mod gate;
@@ -18,6 +19,7 @@ mod leak;
 mod outcome;
 mod overwrite;
 mod progress;
+mod rebuild;
 mod record;
 mod remake;
 pub mod replay;
@@ -57,6 +59,7 @@ use tokio::runtime::Handle;
 use trail::Trails;
 
 pub use disk::Disk;
+pub use elsewhere::MoveTo;
 pub use outcome::Outcome;
 pub use progress::Progress;
 

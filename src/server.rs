@@ -21,6 +21,7 @@ mod projects;
 mod review;
 mod rules;
 mod schema;
+mod session;
 mod site;
 mod state;
 mod subjects;

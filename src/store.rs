@@ -55,8 +55,8 @@ pub use requests::{
 pub use retention::{ReplacedFiles, Retention, Turn};
 pub use rules::{Activation, NewActivation, RuleSets};
 pub use sessions::{
-    Area, Findings, Leak, NewSession, ResourceSummary, Scan, ScanSummary, Session, SessionFilter,
-    SessionState, Sessions, StoredFile,
+    Area, Findings, Leak, NewSession, Rebuilt, ResourceSummary, Scan, ScanSummary, Session,
+    SessionFilter, SessionState, Sessions, StoredFile,
 };
 pub use shadows::{ShadowCounts, ShadowRun, Shadows};
 pub use subjects::{Subject, Subjects};

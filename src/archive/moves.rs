@@ -43,6 +43,18 @@ impl Archive {
     /// # Errors
     /// [`ActionError::Busy`] if somebody else is at it.
     pub async fn claim(&self, session: &Session, by: &str) -> Result<Session, ActionError> {
+        let claimed = self.hold(session, SessionState::Archiving, by).await?;
+        crash_point("archive.marked");
+        Ok(claimed)
+    }
+
+    /// Takes a waiting session in hand for what the state `held` says.
+    pub(super) async fn hold(
+        &self,
+        session: &Session,
+        held: SessionState,
+        by: &str,
+    ) -> Result<Session, ActionError> {
         let ready = [
             SessionState::Ready,
             SessionState::Conflict,
@@ -50,9 +62,8 @@ impl Archive {
         ];
         let sessions = self.store.sessions();
         let claimed = sessions
-            .set_state(session.id, &ready, SessionState::Archiving, None, by)
+            .set_state(session.id, &ready, held, None, by)
             .await?;
-        crash_point("archive.marked");
         match sessions.get(session.id).await? {
             Some(now) if claimed => Ok(now),
             _ => Err(ActionError::Busy),
@@ -205,18 +216,25 @@ impl Archive {
         }
     }
 
-    /// An archiving that a crash cut off before its commit: nothing has happened to the session.
-    pub(super) async fn interrupted_archiving(&self, session: &Session) -> Result<(), ActionError> {
-        let why = Some("archiving was interrupted: archive it again");
-        self.store
-            .sessions()
-            .set_state(
-                session.id,
-                &[SessionState::Archiving],
+    /// An archiving, a move or a rebuilding that a crash cut off before its commit: nothing has happened to the
+    /// session.
+    pub(super) async fn interrupted(&self, session: &Session) -> Result<(), ActionError> {
+        let (state, why) = match session.state {
+            SessionState::Moving => (SessionState::Ready, "moving was interrupted: move it again"),
+            // It may have been broken before.
+            SessionState::Building => (
+                SessionState::Error,
+                "rebuilding was interrupted: rebuild it again",
+            ),
+            _ => (
                 SessionState::Ready,
-                why,
-                crate::store::SYSTEM,
-            )
+                "archiving was interrupted: archive it again",
+            ),
+        };
+        let sessions = self.store.sessions();
+        let by = crate::store::SYSTEM;
+        sessions
+            .set_state(session.id, &[session.state], state, Some(why), by)
             .await?;
         Ok(())
     }

@@ -13,7 +13,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 /// The fingerprints' domain: what tells studies apart in the store.
-const STUDY: &str = "study";
+pub(super) const STUDY: &str = "study";
 
 /// What the walk has met so far.
 #[derive(Default)]

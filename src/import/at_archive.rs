@@ -1,5 +1,5 @@
-//! The steps that wait for the archive: run over files that an import has staged, or that have waited in the
-//! prearchive. What they make is staged anew, under names of its own: even the instances' UIDs may be others.
+//! Steps that run over stored files: those that wait for the archive, over what an import has staged or what has
+//! waited in the prearchive; and another project's, over what is moved there. What they make is staged anew, under names of its own: even the instances' UIDs may be others.
 
 use super::gate::{Gate, Ticket, lock};
 use super::leak::{Finding, Identifiers, needles_after_import};
@@ -21,6 +21,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 /// One run of the steps over some files.
 pub(super) struct Pass<'a> {
     pub rules: &'a RuleSet,
+    /// Which steps run. Those of an import come behind the series filters.
+    pub at: At,
     /// For each file, only `file` differs.
     pub run: &'a Run,
     pub labels: &'a Labels,
@@ -139,7 +141,14 @@ impl Pass<'_> {
                 (!derived).then(|| scan.clone())
             }
         };
-        let (rules, times) = (self.rules, [At::Archive]);
+        let (rules, times) = (self.rules, [self.at]);
+        let instance = match self.at {
+            At::Archive => instance,
+            At::Import => match rules.accepts(instance, &run) {
+                (instance, None) => instance,
+                (_, Some(reason)) => return Ok(Remade::Dropped(Outcome::Filtered, reason)),
+            },
+        };
         let (anonymized, steps) =
             rules.record(&times, Detail::Actions, instance, &run, self.labels);
         let instance = anonymized.instance;
@@ -149,10 +158,7 @@ impl Pass<'_> {
             Ok(Verdict::Quarantine(reason)) => findings.quarantine = Some(reason),
             Ok(Verdict::Reject(reason)) => return Ok(Remade::Dropped(Outcome::Rejected, reason)),
             Err(failure) => {
-                tracing::warn!(
-                    code = failure.code(),
-                    "a rule failed on a file at archiving"
-                );
+                tracing::warn!(code = failure.code(), "a rule failed on a stored file");
                 return Ok(Remade::Dropped(Outcome::Failed, failure.to_string()));
             }
         }
@@ -228,6 +234,7 @@ impl Job<'_> {
         let target = self.staging.join(study.staging());
         let pass = Pass {
             rules: &self.rules,
+            at: At::Archive,
             run: &self.run,
             labels,
             placing: Placing {

@@ -5,7 +5,7 @@
 //! nothing is archived. All else goes as it is.
 
 use super::Importer;
-use super::remake::{Rejected, Remake, drop_folder, remake};
+use super::remake::{Purpose, Rejected, Remake, drop_folder, remake};
 use crate::archive::{ActionError, ArchiveOptions, Incoming, Release};
 use crate::rulebook::RulebookError;
 use crate::rules::pseudonym::Pseudonyms;
@@ -146,7 +146,7 @@ impl Importer {
         }))
     }
 
-    async fn rules_of(&self, project: &str) -> Result<Arc<RuleSet>, ActionError> {
+    pub(super) async fn rules_of(&self, project: &str) -> Result<Arc<RuleSet>, ActionError> {
         self.rulebook
             .pin(project)
             .await
@@ -175,7 +175,15 @@ impl Importer {
         let data = self.data.clone();
         let folder = staging.clone();
         let remade = tokio::task::spawn_blocking(move || {
-            remake(&data, &folder, content, &there, &rules, &run)
+            remake(
+                Purpose::Archive,
+                &data,
+                &folder,
+                content,
+                &there,
+                &rules,
+                &run,
+            )
         })
         .await
         .map_err(|e| ActionError::Files(std::io::Error::other(e)))

@@ -1,4 +1,4 @@
-//! A waiting session made anew by the steps at archiving: all of it, or nothing.
+//! A waiting session made anew, by the steps at archiving or by another project's rules: all of it, or nothing.
 
 use super::Stop;
 use super::at_archive::{Input, Leaks, Pass, Remade, ScanWish};
@@ -7,7 +7,7 @@ use super::outcome::{Outcome, Staged};
 use super::stage::Placing;
 use crate::archive::{ActionError, Content, Incoming, Names, below_session, sync_file_system};
 use crate::dicom::Instance;
-use crate::rules::{Labels, LeakCheck, RuleSet, Run};
+use crate::rules::{At, Labels, LeakCheck, RuleSet, Run};
 use crate::store::{NewSession, Scan, StoredFile};
 use std::collections::HashMap;
 use std::fs::File;
@@ -22,11 +22,40 @@ pub(super) struct Remake {
     pub rejected: Vec<Rejected>,
 }
 
+/// What a session is made anew for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Purpose {
+    Archive,
+    /// For another project's prearchive. Whether files that its rules don't let in are left out: else none is
+    /// moved.
+    Move {
+        leave_out: bool,
+    },
+}
+
+impl Purpose {
+    fn at(self) -> At {
+        match self {
+            Purpose::Archive => At::Archive,
+            Purpose::Move { .. } => At::Import,
+        }
+    }
+
+    /// Not what, and how to go on.
+    fn failed(self) -> (&'static str, &'static str) {
+        match self {
+            Purpose::Archive => ("Not archived", "Mend the rules and archive it again."),
+            Purpose::Move { .. } => ("Not moved", "Mend the project's rules and move it again."),
+        }
+    }
+}
+
 /// A file that a rule left out, by its place in the session that waited, and why.
 pub(super) type Rejected = (PathBuf, String);
 
 /// Runs the steps over a session's files. `there` is the experiment that they will join.
 pub(super) fn remake(
+    purpose: Purpose,
     data: &Path,
     staging: &Path,
     content: Content,
@@ -64,6 +93,7 @@ pub(super) fn remake(
     let stored = |sop_uid: &str| sop_to_name.get(sop_uid).map(|name| (*name).to_owned());
     let pass = Pass {
         rules,
+        at: purpose.at(),
         run,
         labels: &labels,
         placing: Placing {
@@ -82,7 +112,7 @@ pub(super) fn remake(
         Stop::Store(error) => ActionError::Store(error),
         other => ActionError::Files(std::io::Error::other(other.to_string())),
     });
-    let made = remade.and_then(|remade| gather(remade, rules, data, staging, content));
+    let made = remade.and_then(|remade| gather(purpose, remade, rules, data, staging, content));
     if made.is_err() {
         drop_folder(&target);
     }
@@ -91,6 +121,7 @@ pub(super) fn remake(
 
 /// The session that has been made, if all of it could be.
 fn gather(
+    purpose: Purpose,
     remade: Vec<Remade>,
     rules: &RuleSet,
     data: &Path,
@@ -116,24 +147,32 @@ fn gather(
                 }
                 staged.push(file);
             }
-            Remade::Dropped(Outcome::Rejected, reason) => {
+            Remade::Dropped(Outcome::Rejected | Outcome::Filtered, reason) => {
                 rejected.push((below_session(before), reason));
             }
             Remade::Dropped(_, reason) => failed.push(reason),
         }
     }
+    let (failure, advice) = purpose.failed();
     if let Some(reason) = failed.first() {
         return Err(ActionError::Refused(format!(
-            "Not archived: rules failed on {} of {all} files: {reason}. Mend the rules and archive it again.",
+            "{failure}: rules failed on {} of {all} files: {reason}. {advice}",
             failed.len()
         )));
     }
     let Some(first) = staged.first() else {
         let reason = rejected.first().map_or("", |(_, why)| why);
         return Err(ActionError::Refused(format!(
-            "Not archived: rules rejected all of its files: {reason}"
+            "{failure}: rules rejected all of its files: {reason}"
         )));
     };
+    if let (Purpose::Move { leave_out: false }, Some((_, reason))) = (purpose, rejected.first()) {
+        return Err(ActionError::Refused(format!(
+            "{failure}: the project's rules don't let in {} of {all} files: {reason}. They would be gone: move it \
+             with leaveOut=true if that is wanted.",
+            rejected.len()
+        )));
+    }
     if leaked && rules.leak_check() == LeakCheck::Quarantine {
         review.push("identifying values still stand in the result".into());
     }
@@ -147,22 +186,39 @@ fn gather(
         }
     }
     let told = described(&instance, &scans);
-    let reason = rejected.first().map(|(_, why)| {
+    let left_out = rejected.first().map(|(_, why)| {
+        let when = match purpose {
+            Purpose::Archive => "at archiving",
+            Purpose::Move { .. } => "on the way from another project",
+        };
         format!(
-            "{} of {all} files were rejected at archiving: {why}",
+            "{} of {all} files were rejected {when}: {why}",
             rejected.len()
         )
     });
+    let session = content.session.clone();
+    let session = match purpose {
+        Purpose::Archive => NewSession {
+            archive_rule_set: Some(rules.hash().to_owned()),
+            identified: false,
+            reason: left_out,
+            ..session
+        },
+        Purpose::Move { .. } => NewSession {
+            rule_set: Some(rules.hash().to_owned()),
+            archive_rule_set: None,
+            identified: rules.defers(),
+            reason: left_out.or(session.reason),
+            ..session
+        },
+    };
     let session = NewSession {
         study_uid: told.study_uid,
         scan_date: told.scan_date,
         scan_time: told.scan_time,
         modality: told.modality,
         xsi_type: told.xsi_type,
-        archive_rule_set: Some(rules.hash().to_owned()),
-        identified: false,
-        reason,
-        ..content.session
+        ..session
     };
     let files: Vec<StoredFile> = staged.into_iter().map(|s| s.file).collect();
     Ok(Remake {

@@ -1,5 +1,8 @@
 //! POST /data/services/archive: a session goes from the prearchive to the archive.
 //!
+//! With `project=`, it goes to that project first, under that one's rules. Several `src` are archived one after the
+//! other, up to the first that can't be.
+//!
 //! Where the session's rules have steps at archiving, they run now. A call that takes longer than the server
 //! waits is still carried to its end.
 //!
@@ -18,8 +21,10 @@ use super::auth::Caller;
 use super::error::ApiError;
 use super::form::Parameters;
 use super::import::check_label;
-use super::prearchive::{find_source, to_its_end, unknown};
+use super::prearchive::actions::{move_to, one_label};
+use super::prearchive::{UNASSIGNED, find_source, rows, to_its_end, unknown};
 use super::state::AppState;
+use super::table::View;
 
 pub fn routes() -> Router<AppState> {
     Router::new().route("/services/archive", post(archive))
@@ -34,20 +39,45 @@ async fn archive(
     if sources.is_empty() {
         sources.push(source_of_parts(&parameters)?);
     }
-    let [source] = &sources[..] else {
-        return Err(ApiError::BadRequest(
-            "Archive one session with each call.".into(),
-        ));
-    };
-    let session = find_source(&state, &caller, source).await?;
+    let mut found = Vec::with_capacity(sources.len());
+    for source in &sources {
+        found.push(find_source(&state, &caller, source).await?);
+    }
     let options = options(&parameters)?;
+    if found.len() > 1 && options.label.is_some() {
+        return Err(one_label());
+    }
+    let mut sessions = Vec::with_capacity(found.len());
+    for session in found {
+        if session.project == UNASSIGNED && owner(&parameters).is_none() {
+            return Err(ApiError::BadRequest(
+                "The session has no project: name one as the parameter project.".into(),
+            ));
+        }
+        let to = match owner(&parameters).filter(|project| *project != session.project) {
+            Some(project) => Some(move_to(&state, &caller, &session, project, &parameters).await?),
+            None => None,
+        };
+        sessions.push((session, to));
+    }
     let importer = state.importer.clone();
-    let archived = to_its_end(async move {
-        importer
-            .archive_session(&session, options, &caller.name)
-            .await
+    let mut archived = to_its_end(async move {
+        let mut archived = Vec::with_capacity(sessions.len());
+        for (session, to) in sessions {
+            let session = match to {
+                Some(to) => importer.move_session(&session, &to, &caller.name).await?,
+                None => session,
+            };
+            let done = importer.archive_session(&session, options.clone(), &caller.name);
+            archived.push(done.await?);
+        }
+        Ok(archived)
     })
     .await?;
+    if archived.len() > 1 {
+        return rows(archived).answer(&View::of(&parameters)?);
+    }
+    let archived = archived.remove(0);
     let uri = format!("/data{}", archived.uri());
     if parameters.flag("redirect")? == Some(true) {
         return Ok((StatusCode::SEE_OTHER, [(header::LOCATION, uri)]).into_response());
@@ -57,6 +87,12 @@ async fn archive(
         format!("{uri}\r\n"),
     )
         .into_response())
+}
+
+/// The project that shall own the session. In XNAT's older form the parameter says where it waits.
+fn owner(parameters: &Parameters) -> Option<&str> {
+    let by_source = parameters.all("src").next().is_some();
+    parameters.text("project").filter(|_| by_source)
 }
 
 /// XNAT's older form: project, timestamp and folder, each by itself.
@@ -73,6 +109,13 @@ fn source_of_parts(parameters: &Parameters) -> Result<String, ApiError> {
 /// XNAT: `append` merges, `delete` and `override` also override conflicts, anything else does not merge.
 /// Differs from XNAT: `append` never replaces a stored file, and `delete` does so by itself.
 fn options(parameters: &Parameters) -> Result<ArchiveOptions, ApiError> {
+    if parameters.flag("quarantine")? == Some(true) {
+        return Err(ApiError::BadRequest(
+            "What is archived is not held in quarantine here: leave out quarantine=true, and archive the session \
+             when it may be seen."
+                .into(),
+        ));
+    }
     let overwrite = parameters.text("overwrite");
     Ok(ArchiveOptions {
         merge: matches!(overwrite, Some("append" | "delete" | "override")),

@@ -12,7 +12,7 @@ use crate::store::{ResourceSummary, Session, Store, StoredFile};
 use super::error::ApiError;
 use super::file_body;
 use super::state::AppState;
-use super::table::Table;
+use super::table::{Item, Table};
 use super::zip_body::{self, Entry, plain};
 
 /// Columns of XNAT's resource listing.
@@ -54,21 +54,44 @@ impl Scans<'_> {
 /// `scans/N/resources`.
 pub async fn resources(store: &Store, session: &Session, scan: &str) -> Result<Table, ApiError> {
     let found = resources_of(store, session, scan).await?;
-    Ok(Table::of(&RESOURCE_COLUMNS, found, |resource| {
-        [
-            resource.id.to_string(),
-            resource.label.clone(),
-            "xnat:resourceCatalog".into(),
-            "scans".into(),
-            resource.scan_id,
-            String::new(),
-            resource.files.to_string(),
-            resource.bytes.to_string(),
-            String::new(),
-            content_of(&resource.label).into(),
-            format_of(&resource.label).into(),
-        ]
-    }))
+    Ok(Table::of(
+        "Resources",
+        &RESOURCE_COLUMNS,
+        found,
+        |resource| {
+            [
+                resource.id.to_string(),
+                resource.label.clone(),
+                "xnat:resourceCatalog".into(),
+                "scans".into(),
+                resource.scan_id,
+                String::new(),
+                resource.files.to_string(),
+                resource.bytes.to_string(),
+                String::new(),
+                content_of(&resource.label).into(),
+                format_of(&resource.label).into(),
+            ]
+        },
+    ))
+}
+
+/// Resources as objects below their scan.
+pub fn resource_items(found: Vec<ResourceSummary>) -> Vec<Item> {
+    let items = found.into_iter().map(|resource| {
+        Item::new(
+            "xnat:resourceCatalog",
+            [
+                ("content", content_of(&resource.label).into()),
+                ("format", format_of(&resource.label).into()),
+                ("file_count", resource.files.to_string()),
+                ("file_size", resource.bytes.to_string()),
+                ("xnat_abstractresource_id", resource.id.to_string()),
+                ("label", resource.label),
+            ],
+        )
+    });
+    items.collect()
 }
 
 /// `scans/N/files` and `scans/N/resources/R/files`; each URI is `base` and the file's way below it.
@@ -79,7 +102,7 @@ pub async fn files(
     resource: Option<&str>,
     base: &str,
 ) -> Result<Table, ApiError> {
-    let mut table = Table::new(&FILE_COLUMNS);
+    let mut table = Table::new("Files", &FILE_COLUMNS);
     for found in resources_of(store, session, scan).await? {
         if resource.is_some_and(|name| !is_named(&found, name)) {
             continue;
@@ -203,7 +226,8 @@ async fn find_file(
     Ok(None)
 }
 
-async fn resources_of(
+/// The folders of files in the scans that a URI names.
+pub async fn resources_of(
     store: &Store,
     session: &Session,
     scan: &str,

@@ -5,8 +5,8 @@
 
 use axum::Router;
 use axum::extract::{Path, Query, State};
-use axum::http::HeaderMap;
-use axum::response::{IntoResponse, Response};
+use axum::http::StatusCode;
+use axum::response::Response;
 use axum::routing::get;
 use serde::Deserialize;
 
@@ -15,8 +15,12 @@ use crate::store::{Area, Session, SessionFilter};
 use super::auth::Caller;
 use super::content;
 use super::error::ApiError;
+use super::form::Parameters;
+use super::import::check_label;
+use super::prearchive::to_its_end;
+use super::session::{self, Reached, Steps};
 use super::state::AppState;
-use super::table::{Format, Table, item, timestamp};
+use super::table::{Item, Table, View, timestamp};
 
 const COLUMNS: [&str; 10] = [
     "ID",
@@ -28,17 +32,6 @@ const COLUMNS: [&str; 10] = [
     "insert_user",
     "subject_ID",
     "subject_label",
-    "URI",
-];
-
-const SCAN_COLUMNS: [&str; 8] = [
-    "xnat_imagescandata_id",
-    "ID",
-    "type",
-    "quality",
-    "xsiType",
-    "note",
-    "series_description",
     "URI",
 ];
 
@@ -59,46 +52,19 @@ pub fn routes() -> Router<AppState> {
     ] {
         router = router
             .route(&format!("{parent}/experiments"), get(list))
-            .nest(&format!("{parent}/experiments/{{experiment}}"), one());
+            .route(
+                &format!("{parent}/experiments/{{experiment}}"),
+                get(show).put(change).delete(remove),
+            )
+            .nest(
+                &format!("{parent}/experiments/{{experiment}}"),
+                session::below(),
+            );
     }
     router
 }
 
-/// What is below one experiment, whichever way it was reached.
-fn one() -> Router<AppState> {
-    Router::new()
-        .route("/", get(show))
-        .route("/files", get(files))
-        .route("/scans", get(scans))
-        .route("/scans/{scan}", get(show_scan))
-        .route("/scans/{scan}/resources", get(resources))
-        .route("/scans/{scan}/files", get(files))
-        .route("/scans/{scan}/files/{name}", get(download))
-        .route("/scans/{scan}/resources/{resource}/files", get(files))
-        .route(
-            "/scans/{scan}/resources/{resource}/files/{name}",
-            get(download),
-        )
-}
-
-/// The steps of a URI, as far as it goes.
-#[derive(Debug, Deserialize)]
-struct Place {
-    project: Option<String>,
-    subject: Option<String>,
-    experiment: Option<String>,
-    scan: Option<String>,
-    resource: Option<String>,
-    name: Option<String>,
-}
-
-impl Place {
-    fn scan(&self) -> &str {
-        self.scan.as_deref().unwrap_or("ALL")
-    }
-}
-
-/// What a listing may be narrowed by, besides its place.
+/// What a listing may be narrowed by, besides its steps.
 #[derive(Debug, Deserialize)]
 struct Narrow {
     #[serde(rename = "ID")]
@@ -127,15 +93,15 @@ impl Narrow {
 async fn list(
     State(state): State<AppState>,
     caller: Caller,
-    Path(place): Path<Place>,
+    Path(steps): Path<Steps>,
     Query(narrow): Query<Narrow>,
-    Query(format): Query<Format>,
+    view: View,
 ) -> Result<Response, ApiError> {
-    if let Some(project) = &place.project {
+    if let Some(project) = &steps.project {
         state.readable_project(&caller, project).await?;
     }
     let filter = SessionFilter {
-        project: place.project.as_deref(),
+        project: steps.project.as_deref(),
         area: Some(Area::Archive),
         ..SessionFilter::default()
     };
@@ -149,12 +115,12 @@ async fn list(
     sessions.retain(|session| {
         visible.contains(&session.project)
             && narrow.takes(session)
-            && place
+            && steps
                 .subject
                 .as_deref()
                 .is_none_or(|subject| is_of_subject(session, subject))
     });
-    Table::of(&COLUMNS, sessions, |session| {
+    Table::of("Experiments", &COLUMNS, sessions, |session| {
         let id = session.experiment_id.unwrap_or_default();
         let uri = format!("/data/experiments/{id}");
         [
@@ -170,17 +136,35 @@ async fn list(
             uri,
         ]
     })
-    .answer(&format)
+    .with_choice()
+    .answer(&view)
 }
 
+/// With its scans, and the resources of each.
 async fn show(
     State(state): State<AppState>,
-    caller: Caller,
-    Path(place): Path<Place>,
+    reached: Reached,
+    view: View,
 ) -> Result<Response, ApiError> {
-    let session = find(&state, &caller, &place).await?;
-    Ok(item(
-        &session.xsi_type.clone(),
+    if view.is_zip() {
+        return reached.zip(&state).await;
+    }
+    session_item(&state, reached.session).await?.answer(&view)
+}
+
+/// An archived or waiting session as an object.
+pub async fn session_item(state: &AppState, session: Session) -> Result<Item, ApiError> {
+    let mut resources = content::resources_of(&state.store, &session, "ALL").await?;
+    let mut scans = Vec::new();
+    for summary in state.store.sessions().scans(session.id).await? {
+        let id = summary.scan.scan_id.clone();
+        let (own, others) = resources.into_iter().partition(|r| r.scan_id == id);
+        resources = others;
+        let item = session::scan_item(&session, summary);
+        scans.push(item.with("file", content::resource_items(own)));
+    }
+    let item = Item::new(
+        session.xsi_type,
         [
             ("ID", session.experiment_id.unwrap_or_default()),
             ("project", session.project),
@@ -196,132 +180,65 @@ async fn show(
                 session.archive_rule_set.unwrap_or_default(),
             ),
         ],
-    )
-    .into_response())
+    );
+    Ok(item.with("scans/scan", scans))
 }
 
-async fn scans(
+/// XNAT's way to rename: `PUT …?label=`, also by the field's XML path. The files stay as they are, with what
+/// rules have stamped into them. Answers the experiment's id.
+async fn change(
     State(state): State<AppState>,
-    caller: Caller,
-    Path(place): Path<Place>,
-    Query(format): Query<Format>,
-) -> Result<Response, ApiError> {
-    let session = find(&state, &caller, &place).await?;
-    let base = base(&session);
-    let scans = state.store.sessions().scans(session.id).await?;
-    Table::of(&SCAN_COLUMNS, scans, |summary| {
-        let uri = format!("{base}/scans/{}", summary.scan.scan_id);
-        [
-            summary.id.to_string(),
-            summary.scan.scan_id,
-            // XNAT: the type is the series description until someone gives another.
-            summary.scan.description.clone(),
-            "usable".into(),
-            summary.scan.xsi_type,
-            String::new(),
-            summary.scan.description,
-            uri,
-        ]
-    })
-    .answer(&format)
+    reached: Reached,
+    parameters: Parameters,
+) -> Result<String, ApiError> {
+    let Reached {
+        session, caller, ..
+    } = reached;
+    state.editable_project(&caller, &session.project).await?;
+    // xnatpy says `xnat:ctSessionData/label`.
+    let by_path = || parameters.iter().find(|(name, _)| name.ends_with("/label"));
+    let label = parameters
+        .text("label")
+        .or_else(|| by_path().map(|(_, value)| value));
+    check_label("label", label)?;
+    let Some(label) = label.map(str::to_owned) else {
+        return Err(ApiError::BadRequest(
+            "Give the new label as the parameter label: nothing else of an experiment can be changed."
+                .into(),
+        ));
+    };
+    let archive = state.archive.clone();
+    let renamed =
+        to_its_end(async move { archive.rename(&session, &label, &caller.name).await }).await?;
+    Ok(renamed.experiment_id.unwrap_or_default())
 }
 
-async fn show_scan(
-    State(state): State<AppState>,
-    caller: Caller,
-    Path(place): Path<Place>,
-) -> Result<Response, ApiError> {
-    let session = find(&state, &caller, &place).await?;
-    let scans = state.store.sessions().scans(session.id).await?;
-    let summary = scans
-        .into_iter()
-        .find(|summary| summary.scan.scan_id == place.scan())
-        .ok_or_else(|| ApiError::no_such("scan"))?;
-    Ok(item(
-        &summary.scan.xsi_type.clone(),
-        [
-            ("ID", summary.scan.scan_id),
-            ("type", summary.scan.description.clone()),
-            ("series_description", summary.scan.description),
-            ("quality", "usable".into()),
-            ("modality", summary.scan.modality),
-            ("UID", summary.scan.series_uid),
-            ("frames", summary.files.to_string()),
-            (
-                "image_session_ID",
-                session.experiment_id.unwrap_or_default(),
-            ),
-        ],
-    )
-    .into_response())
+/// By an owner. Differs from XNAT: the files go too, whether `removeFiles` says so or not; what nobody knows of
+/// would stand in the way of the next session of that label.
+async fn remove(State(state): State<AppState>, reached: Reached) -> Result<StatusCode, ApiError> {
+    let Reached {
+        session, caller, ..
+    } = reached;
+    state.owned_project(&caller, &session.project).await?;
+    let archive = state.archive.clone();
+    to_its_end(async move { archive.delete_archived(&session, &caller.name).await }).await?;
+    Ok(StatusCode::OK)
 }
 
-async fn resources(
-    State(state): State<AppState>,
-    caller: Caller,
-    Path(place): Path<Place>,
-    Query(format): Query<Format>,
-) -> Result<Response, ApiError> {
-    let session = find(&state, &caller, &place).await?;
-    content::resources(&state.store, &session, place.scan())
-        .await?
-        .answer(&format)
-}
-
-async fn files(
-    State(state): State<AppState>,
-    caller: Caller,
-    Path(place): Path<Place>,
-    Query(format): Query<Format>,
-) -> Result<Response, ApiError> {
-    let session = find(&state, &caller, &place).await?;
-    if format.is_zip() {
-        return content::zip(&state, &session, place.scan(), place.resource.as_deref()).await;
-    }
-    let base = base(&session);
-    content::files(
-        &state.store,
-        &session,
-        place.scan(),
-        place.resource.as_deref(),
-        &base,
-    )
-    .await?
-    .answer(&format)
-}
-
-async fn download(
-    State(state): State<AppState>,
-    caller: Caller,
-    Path(place): Path<Place>,
-    headers: HeaderMap,
-) -> Result<Response, ApiError> {
-    let session = find(&state, &caller, &place).await?;
-    let name = place.name.as_deref().unwrap_or_default();
-    content::download(
-        &state,
-        &session,
-        place.scan(),
-        place.resource.as_deref(),
-        name,
-        &headers,
-    )
-    .await
-}
-
-async fn find(state: &AppState, caller: &Caller, place: &Place) -> Result<Session, ApiError> {
+/// The experiment that a URI names.
+pub async fn find(state: &AppState, caller: &Caller, steps: &Steps) -> Result<Session, ApiError> {
     let unknown = || ApiError::no_such("experiment");
-    if let Some(project) = &place.project {
+    if let Some(project) = &steps.project {
         state.readable_project(caller, project).await?;
     }
-    let named = place.experiment.as_deref().unwrap_or_default();
+    let named = steps.experiment.as_deref().unwrap_or_default();
     let session = state
         .store
         .sessions()
-        .find_experiment(place.project.as_deref(), named)
+        .find_experiment(steps.project.as_deref(), named)
         .await?
         .ok_or_else(unknown)?;
-    let at_its_subject = place
+    let at_its_subject = steps
         .subject
         .as_deref()
         .is_none_or(|s| is_of_subject(&session, s));
@@ -335,7 +252,8 @@ fn is_of_subject(session: &Session, label_or_id: &str) -> bool {
     session.subject == label_or_id || session.subject_id.as_deref() == Some(label_or_id)
 }
 
-fn base(session: &Session) -> String {
+/// Where an experiment is found by its id.
+pub fn address(session: &Session) -> String {
     format!(
         "/data/experiments/{}",
         session.experiment_id.as_deref().unwrap_or_default()

@@ -4,11 +4,13 @@
 //! as QUARANTINED; their bytes, and those of sessions not yet anonymized for the archive, are for owners and
 //! administrators alone. So is deleting what is in quarantine.
 
+pub mod actions;
+
 use axum::Router;
-use axum::extract::{Path, Query, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
 use axum::response::Response;
-use axum::routing::{get, post};
+use axum::routing::get;
 use serde::Deserialize;
 
 use crate::store::{Area, Session, SessionFilter};
@@ -16,11 +18,15 @@ use crate::store::{Area, Session, SessionFilter};
 use crate::archive::{ActionError, parse_uri};
 
 use super::auth::Caller;
-use super::content;
 use super::error::ApiError;
+use super::experiments;
 use super::form::Parameters;
+use super::session::{self, Reached};
 use super::state::AppState;
-use super::table::{Format, Table, timestamp};
+use super::table::{Form, Table, View, timestamp};
+
+/// What stands for the project of sessions that have none.
+pub const UNASSIGNED: &str = "Unassigned";
 
 const COLUMNS: [&str; 19] = [
     "project",
@@ -46,22 +52,13 @@ const COLUMNS: [&str; 19] = [
 
 pub fn routes() -> Router<AppState> {
     let session = "/prearchive/projects/{project}/{timestamp}/{folder}";
-    let below = |tail: &str| format!("{session}/scans{tail}");
     Router::new()
         .route("/prearchive", get(list_all))
         .route("/prearchive/projects", get(list_all))
         .route("/prearchive/projects/{projects}", get(list_some))
         .route(session, get(show).delete(delete))
-        .route(&below(""), get(scans))
-        .route(&below("/{scan}/resources"), get(resources))
-        .route(&below("/{scan}/files"), get(files))
-        .route(&below("/{scan}/files/{name}"), get(download))
-        .route(&below("/{scan}/resources/{resource}/files"), get(files))
-        .route(
-            &below("/{scan}/resources/{resource}/files/{name}"),
-            get(download),
-        )
-        .route("/services/prearchive/delete", post(delete_many))
+        .nest(session, session::below())
+        .merge(actions::routes())
 }
 
 /// The steps of a URI below `/data/prearchive/projects`.
@@ -70,21 +67,12 @@ pub struct Place {
     pub project: String,
     pub timestamp: String,
     pub folder: String,
-    scan: Option<String>,
-    resource: Option<String>,
-    name: Option<String>,
-}
-
-impl Place {
-    fn scan(&self) -> &str {
-        self.scan.as_deref().unwrap_or("ALL")
-    }
 }
 
 async fn list_all(
     State(state): State<AppState>,
     caller: Caller,
-    Query(format): Query<Format>,
+    view: View,
 ) -> Result<Response, ApiError> {
     let mut sessions = waiting(&state, None).await?;
     let mut editable = std::collections::BTreeSet::new();
@@ -93,8 +81,11 @@ async fn list_all(
             editable.insert(project.id);
         }
     }
-    sessions.retain(|session| editable.contains(&session.project));
-    rows(sessions).answer(&format)
+    sessions.retain(|session| match session.project.as_str() {
+        UNASSIGNED => caller.admin,
+        project => editable.contains(project),
+    });
+    rows(sessions).answer(&view)
 }
 
 /// One project's, or several with commas between. XNAT: 403 for who may not, here also for a project
@@ -103,10 +94,15 @@ async fn list_some(
     State(state): State<AppState>,
     caller: Caller,
     Path(projects): Path<String>,
-    Query(format): Query<Format>,
+    view: View,
 ) -> Result<Response, ApiError> {
     let mut sessions = Vec::new();
     for project in projects.split(',') {
+        if project == UNASSIGNED {
+            check_unassigned(&caller, project)?;
+            sessions.extend(waiting(&state, Some(project)).await?);
+            continue;
+        }
         state
             .editable_project(&caller, project)
             .await
@@ -118,21 +114,23 @@ async fn list_some(
             })?;
         sessions.extend(waiting(&state, Some(project)).await?);
     }
-    rows(sessions).answer(&format)
+    rows(sessions).answer(&view)
 }
 
 async fn show(
     State(state): State<AppState>,
-    caller: Caller,
-    Path(place): Path<Place>,
-    Query(format): Query<Format>,
+    reached: Reached,
+    view: View,
 ) -> Result<Response, ApiError> {
-    let session = find(&state, &caller, &place).await?;
-    if format.is_zip() {
-        check_may_see_bytes(&state, &caller, &session).await?;
-        return content::zip(&state, &session, "ALL", None).await;
+    match view.form {
+        Form::Zip => reached.zip(&state).await,
+        // XNAT's session document.
+        Form::Xml => {
+            let item = experiments::session_item(&state, reached.session);
+            item.await?.answer(&view)
+        }
+        _ => rows(vec![reached.session]).answer(&view),
     }
-    rows(vec![session]).answer(&format)
 }
 
 async fn delete(
@@ -146,104 +144,6 @@ async fn delete(
     Ok(StatusCode::OK)
 }
 
-/// XNAT's service: `src` may come several times; the answer is the rows that were deleted. All are
-/// looked up before the first is touched.
-async fn delete_many(
-    State(state): State<AppState>,
-    caller: Caller,
-    parameters: Parameters,
-) -> Result<Response, ApiError> {
-    let mut sessions = Vec::new();
-    for session in find_sources(&state, &caller, &parameters).await? {
-        check_owner_of_held(&state, &caller, &session).await?;
-        sessions.push(session);
-    }
-    let sessions = delete_all(&state, &caller, sessions).await?;
-    rows(sessions).answer(&Format {
-        format: parameters.get("format").map(str::to_string),
-    })
-}
-
-async fn scans(
-    State(state): State<AppState>,
-    caller: Caller,
-    Path(place): Path<Place>,
-    Query(format): Query<Format>,
-) -> Result<Response, ApiError> {
-    let session = find(&state, &caller, &place).await?;
-    let base = format!("/data{}", session.uri());
-    let scans = state.store.sessions().scans(session.id).await?;
-    Table::of(
-        &["ID", "xsiType", "series_description", "URI"],
-        scans,
-        |summary| {
-            let uri = format!("{base}/scans/{}", summary.scan.scan_id);
-            [
-                summary.scan.scan_id,
-                summary.scan.xsi_type,
-                summary.scan.description,
-                uri,
-            ]
-        },
-    )
-    .answer(&format)
-}
-
-async fn resources(
-    State(state): State<AppState>,
-    caller: Caller,
-    Path(place): Path<Place>,
-    Query(format): Query<Format>,
-) -> Result<Response, ApiError> {
-    let session = find(&state, &caller, &place).await?;
-    content::resources(&state.store, &session, place.scan())
-        .await?
-        .answer(&format)
-}
-
-async fn files(
-    State(state): State<AppState>,
-    caller: Caller,
-    Path(place): Path<Place>,
-    Query(format): Query<Format>,
-) -> Result<Response, ApiError> {
-    let session = find(&state, &caller, &place).await?;
-    if format.is_zip() {
-        check_may_see_bytes(&state, &caller, &session).await?;
-        return content::zip(&state, &session, place.scan(), place.resource.as_deref()).await;
-    }
-    let base = format!("/data{}", session.uri());
-    content::files(
-        &state.store,
-        &session,
-        place.scan(),
-        place.resource.as_deref(),
-        &base,
-    )
-    .await?
-    .answer(&format)
-}
-
-async fn download(
-    State(state): State<AppState>,
-    caller: Caller,
-    Path(place): Path<Place>,
-    headers: HeaderMap,
-) -> Result<Response, ApiError> {
-    let session = find(&state, &caller, &place).await?;
-    check_may_see_bytes(&state, &caller, &session).await?;
-    let name = place.name.as_deref().unwrap_or_default();
-    content::download(
-        &state,
-        &session,
-        place.scan(),
-        place.resource.as_deref(),
-        name,
-        &headers,
-    )
-    .await
-}
-
 async fn waiting(state: &AppState, project: Option<&str>) -> Result<Vec<Session>, ApiError> {
     let filter = SessionFilter {
         project,
@@ -254,8 +154,21 @@ async fn waiting(state: &AppState, project: Option<&str>) -> Result<Vec<Session>
     Ok(sessions)
 }
 
+/// Sessions that no project could be told for: of administrators, whatever roles say.
+fn check_unassigned(caller: &Caller, project: &str) -> Result<(), ApiError> {
+    match project == UNASSIGNED && !caller.admin {
+        true => Err(ApiError::Forbidden(
+            "Only an administrator may see sessions without a project.".into(),
+        )),
+        false => Ok(()),
+    }
+}
+
 pub async fn find(state: &AppState, caller: &Caller, place: &Place) -> Result<Session, ApiError> {
-    state.editable_project(caller, &place.project).await?;
+    check_unassigned(caller, &place.project)?;
+    if place.project != UNASSIGNED {
+        state.editable_project(caller, &place.project).await?;
+    }
     state
         .store
         .sessions()
@@ -281,9 +194,6 @@ pub async fn find_source(
         project: project.into(),
         timestamp: timestamp.into(),
         folder: folder.into(),
-        scan: None,
-        resource: None,
-        name: None,
     };
     find(state, caller, &place).await
 }
@@ -329,27 +239,6 @@ pub async fn check_owner_of_held(
     Ok(())
 }
 
-async fn check_may_see_bytes(
-    state: &AppState,
-    caller: &Caller,
-    session: &Session,
-) -> Result<(), ApiError> {
-    let why = match (session.area(), session.identified) {
-        (Area::Quarantine, _) => "The session is in quarantine",
-        (_, true) => {
-            "The session will be anonymized when it is archived, and identifies patients until then"
-        }
-        _ => return Ok(()),
-    };
-    match state.may_view_identified(caller, &session.project).await? {
-        true => Ok(()),
-        false => Err(ApiError::Forbidden(
-            format!("{why}: only an owner of the project or an administrator may see its files.")
-                .into(),
-        )),
-    }
-}
-
 /// The sessions that all `src` parameters name; at least one.
 pub async fn find_sources(
     state: &AppState,
@@ -367,7 +256,7 @@ pub async fn find_sources(
 }
 
 pub fn rows(sessions: Vec<Session>) -> Table {
-    Table::of(&COLUMNS, sessions, |session| {
+    Table::of("Prearchive", &COLUMNS, sessions, |session| {
         [
             session.project.clone(),
             session.timestamp.clone(),

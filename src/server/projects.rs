@@ -4,7 +4,7 @@
 //! sessions is not removed.
 
 use axum::Router;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, put};
@@ -17,7 +17,7 @@ use super::auth::Caller;
 use super::error::{ApiError, refusal};
 use super::form::Parameters;
 use super::state::AppState;
-use super::table::{Format, Table, item};
+use super::table::{Item, Table, View};
 
 const COLUMNS: [&str; 7] = [
     "ID",
@@ -67,11 +67,11 @@ pub fn settings() -> Router<AppState> {
 async fn list(
     State(state): State<AppState>,
     caller: Caller,
-    Query(format): Query<Format>,
+    view: View,
 ) -> Result<Response, ApiError> {
     let mut projects = state.visible_projects(&caller).await?;
     projects.retain(|project| project.id != UNASSIGNED);
-    Table::of(&COLUMNS, projects, |project| {
+    Table::of("Projects", &COLUMNS, projects, |project| {
         let uri = format!("/data/projects/{}", project.id);
         let id = project.id;
         [
@@ -84,16 +84,18 @@ async fn list(
             uri,
         ]
     })
-    .answer(&format)
+    .with_choice()
+    .answer(&view)
 }
 
 async fn show(
     State(state): State<AppState>,
     caller: Caller,
     Path(id): Path<String>,
+    view: View,
 ) -> Result<Response, ApiError> {
     let project = state.readable_project(&caller, &id).await?;
-    Ok(item(
+    Item::new(
         "xnat:projectData",
         [
             ("ID", project.id.clone()),
@@ -102,7 +104,7 @@ async fn show(
             ("description", project.description),
         ],
     )
-    .into_response())
+    .answer(&view)
 }
 
 /// XNAT takes the fields by their XML paths, and clients by plain names too.
@@ -214,10 +216,10 @@ async fn users(
     State(state): State<AppState>,
     caller: Caller,
     Path(id): Path<String>,
-    Query(format): Query<Format>,
+    view: View,
 ) -> Result<Response, ApiError> {
     state.editable_project(&caller, &id).await?;
-    let mut table = Table::new(&USER_COLUMNS);
+    let mut table = Table::new("Users", &USER_COLUMNS);
     for entry in state.store.projects().roles(&id).await? {
         let Some(user) = state.store.users().get(&entry.username).await? else {
             continue;
@@ -231,7 +233,7 @@ async fn users(
             format!("{id}_{}", entry.role),
         ]);
     }
-    table.answer(&format)
+    table.answer(&view)
 }
 
 async fn grant(

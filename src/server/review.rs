@@ -19,10 +19,10 @@ use super::error::ApiError;
 use super::form::Parameters;
 use super::import::check_label;
 use super::prearchive::{
-    Place, check_owner_of_held, delete_all, find, find_sources, rows, to_its_end,
+    Place, actions, check_owner_of_held, delete_all, find, find_sources, rows, to_its_end,
 };
 use super::state::AppState;
-use super::table::Format;
+use super::table::View;
 
 /// A reason is kept with the session and shown in lists.
 const LONGEST_REASON: usize = 500;
@@ -117,7 +117,7 @@ async fn review(
     }))
 }
 
-/// Another label or subject for a waiting session. Rows and folder change; what rules have stamped into the
+/// Another label or subject for a waiting session, or one of XNAT's actions. Rows and folder change; what rules have stamped into the
 /// files at the import stays.
 async fn relabel(
     State(state): State<AppState>,
@@ -126,6 +126,9 @@ async fn relabel(
     parameters: Parameters,
 ) -> Result<Response, ApiError> {
     let session = find(&state, &caller, &place).await?;
+    if parameters.text("action").is_some() {
+        return actions::act(&state, &caller, session, &parameters).await;
+    }
     check_owner_of_held(&state, &caller, &session).await?;
     let (label, subject) = (parameters.text("label"), parameters.text("subject"));
     check_label("label", label)?;
@@ -193,9 +196,7 @@ async fn release(
         Ok(released)
     })
     .await?;
-    rows(released).answer(&Format {
-        format: parameters.get("format").map(str::to_string),
-    })
+    rows(released).answer(&View::of(&parameters)?)
 }
 
 /// Removes sessions for good. Like XNAT's delete, but for owners alone.
@@ -209,7 +210,5 @@ async fn purge(
         state.owned_project(&caller, &session.project).await?;
     }
     let purged = delete_all(&state, &caller, sessions).await?;
-    rows(purged).answer(&Format {
-        format: parameters.get("format").map(str::to_string),
-    })
+    rows(purged).answer(&View::of(&parameters)?)
 }

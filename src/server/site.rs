@@ -1,6 +1,6 @@
 //! What clients ask about the site before they ask for anything else.
 
-use axum::extract::{Query, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use axum::routing::get;
@@ -11,7 +11,7 @@ use super::auth::Caller;
 use super::error::ApiError;
 use super::schema;
 use super::state::AppState;
-use super::table::{Format, Table};
+use super::table::{Table, View};
 
 /// The XNAT whose REST surface this follows; clients choose their ways by it.
 const XNAT_VERSION: &str = "1.9.0";
@@ -55,16 +55,10 @@ async fn schemas(_caller: Caller) -> Json<[&'static str; 1]> {
     Json([schema::NAME])
 }
 
-async fn search_elements(
-    _caller: Caller,
-    Query(format): Query<Format>,
-) -> Result<Response, ApiError> {
-    Table::new(&["ELEMENT_NAME"]).answer(&format)
+async fn search_elements(_caller: Caller, view: View) -> Result<Response, ApiError> {
+    Table::new("Elements", &["ELEMENT_NAME"]).answer(&view)
 }
 
-async fn search_fields(
-    _caller: Caller,
-    Query(format): Query<Format>,
-) -> Result<Response, ApiError> {
-    Table::new(&["FIELD_ID"]).answer(&format)
+async fn search_fields(_caller: Caller, view: View) -> Result<Response, ApiError> {
+    Table::new("Fields", &["FIELD_ID"]).answer(&view)
 }

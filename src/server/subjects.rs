@@ -1,15 +1,17 @@
 //! Subjects of the archive, in XNAT's listing and as single objects.
 
 use axum::Router;
-use axum::extract::{Path, Query, State};
-use axum::response::{IntoResponse, Response};
+use axum::extract::{Path, State};
+use axum::response::Response;
 use axum::routing::get;
 use serde::Deserialize;
+
+use crate::store::{Area, SessionFilter};
 
 use super::auth::Caller;
 use super::error::ApiError;
 use super::state::AppState;
-use super::table::{Format, Table, item, timestamp};
+use super::table::{Item, Table, View, timestamp};
 
 const COLUMNS: [&str; 6] = [
     "ID",
@@ -38,7 +40,7 @@ async fn list(
     State(state): State<AppState>,
     caller: Caller,
     Path(place): Path<Place>,
-    Query(format): Query<Format>,
+    view: View,
 ) -> Result<Response, ApiError> {
     if let Some(project) = &place.project {
         state.readable_project(&caller, project).await?;
@@ -55,7 +57,7 @@ async fn list(
         .list(place.project.as_deref())
         .await?;
     subjects.retain(|subject| visible.contains(&subject.project));
-    Table::of(&COLUMNS, subjects, |subject| {
+    Table::of("Subjects", &COLUMNS, subjects, |subject| {
         let id = subject.accession();
         let uri = format!("/data/subjects/{id}");
         [
@@ -67,13 +69,15 @@ async fn list(
             uri,
         ]
     })
-    .answer(&format)
+    .with_choice()
+    .answer(&view)
 }
 
 async fn show(
     State(state): State<AppState>,
     caller: Caller,
     Path(place): Path<Place>,
+    view: View,
 ) -> Result<Response, ApiError> {
     let unknown = || ApiError::no_such("subject");
     if let Some(project) = &place.project {
@@ -89,13 +93,34 @@ async fn show(
     if !state.may_read(&caller, &subject.project).await? {
         return Err(unknown());
     }
-    Ok(item(
+    let filter = SessionFilter {
+        project: Some(&subject.project),
+        area: Some(Area::Archive),
+        ..SessionFilter::default()
+    };
+    let id = subject.accession();
+    let mut experiments = state.store.sessions().list(filter).await?;
+    experiments.retain(|session| session.subject_id.as_deref() == Some(&id));
+    let experiments = experiments.into_iter().map(|session| {
+        Item::new(
+            session.xsi_type,
+            [
+                ("ID", session.experiment_id.unwrap_or_default()),
+                ("project", session.project),
+                ("label", session.label),
+                ("UID", session.study_uid),
+                ("date", session.scan_date.unwrap_or_default()),
+            ],
+        )
+    });
+    Item::new(
         "xnat:subjectData",
         [
-            ("ID", subject.accession()),
+            ("ID", id),
             ("project", subject.project),
             ("label", subject.label),
         ],
     )
-    .into_response())
+    .with("experiments/experiment", experiments.collect())
+    .answer(&view)
 }

@@ -1,53 +1,68 @@
-//! XNAT's tables: `ResultSet` as JSON, or CSV, and single objects as `items`.
+//! XNAT's tables, for every listing: rows under named columns, as `ResultSet` in JSON or XML, as CSV, or as a
+//! page; and single objects (`item`).
 //!
 //! Every value is a string, and what is missing is an empty one: xnatpy calls `.strip()` on counts.
 
-use axum::Json;
-use axum::http::header;
+mod item;
+mod view;
+mod written;
+
+use std::cmp::Ordering;
+
+use axum::http::{HeaderName, header};
 use axum::response::{IntoResponse, Response};
-use serde::Deserialize;
-use serde_json::{Map, Value, json};
+
+pub use item::Item;
+pub use view::{Form, View};
 
 use super::error::ApiError;
 
-/// The query of a listing. `columns` and all else is taken and not looked at: the full set of columns
-/// satisfies the clients that ask for some.
-#[derive(Debug, Clone, Default, Deserialize)]
-pub struct Format {
-    #[serde(default)]
-    pub format: Option<String>,
-}
-
-impl Format {
-    /// The files themselves are asked for, not their list.
-    pub fn is_zip(&self) -> bool {
-        self.format.as_deref() == Some("zip")
-    }
-}
+/// How many rows there are, where a call asks for a page of them.
+const TOTAL: HeaderName = HeaderName::from_static("x-total-count");
 
 pub struct Table {
-    columns: &'static [&'static str],
+    title: &'static str,
+    columns: Vec<&'static str>,
     rows: Vec<Vec<String>>,
+    /// Whether `columns` chooses among the columns. XNAT does so where a listing is a search, and clients ask
+    /// the other listings for columns that those don't have.
+    chosen: bool,
 }
 
 impl Table {
-    pub fn new(columns: &'static [&'static str]) -> Table {
+    pub fn new(title: &'static str, columns: &[&'static str]) -> Table {
         Table {
-            columns,
+            title,
+            columns: columns.to_vec(),
             rows: Vec::new(),
+            chosen: false,
         }
     }
 
     /// A table with one row for each item.
     pub fn of<T, const N: usize>(
-        columns: &'static [&'static str; N],
+        title: &'static str,
+        columns: &[&'static str; N],
         items: impl IntoIterator<Item = T>,
         row: impl Fn(T) -> [String; N],
     ) -> Table {
         Table {
-            columns,
             rows: items.into_iter().map(|item| row(item).into()).collect(),
+            ..Table::new(title, columns)
         }
+    }
+
+    /// The same, and `columns` chooses among its columns.
+    pub fn with_choice(mut self) -> Table {
+        self.chosen = true;
+        self
+    }
+
+    /// Without the other columns.
+    pub fn only(mut self, columns: &[&str]) -> Table {
+        let names: Vec<String> = columns.iter().map(|name| (*name).to_owned()).collect();
+        self.choose(&names);
+        self
     }
 
     pub fn push<const N: usize>(&mut self, row: [String; N]) {
@@ -55,68 +70,99 @@ impl Table {
         self.rows.push(row.into());
     }
 
-    /// The form the caller asked for: JSON unless it is CSV.
-    pub fn answer(self, format: &Format) -> Result<Response, ApiError> {
-        match format.format.as_deref() {
-            None | Some("" | "json") => Ok(Json(self.json()).into_response()),
-            Some("csv") => Ok((
-                [(header::CONTENT_TYPE, "text/csv; charset=utf-8")],
-                self.csv(),
-            )
-                .into_response()),
-            Some(_) => Err(ApiError::BadRequest(
-                "The format must be json or csv.".into(),
-            )),
+    /// The rows, columns and form that the caller asked for.
+    ///
+    /// # Errors
+    /// If there is no such form of a table, or no such column to sort by.
+    pub fn answer(mut self, view: &View) -> Result<Response, ApiError> {
+        self.sort(view)?;
+        let total = self.rows.len();
+        if view.is_page() {
+            let rows = self.rows.into_iter().skip(view.offset);
+            self.rows = rows.take(view.limit.unwrap_or(usize::MAX)).collect();
         }
+        if self.chosen {
+            self.choose(&view.columns);
+        }
+        let (kind, text) = match view.form {
+            Form::Json => ("application/json", self.json()),
+            Form::Csv => ("text/csv; charset=utf-8", self.csv()),
+            Form::Xml => ("text/xml; charset=utf-8", self.xml()),
+            Form::Html => ("text/html; charset=utf-8", self.html()),
+            Form::Zip => {
+                return Err(ApiError::BadRequest(
+                    "The format of this listing must be json, csv, xml or html.".into(),
+                ));
+            }
+        };
+        let mut response = ([(header::CONTENT_TYPE, kind)], text).into_response();
+        if view.is_page() {
+            response.headers_mut().insert(TOTAL, total.into());
+        }
+        Ok(response)
     }
 
-    fn json(self) -> Value {
-        let total = self.rows.len().to_string();
-        let result: Vec<Value> = self
-            .rows
-            .into_iter()
-            .map(|row| {
-                let fields = self.columns.iter().zip(row);
-                fields
-                    .map(|(name, value)| (name.to_string(), Value::String(value)))
-                    .collect()
-            })
+    /// By one column after the other. Numbers go by their values where both cells are numbers.
+    fn sort(&mut self, view: &View) -> Result<(), ApiError> {
+        let mut keys = Vec::with_capacity(view.sort_by.len());
+        for name in &view.sort_by {
+            let index = self.index(name).ok_or_else(|| {
+                ApiError::BadRequest(
+                    format!(
+                        "sortBy names no column of this listing: {}",
+                        self.columns.join(", ")
+                    )
+                    .into(),
+                )
+            })?;
+            keys.push(index);
+        }
+        if keys.is_empty() {
+            return Ok(());
+        }
+        self.rows.sort_by(|a, b| {
+            let by_key = keys.iter().map(|key| compare(&a[*key], &b[*key]));
+            let order = by_key.fold(Ordering::Equal, Ordering::then);
+            match view.descending {
+                true => order.reverse(),
+                false => order,
+            }
+        });
+        Ok(())
+    }
+
+    /// Those asked for that there are, in the table's order, with those by which clients go on. All, where
+    /// none of them is there.
+    fn choose(&mut self, wanted: &[String]) {
+        let asked: Vec<usize> = wanted.iter().filter_map(|name| self.index(name)).collect();
+        if asked.is_empty() {
+            return;
+        }
+        let keep: Vec<usize> = (0..self.columns.len())
+            .filter(|i| asked.contains(i) || matches!(self.columns[*i], "ID" | "URI" | "xsiType"))
             .collect();
-        json!({ "ResultSet": { "Result": result, "totalRecords": total } })
-    }
-
-    fn csv(self) -> String {
-        let mut text = self.columns.join(",");
-        text.push('\n');
-        for row in self.rows {
-            let cells: Vec<String> = row.iter().map(|cell| csv_cell(cell)).collect();
-            text.push_str(&cells.join(","));
-            text.push('\n');
+        self.columns = keep.iter().map(|i| self.columns[*i]).collect();
+        for row in &mut self.rows {
+            *row = keep.iter().map(|i| std::mem::take(&mut row[*i])).collect();
         }
-        text
+    }
+
+    /// A column by its name, in any letter case, or by the XML path that ends in it (`xnat:subjectData/label`).
+    fn index(&self, name: &str) -> Option<usize> {
+        let last = name.rsplit('/').next().unwrap_or(name);
+        let named = |wanted: &str| {
+            let mut columns = self.columns.iter();
+            columns.position(|column| column.eq_ignore_ascii_case(wanted))
+        };
+        named(name).or_else(|| named(last))
     }
 }
 
-/// RFC 4180.
-fn csv_cell(cell: &str) -> String {
-    match cell.contains(['"', ',', '\n', '\r']) {
-        true => format!("\"{}\"", cell.replace('"', "\"\"")),
-        false => cell.to_string(),
+fn compare(a: &str, b: &str) -> Ordering {
+    match (a.parse::<f64>(), b.parse::<f64>()) {
+        (Ok(a), Ok(b)) => a.total_cmp(&b),
+        _ => a.cmp(b),
     }
-}
-
-/// A single object in XNAT's form.
-pub fn item<const N: usize>(xsi_type: &str, fields: [(&str, String); N]) -> Json<Value> {
-    let data_fields: Map<String, Value> = fields
-        .into_iter()
-        .filter(|(_, value)| !value.is_empty())
-        .map(|(name, value)| (name.to_string(), Value::String(value)))
-        .collect();
-    Json(json!({ "items": [{
-        "children": [],
-        "meta": { "xsi:type": xsi_type, "isHistory": false },
-        "data_fields": data_fields,
-    }] }))
 }
 
 /// `2026-01-02 03:04:05.6`: xnatpy wants the fraction.
@@ -127,24 +173,4 @@ pub fn timestamp(ms: i64) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_json_value_is_a_string_and_csv_is_quoted_where_needed() {
-        let table = || {
-            Table::of(&["ID", "n"], [("a,\"b\"", 1)], |(id, n)| {
-                [id.into(), n.to_string()]
-            })
-        };
-        let json = table().json();
-        assert_eq!(json["ResultSet"]["totalRecords"], "1");
-        assert_eq!(json["ResultSet"]["Result"][0]["n"], "1");
-        assert_eq!(table().csv(), "ID,n\n\"a,\"\"b\"\"\",1\n");
-    }
-
-    #[test]
-    fn times_have_a_fraction() {
-        assert_eq!(timestamp(1_000), "1970-01-01 00:00:01.000");
-    }
-}
+mod tests;

@@ -3,7 +3,7 @@
 //! Lists are for administrators (XNAT's `restrictUserListAccessToAdmins`), one's own entry for oneself.
 //! No answer holds a password or its record.
 
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 use axum::routing::get;
@@ -16,7 +16,7 @@ use crate::store::{NewUser, PasswordRecord, User};
 use super::auth::Caller;
 use super::error::{ApiError, refusal};
 use super::state::AppState;
-use super::table::{Format, Table};
+use super::table::{Table, View};
 
 pub fn xapi() -> Router<AppState> {
     Router::new()
@@ -185,16 +185,17 @@ async fn change(
 async fn table(
     State(state): State<AppState>,
     caller: Caller,
-    Query(format): Query<Format>,
+    view: View,
 ) -> Result<Response, ApiError> {
     caller.require_admin()?;
     let users = state.store.users().list().await?;
     Table::of(
+        "Users",
         &["login", "firstname", "lastname", "email"],
         users,
         |user| [user.name, user.firstname, user.lastname, user.email],
     )
-    .answer(&format)
+    .answer(&view)
 }
 
 fn self_or_admin(caller: &Caller, login: &str) -> Result<(), ApiError> {

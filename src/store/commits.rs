@@ -133,6 +133,9 @@ impl Commits<'_> {
             }
             None => {
                 check_absent(&mut tx, &plan).await?;
+                if let Some(retired) = plan.retires {
+                    check_folder_free(&mut tx, retired, &plan.session).await?;
+                }
                 insert_session(&mut tx, &plan).await?
             }
         };
@@ -519,10 +522,12 @@ async fn update_session(
     labels::release_unused(tx, column(&before, "project")?, column(&before, "label")?).await
 }
 
-/// A session that was made anew, file by file, is still the one that came when the retired one did.
+/// A session that was made anew, file by file, is still the one that came when the retired one did. In another
+/// project it is not the request's any more: who may see that need not see this.
 async fn inherit(tx: &mut WriteTransaction, session: i64, retired: i64) -> Result<(), StoreError> {
     sqlx::query(
-        "UPDATE sessions SET request = (SELECT request FROM sessions WHERE id = $2),
+        "UPDATE sessions SET request = (SELECT request FROM sessions old
+                                        WHERE old.id = $2 AND old.project = sessions.project),
                 created = (SELECT created FROM sessions WHERE id = $2),
                 uploaded = (SELECT uploaded FROM sessions WHERE id = $2) WHERE id = $1",
     )

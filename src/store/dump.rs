@@ -352,8 +352,8 @@ async fn settle(store: &Store, by: &str) -> Result<(), StoreError> {
     let sessions = store.sessions();
     for session in sessions.list(Default::default()).await? {
         match session.state {
-            SessionState::Archiving => {
-                let from = [SessionState::Archiving];
+            state @ (SessionState::Archiving | SessionState::Moving | SessionState::Building) => {
+                let from = [state];
                 sessions
                     .set_state(session.id, &from, SessionState::Ready, None, by)
                     .await?;

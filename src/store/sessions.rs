@@ -6,6 +6,7 @@
 //! that those who write and those who read can't disagree.
 
 mod content;
+mod rebuild;
 
 use std::path::PathBuf;
 
@@ -14,6 +15,7 @@ use sqlx::any::AnyRow;
 
 pub use content::{Findings, Leak, ResourceSummary, Scan, ScanSummary, StoredFile};
 pub(super) use content::{file_from_row, scan_from_row};
+pub use rebuild::Rebuilt;
 
 use super::{Store, StoreError, audit, column, flag, labels, now_ms, text_enum};
 
@@ -23,12 +25,14 @@ text_enum! {
         /// Its first commit is running: no one sees it.
         Committing = "COMMITTING",
         Receiving = "RECEIVING",
+        /// Read again from its files: no one else changes it.
         Building = "BUILDING",
         Ready = "READY",
         Conflict = "CONFLICT",
         Error = "ERROR",
         Quarantined = "QUARANTINED",
         Archiving = "ARCHIVING",
+        Moving = "MOVING",
         Deleting = "DELETING",
         Archived = "ARCHIVED",
     }
@@ -40,6 +44,12 @@ text_enum! {
 }
 
 impl SessionState {
+    /// Whether one process has the session in hand, and nobody else may change it.
+    pub fn is_held(self) -> bool {
+        use SessionState::{Archiving, Building, Deleting, Moving};
+        matches!(self, Archiving | Building | Deleting | Moving)
+    }
+
     pub fn area(self) -> Area {
         match self {
             SessionState::Archived => Area::Archive,
@@ -298,7 +308,7 @@ impl Sessions<'_> {
     /// process is gone: what a crash left.
     pub async fn interrupted(&self) -> Result<Vec<Session>, StoreError> {
         let rows = sqlx::query(
-            "SELECT * FROM sessions s WHERE state IN ('ARCHIVING', 'DELETING')
+            "SELECT * FROM sessions s WHERE state IN ('ARCHIVING', 'BUILDING', 'DELETING', 'MOVING')
                  AND (instance IS NULL OR NOT EXISTS (SELECT 1 FROM instances i WHERE i.id = s.instance))
                  AND NOT EXISTS (
                  SELECT 1 FROM commits c WHERE c.finished IS NULL AND (c.session = s.id OR c.retires = s.id))
@@ -329,13 +339,14 @@ impl Sessions<'_> {
             return Ok(false);
         }
         sqlx::query(
-            "UPDATE sessions SET state = $2, reason = COALESCE($3, reason),
+            "UPDATE sessions SET state = $2, reason = COALESCE($3, reason), instance = $5,
                     lastmod = CASE WHEN lastmod < $4 THEN $4 ELSE lastmod + 1 END WHERE id = $1",
         )
         .bind(id)
         .bind(to.as_str())
         .bind(reason)
         .bind(now_ms())
+        .bind(to.is_held().then(|| self.0.instance()))
         .execute(tx.on())
         .await?;
         audit::record(&mut tx, by, action(to), object(id)).await?;
@@ -366,6 +377,7 @@ pub(super) fn action(state: SessionState) -> &'static str {
         SessionState::Committing => "session.committing",
         SessionState::Receiving => "session.receiving",
         SessionState::Building => "session.building",
+        SessionState::Moving => "session.moving",
         SessionState::Ready => "session.ready",
         SessionState::Conflict => "session.conflict",
         SessionState::Error => "session.error",

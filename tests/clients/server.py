@@ -37,8 +37,10 @@ class Site(Served):
     def __enter__(self):
         super().__enter__()
         self.command("project", "create", "P")
+        self.command("project", "create", "Q")
         self.command("user", "add", "ada", "--password-stdin")
-        self.command("project", "grant", "P", "ada", "owner")
+        for project in ("P", "Q"):
+            self.command("project", "grant", project, "ada", "owner")
         return self
 
     def command(self, *arguments):

@@ -22,6 +22,11 @@ def run(site):
         # A bare value where there is one row.
         site.check(resources, "DICOM", "resources in the prearchive")
         if folder == "RLE1":
+            central.manage.prearchive.reset([project, timestamp, folder])
+            # Its own move() works on no Python 3.
+            moved = central.post("/data/services/prearchive/move", data={"src": f"/prearchive/projects/{project}/{timestamp}/{folder}", "newProject": "Q"})
+            site.check(moved.status_code, 200, "move")
+            project = "Q"
             central.manage.prearchive.delete(f"/prearchive/projects/{project}/{timestamp}/{folder}")
             continue
         done = central.post("/data/services/archive", data={"src": f"/prearchive/projects/{project}/{timestamp}/{folder}"})
@@ -58,7 +63,7 @@ def submit(site, central, study):
 
 
 def archive(site, central, originals):
-    site.check(central.select.projects().get(), ["P"], "projects")
+    site.check(sorted(central.select.projects().get()), ["P", "Q"], "projects")
     project = central.select.project("P")
     site.check(project.exists(), True, "project P exists")
     site.check(project.prearchive_code(), 0, "prearchive code")
@@ -83,3 +88,10 @@ def archive(site, central, originals):
         experiment.scans().download(str(into), type="ALL", extract=False)
         (path,) = into.glob("*.zip")
         site.check_zip(path, wanted)
+    for label in originals:
+        experiment = project.subject(f"S_{label}").experiment(label)
+        experiment.attrs.set("label", f"{label}x")
+        experiment = project.subject(f"S_{label}").experiment(f"{label}x")
+        site.check(experiment.exists(), True, "an experiment after a rename")
+        experiment.delete()
+        site.check(experiment.exists(), False, "an experiment after a delete")

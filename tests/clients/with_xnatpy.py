@@ -97,6 +97,7 @@ def prearchive(site, session, originals):
     path = str(site.data / "waiting.zip")
     waiting["CT1"].download(path)
     site.check_zip(path, originals["CT1"])
+    elsewhere(site, session, waiting, originals)
     for label in originals:
         archived = waiting[label].archive(experiment="RENAMED" if label == "NM1" else None)
         site.check(archived.label, "RENAMED" if label == "NM1" else label, "label after archiving")
@@ -104,8 +105,32 @@ def prearchive(site, session, originals):
     site.check(len(session.prearchive.sessions()), 0, "sessions left in the prearchive")
 
 
+def elsewhere(site, session, waiting, originals):
+    """Sessions that go to another project, are renamed and deleted there."""
+    waiting["MR1"].rebuild()
+    waiting["MR1"].clearcache()
+    site.check(waiting["MR1"].status, "READY", "status after a rebuild")
+    waiting["MR1"].move("Q")
+    (moved,) = session.prearchive.sessions("Q")
+    site.check((moved.project, moved.label, moved.status), ("Q", "MR1", "READY"), "row of a moved session")
+    site.check(sorted(one.label for one in session.prearchive.sessions("P")), sorted(set(originals) - {"MR1"}), "after a move")
+    moved.archive()
+    waiting["RLE1"].archive(project="Q", experiment="RLE2")
+    for label, study in [("MR1", "MR1"), ("RLE2", "RLE1")]:
+        experiment = session.projects["Q"].experiments[label]
+        path = str(site.data / f"{label}-in-Q.zip")
+        experiment.download(path, verbose=False)
+        site.check_zip(path, originals.pop(study))
+        experiment.label = f"{label}x"
+        experiment.clearcache()
+        site.check(experiment.label, f"{label}x", "label after a rename")
+        experiment.delete()
+    session.projects["Q"].clearcache()
+    site.check(len(session.projects["Q"].experiments), 0, "experiments after a delete")
+
+
 def archive(site, session, originals):
-    site.check(list(session.projects.key_map), ["P"], "projects")
+    site.check(sorted(session.projects.key_map), ["P", "Q"], "projects")
     project = session.projects["P"]
     site.check(len(project.subjects), len(originals), "subjects")
     site.check(sorted(one.label for one in project.experiments.values()), sorted(originals), "experiments")

@@ -366,6 +366,14 @@ impl Site {
         try_read(request.send(body)?)
     }
 
+    /// The same, whose answer is not followed to where it may lead.
+    pub fn call_once(&self, user: &str, path: &str, form: &[(&str, &str)]) -> Answer {
+        let url = format!("{}{path}", self.server().base);
+        let request = headed(self.agent.post(url), authorization(user));
+        let request = request.config().max_redirects(0).build();
+        read(request.send_form(form.iter().copied()).unwrap())
+    }
+
     /// A PUT with JSON as its body.
     pub fn put_json(&self, user: &str, path: &str, body: &Value) -> Answer {
         let url = format!("{}{path}", self.server().base);

@@ -33,6 +33,12 @@ async fn what_a_crash_left_between_two_states_is_put_right() {
             .unwrap()
     );
 
+    // What the living have in hand is theirs.
+    site.recover().await.unwrap();
+    let now = site.get(archiving.id).await.unwrap();
+    assert_eq!(now.state, SessionState::Archiving);
+    let gone = site.store.instance();
+    site.store.instances().forget(gone).await.unwrap();
     site.recover().await.unwrap();
     let now = site.get(archiving.id).await.unwrap();
     assert_eq!(now.state, SessionState::Ready);

@@ -1,7 +1,7 @@
 //! What must hold before a commit is written down. Each looks inside the commit's own transaction, so
 //! that of two which exclude each other one is refused.
 
-use super::super::{NewSession, SessionState, StoreError, WriteTransaction, column, json};
+use super::super::{Area, NewSession, SessionState, StoreError, WriteTransaction, column, json};
 use super::{CommitError, CommitPlan};
 
 /// A session that a commit may change: there, visible, and in no one else's hands.
@@ -14,6 +14,7 @@ pub(super) async fn check_free(
         SessionState::Committing | SessionState::Deleting => Err(CommitError::Busy),
         // Archiving ends by the commit into the archive, or back in the state it came from, by hand.
         SessionState::Archiving if outcome != SessionState::Archived => Err(CommitError::Busy),
+        SessionState::Moving | SessionState::Building => Err(CommitError::Busy),
         _ => Ok(()),
     }
 }
@@ -24,7 +25,9 @@ pub(super) async fn check_retiring(
     session: i64,
 ) -> Result<(), CommitError> {
     match state_if_idle(tx, session).await? {
-        SessionState::Committing | SessionState::Deleting => Err(CommitError::Busy),
+        SessionState::Committing | SessionState::Deleting | SessionState::Building => {
+            Err(CommitError::Busy)
+        }
         _ => Ok(()),
     }
 }
@@ -143,6 +146,21 @@ pub(super) async fn check_archive_free(
     .await?;
     if let Some(row) = stored {
         return Err(CommitError::Exists(column(&row, "id")?));
+    }
+    // What is being deleted, or has just got another label, still has its folder there.
+    let leaving = sqlx::query(
+        "SELECT 1 FROM sessions WHERE project = $1 AND label = $2 AND state = 'DELETING' AND experiment IS NOT NULL
+         UNION ALL
+         SELECT 1 FROM commits WHERE finished IS NOT NULL AND swept = 0 AND staging = $3 AND session <> $4",
+    )
+    .bind(&planned.project)
+    .bind(&planned.label)
+    .bind(planned.home(Area::Archive).to_string_lossy().into_owned())
+    .bind(session)
+    .fetch_optional(tx.on())
+    .await?;
+    if leaving.is_some() {
+        return Err(CommitError::Busy);
     }
     let on_their_way = sqlx::query(
         "SELECT changes FROM commits WHERE finished IS NULL AND outcome = 'ARCHIVED' AND session <> $1",

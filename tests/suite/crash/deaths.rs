@@ -177,6 +177,10 @@ deaths! {
     an_archive_call_for_what_has_a_history: HISTORY reaches ["place.history_carried"];
     a_release: RELEASE reaches ["commit.begun"];
     a_release_into_a_session_that_waits: RELEASE_INTO reaches ["commit.begun"];
+    a_move_to_another_project: MOVE reaches ["move.marked", "recover.archiving", "recover.dropped", "commit.begun"];
+    a_rebuild: REBUILD reaches ["rebuild.marked", "rebuild.read", "rebuild.written", "recover.archiving"];
+    an_experiment_s_other_label: RENAME reaches ["commit.begun", "commit.finished"];
+    an_experiment_s_end: REMOVE reaches ["delete.marked", "delete.folder_removed", "recover.deleted"];
     a_deletion: DELETE reaches ["delete.marked", "delete.folder_removed", "recover.deleted"];
     a_deletion_from_quarantine: DELETE_QUARANTINED reaches ["delete.marked", "recover.deleted"];
 }

@@ -47,6 +47,26 @@ pub enum Step {
         project: &'static str,
         label: &'static str,
     },
+    /// To project AUTO.
+    Move {
+        project: &'static str,
+        label: &'static str,
+    },
+    /// Of the session in ERROR that bears the label.
+    Rebuild {
+        project: &'static str,
+        label: &'static str,
+    },
+    /// Of the experiment, to the label with an `x` behind it.
+    Rename {
+        project: &'static str,
+        label: &'static str,
+    },
+    /// Of the experiment.
+    Remove {
+        project: &'static str,
+        label: &'static str,
+    },
     /// Of the session in quarantine that bears the label.
     Release {
         project: &'static str,
@@ -160,6 +180,46 @@ impl Scenario {
                 }
                 false
             }
+            Step::Move { project, label } => {
+                let Some(waiting) = waiting(site, project, label) else {
+                    return false;
+                };
+                let Some((uri, status)) = waiting else {
+                    return true;
+                };
+                if status == "READY" {
+                    let query = [("src", uri.as_str()), ("newProject", "AUTO")];
+                    _ = site.try_call("otto", "POST", "/data/services/prearchive/move", &query);
+                }
+                false
+            }
+            Step::Rebuild { project, label } => {
+                let Some(Some((uri, status))) = waiting(site, project, label) else {
+                    return false;
+                };
+                if status == "ERROR" {
+                    let query = [("src", uri.as_str())];
+                    _ = site.try_call("otto", "POST", "/data/services/prearchive/rebuild", &query);
+                }
+                status == "READY"
+            }
+            Step::Rename { project, label } | Step::Remove { project, label } => {
+                let address = format!("/data/projects/{project}/experiments/{label}");
+                let Ok(answer) = site.try_call("otto", "GET", &address, &[]) else {
+                    return false;
+                };
+                if answer.status == 200 {
+                    let other = format!("{label}x");
+                    let (method, query) = match self.step {
+                        Step::Rename { .. } => ("PUT", vec![("label", other.as_str())]),
+                        _ => ("DELETE", vec![("removeFiles", "true")]),
+                    };
+                    _ = site.try_call("otto", method, &address, &query);
+                }
+                // What is being deleted is no experiment any more.
+                let waits = waiting(site, project, label);
+                answer.status == 404 && waits == Some(None)
+            }
             Step::Release {
                 project,
                 label,
@@ -183,10 +243,15 @@ impl Scenario {
     /// Whether the session of a call has left the prearchive.
     pub fn is_over(&self, site: &Site) -> bool {
         match self.step {
-            Step::Import { .. } | Step::Upload { .. } | Step::Release { .. } => self.advance(site),
-            Step::Archive { project, label, .. } | Step::Delete { project, label } => {
-                waiting(site, project, label) == Some(None)
-            }
+            Step::Import { .. }
+            | Step::Upload { .. }
+            | Step::Release { .. }
+            | Step::Rebuild { .. }
+            | Step::Rename { .. }
+            | Step::Remove { .. } => self.advance(site),
+            Step::Archive { project, label, .. }
+            | Step::Move { project, label }
+            | Step::Delete { project, label } => waiting(site, project, label) == Some(None),
         }
     }
 }
@@ -536,6 +601,64 @@ pub const REMADE_LATER: Scenario = Scenario {
         project: "P",
         label: "E1",
         more: &[],
+    },
+};
+
+/// Under the rules of the other project, with a name and UIDs of their own.
+pub const MOVE: Scenario = Scenario {
+    name: "a move to another project",
+    prepare: |site| {
+        dicom::study(&site.inbox("P/s"), 1, 2, 2);
+        imported(site, "P", "P/s", &[("EXPT_LABEL", "E1")]);
+        let touched = ["StudyInstanceUID"];
+        let code = r#"fn anonymize(ds, ctx) {
+            ds.set("StudyInstanceUID", pseudonym::uid(ds.get("StudyInstanceUID")));
+            keep()
+        }"#;
+        site.rhai("other", "anonymize", &touched, &touched, code);
+        site.policy("AUTO", &json!({ "anonymize": [{ "module": "other" }] }));
+    },
+    step: Step::Move {
+        project: "P",
+        label: "E1",
+    },
+};
+
+pub const REBUILD: Scenario = Scenario {
+    name: "a rebuild",
+    prepare: |site| {
+        dicom::study(&site.inbox("P/s"), 1, 1, 3);
+        imported(site, "P", "P/s", &[("EXPT_LABEL", "E1")]);
+        let files = site.instances("prearchive");
+        fs::remove_file(site.path("prearchive").join(&files[0])).unwrap();
+        site.sql("UPDATE sessions SET state = 'ERROR'");
+    },
+    step: Step::Rebuild {
+        project: "P",
+        label: "E1",
+    },
+};
+
+fn archived(site: &mut Site) {
+    dicom::study(&site.inbox("AUTO/s"), 1, 1, 2);
+    imported(site, "AUTO", "AUTO/s", &[("EXPT_LABEL", "E1")]);
+}
+
+pub const RENAME: Scenario = Scenario {
+    name: "an experiment's other label",
+    prepare: archived,
+    step: Step::Rename {
+        project: "AUTO",
+        label: "E1",
+    },
+};
+
+pub const REMOVE: Scenario = Scenario {
+    name: "an experiment's end",
+    prepare: archived,
+    step: Step::Remove {
+        project: "AUTO",
+        label: "E1",
     },
 };
 
