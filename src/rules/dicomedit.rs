@@ -183,6 +183,11 @@ impl Script {
     }
 }
 
+/// What is wrong with a script, the first of it; nothing of it runs then.
+pub fn check(text: &str) -> Result<(), SyntaxError> {
+    parse(text).map(drop)
+}
+
 /// The lines of a script on which a statement starts.
 pub fn lines(code: &str) -> BTreeSet<usize> {
     let mut lines = BTreeSet::new();

@@ -120,6 +120,10 @@ impl RuleSet {
             compiled.map(Arc::new).map_err(|error| error.code())
         });
         let mut step = |planned: Planned| Step::compile(planned, module);
+        // What is switched off must be fit to be switched on.
+        for planned in closure.off {
+            step(planned)?;
+        }
         Ok(Self {
             label: step(closure.label)?,
             chain: closure

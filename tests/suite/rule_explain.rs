@@ -100,7 +100,7 @@ fn files_that_fare_alike_are_told_together() {
     let site = site();
     let text = explain(&site, &[]);
     for expected in [
-        "  label     xnat-labels 1.1.0 (built-in)\n",
+        "  label     xnat-labels 1.2.0 (built-in)\n",
         "  1-1.dcm: stored\n",
         "  1-3.dcm: rejected: third\n",
         "      remove (line 3) StationName: \"SCANNER",
