@@ -24,6 +24,7 @@ mod review;
 mod rules;
 mod schema;
 mod site;
+mod site_config;
 mod state;
 mod subjects;
 mod table;
@@ -67,6 +68,7 @@ pub fn router(state: AppState) -> Router {
         .merge(users::xapi())
         .merge(rules::routes())
         .merge(anonymize::routes())
+        .merge(site_config::routes())
         .merge(site::xapi())
         .fallback(nothing_here)
         .layer(timeout(SLOWEST_ANSWER))

@@ -217,3 +217,48 @@ fn the_quarantine_code_holds_what_would_be_archived_at_once() {
     let done = site.import("AUTO", "AUTO/u", &[("quarantine", "true")]);
     assert_eq!(done.session()["status"], "QUARANTINED");
 }
+
+#[test]
+fn the_sites_preferences_are_the_same_filter_and_script() {
+    let site = Site::new();
+    let of = |property: &str| format!("/xapi/siteConfig/{property}");
+    let text = |property: &str| site.get("root", &of(property)).text().to_owned();
+    assert_eq!(text("sitewideSeriesImportFilterMode"), "blacklist");
+    assert_eq!(text("enableSitewideSeriesImportFilter"), "false");
+    assert_eq!(text("enableSitewideAnonymizationScript"), "true");
+    let several = json!({
+        "enableSitewideSeriesImportFilter": true, "sitewideSeriesImportFilterMode": "whitelist",
+        "sitewideSeriesImportFilter": "[InstanceNumber]\n^2$", "enableSitewideAnonymizationScript": "false",
+    });
+    let answer = site.send("root", "POST", "/xapi/siteConfig", &several);
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    dicom::study(&site.inbox("P/s"), 1, 1, 2);
+    let done = site.import("P", "P/s", &[("SUBJECT_ID", "S1")]);
+    assert_eq!(done.outcomes(), "1 stored, 1 filtered");
+    let policy = site.get("root", "/xapi/rules/site/policy").json();
+    assert_eq!(
+        policy["anonymize"],
+        json!([{ "module": "xnat-default", "enabled": false }])
+    );
+    let off = site.send(
+        "root",
+        "POST",
+        &of("enableSitewideSeriesImportFilter"),
+        &json!("false"),
+    );
+    assert_eq!(off.status, 200, "{}", off.text());
+    assert_eq!(text("sitewideSeriesImportFilter"), "[InstanceNumber]\n^2$");
+    let contents = site.get("root", &format!("{FILTER}?contents=true")).json();
+    assert_eq!(contents["enabled"], "false");
+    let unknown = site.send(
+        "root",
+        "POST",
+        "/xapi/siteConfig",
+        &json!({ "siteId": "x" }),
+    );
+    assert_eq!(unknown.status, 404);
+    let map = json!({ "sitewideSeriesImportFilterMode": "modalityMap" });
+    let refused = site.send("root", "POST", "/xapi/siteConfig", &map);
+    assert_eq!(refused.status, 400);
+    assert!(refused.text().contains("JavaScript"), "{}", refused.text());
+}
