@@ -28,6 +28,7 @@ def run(site):
     del originals["RLE1"]
     site.check(list(central.manage.prearchive.get()), [], "sessions left in the prearchive")
     archive(site, central, originals)
+    settings(site, central)
     central.disconnect()
     return site.checks
 
@@ -74,3 +75,13 @@ def archive(site, central, originals):
         experiment.scans().download(str(into), type="ALL", extract=False)
         (path,) = into.glob("*.zip")
         site.check_zip(path, wanted)
+
+
+def settings(site, central):
+    project = central.select.project("P")
+    for code in (4, 0):
+        project.set_prearchive_code(str(code))
+        site.check(project.prearchive_code(), code, "prearchive code as set")
+    for code in (1, 0):
+        project.set_quarantine_code(str(code))
+        site.check(project.quarantine_code(), code, "quarantine code as set")
