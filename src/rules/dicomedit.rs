@@ -17,6 +17,7 @@ mod source;
 mod syntax;
 mod text;
 mod uid;
+mod url;
 mod value;
 
 use super::answer::{Decision, Labels, RuleFailure, Verdict};
@@ -34,6 +35,7 @@ use sha2::{Digest, Sha256};
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 use syntax::{Action, Statement};
+pub use url::Urls;
 
 /// What is wrong with a script, and where.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
