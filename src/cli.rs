@@ -29,6 +29,7 @@ use crate::import::{Disk, Importer};
 use crate::inbox::{Inbox, Uploads};
 use crate::rulebook::Rulebook;
 use crate::rules::Registry;
+use crate::rules::dicomedit::Urls;
 use crate::store::Store;
 
 /// What a command fails with: shown in one line, causes after colons.
@@ -165,7 +166,10 @@ pub(crate) fn importer(config: &Config, store: &Store) -> Result<Importer, CliEr
         .with_uploads(Uploads::new(uploads));
     Ok(Importer {
         archive: Archive::new(store.clone(), config.data.clone()),
-        rulebook: Rulebook::new(store.clone(), Registry::open(config.rules())),
+        rulebook: Rulebook::new(
+            store.clone(),
+            Registry::open(config.rules()).with_urls(Urls::new(config.geturl_hosts.clone())),
+        ),
         store: store.clone(),
         inbox,
         data: config.data.clone(),

@@ -133,6 +133,10 @@ pub struct RawConfig {
     #[arg(skip)]
     #[serde(default)]
     pub inbox_prefixes: BTreeMap<String, PathBuf>,
+    /// Hosts that DicomEdit scripts may ask by `getURL`: names, with `:port` where it is not the scheme's own.
+    #[arg(skip)]
+    #[serde(default)]
+    pub geturl_hosts: Vec<String>,
     /// The same as the flags of [`KeepFlags`].
     #[arg(skip)]
     pub keep_requests_days: Option<u32>,
@@ -215,6 +219,8 @@ pub struct Config {
     pub inbox: PathBuf,
     pub project_to_inbox_root: BTreeMap<String, PathBuf>,
     pub client_prefix_to_path: BTreeMap<String, PathBuf>,
+    /// Whom DicomEdit scripts may ask over the network.
+    pub geturl_hosts: Vec<String>,
     pub login_lifetime: Duration,
     /// For how long a source counts as just written.
     pub settle: Duration,
@@ -314,6 +320,7 @@ impl Config {
             inbox,
             project_to_inbox_root: file.inbox_roots,
             client_prefix_to_path: file.inbox_prefixes,
+            geturl_hosts: file.geturl_hosts,
             login_lifetime: Duration::from_secs(u64::from(minutes) * 60),
             settle: seconds(flags.settle_seconds.or(file.settle_seconds), DEFAULT_SETTLE),
             reserve_bytes: bytes(flags.reserve_mb.or(file.reserve_mb), DEFAULT_RESERVE_MB),

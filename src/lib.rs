@@ -24,6 +24,7 @@ pub mod rulebook;
 pub mod rules;
 pub mod sample;
 pub mod server;
+pub mod settings;
 pub mod store;
 pub mod webhook;
 pub mod worker;

@@ -1,6 +1,6 @@
 //! A project made and set up: its row in the store and its policy in the rules folder.
 //!
-//! XNAT keeps a project's prearchive code in a table; here it is a setting of the route module in
+//! XNAT keeps a project's prearchive and quarantine codes in a table; here they are settings of the route module in
 //! `rules/projects/<ID>/policy.json`, which these functions read and write for REST and command line.
 //! What else a policy holds is left as it is; whether it is valid is the rule engine's to say.
 
@@ -14,6 +14,9 @@ use crate::store::{NewProject, Store, StoreError};
 
 /// The module whose settings hold XNAT's code.
 const ROUTING_MODULE: &str = "xnat-routing";
+
+const PREARCHIVE_CODE: &str = "prearchive_code";
+const QUARANTINE_CODE: &str = "quarantine_code";
 
 #[derive(Debug, thiserror::Error)]
 pub enum ProjectError {
@@ -128,17 +131,16 @@ impl Policies {
 
     /// The code that the project's policy gives, else the site's, else 0: what waits is not lost.
     pub fn prearchive_code(&self, id: &str) -> Result<PrearchiveCode, ProjectError> {
-        let own = code_in(&read(&self.file(id))?);
-        let code = match own {
-            Some(code) => Some(code),
-            None => code_in(&read(&self.rules.join("site").join("policy.json"))?),
-        };
-        Ok(code.unwrap_or(PrearchiveCode::Manual))
+        let code = self.setting(id, PREARCHIVE_CODE)?;
+        Ok(code
+            .and_then(PrearchiveCode::from_number)
+            .unwrap_or(PrearchiveCode::Manual))
     }
 
     /// Writes a code into the project's policy, which is made when it is missing.
     pub fn set_prearchive_code(&self, id: &str, code: PrearchiveCode) -> Result<(), ProjectError> {
-        write(&self.file(id), &self.policy_with_code(id, code)?)
+        let policy = self.policy_with(id, PREARCHIVE_CODE, code.number())?;
+        write(&self.file(id), &policy)
     }
 
     /// The same as a change that is not made yet.
@@ -147,31 +149,68 @@ impl Policies {
         id: &str,
         code: PrearchiveCode,
     ) -> Result<Change, ProjectError> {
-        let policy = self.policy_with_code(id, code)?;
+        self.change(id, PREARCHIVE_CODE, code.number())
+    }
+
+    /// Whether what would be archived at once is held for review.
+    pub fn quarantines(&self, id: &str) -> Result<bool, ProjectError> {
+        Ok(self.setting(id, QUARANTINE_CODE)? == Some(1))
+    }
+
+    /// The change that makes it so, or not so.
+    pub fn with_quarantine(&self, id: &str, on: bool) -> Result<Change, ProjectError> {
+        self.change(id, QUARANTINE_CODE, on.into())
+    }
+
+    fn change(&self, id: &str, setting: &str, code: u8) -> Result<Change, ProjectError> {
+        let policy = self.policy_with(id, setting, code)?;
         Ok(Change {
             path: format!("projects/{id}/policy.json"),
             content: Some(to_text(&policy)?.into_bytes().into()),
         })
     }
 
-    fn policy_with_code(&self, id: &str, code: PrearchiveCode) -> Result<Value, ProjectError> {
+    /// A setting of the route step that holds for the project: its own, or the site's where it has none.
+    fn setting(&self, id: &str, name: &str) -> Result<Option<u64>, ProjectError> {
+        let has_route = |policy: &Option<Value>| {
+            let route = policy.as_ref().and_then(|policy| policy.get("route"));
+            route.is_some()
+        };
+        let own = read(&self.file(id))?;
+        let policy = match has_route(&own) {
+            true => own,
+            false => read(&self.site_file())?,
+        };
+        let path = format!("/route/settings/{name}");
+        let code = policy.as_ref().and_then(|policy| policy.pointer(&path));
+        Ok(code.and_then(Value::as_u64))
+    }
+
+    fn policy_with(&self, id: &str, setting: &str, code: u8) -> Result<Value, ProjectError> {
         let mut policy = read(&self.file(id))?.unwrap_or_else(|| json!({}));
+        // A project's step stands in the place of the site's as a whole: what that says has to go on.
+        let site = read(&self.site_file())?;
+        let of_site = site.as_ref().and_then(|site| site.get("route"));
+        let of_site = of_site.filter(|route| route["module"] == ROUTING_MODULE);
         let route = policy
             .as_object_mut()
             .ok_or(ProjectError::Malformed)?
             .entry("route")
-            .or_insert_with(|| json!({ "module": ROUTING_MODULE }));
+            .or_insert_with(|| match of_site {
+                Some(route) => json!({ "module": ROUTING_MODULE, "settings": route["settings"] }),
+                None => json!({ "module": ROUTING_MODULE }),
+            });
         if route["module"] != ROUTING_MODULE {
             return Err(ProjectError::OtherRoute);
         }
-        route
+        let settings = &mut route["settings"];
+        if settings.is_null() {
+            *settings = json!({});
+        }
+        settings
             .as_object_mut()
             .ok_or(ProjectError::Malformed)?
-            .entry("settings")
-            .or_insert_with(|| json!({}))
-            .as_object_mut()
-            .ok_or(ProjectError::Malformed)?
-            .insert("prearchive_code".into(), code.number().into());
+            .insert(setting.into(), code.into());
         Ok(policy)
     }
 
@@ -182,13 +221,10 @@ impl Policies {
     fn file(&self, id: &str) -> PathBuf {
         self.folder(id).join("policy.json")
     }
-}
 
-fn code_in(policy: &Option<Value>) -> Option<PrearchiveCode> {
-    let code = policy
-        .as_ref()?
-        .pointer("/route/settings/prearchive_code")?;
-    PrearchiveCode::from_number(code.as_u64()?)
+    fn site_file(&self) -> PathBuf {
+        self.rules.join("site").join("policy.json")
+    }
 }
 
 fn read(file: &Path) -> Result<Option<Value>, ProjectError> {
@@ -243,6 +279,25 @@ mod tests {
             .unwrap();
         assert_eq!(policies.prearchive_code("P").unwrap().number(), 5);
         assert_eq!(read(&file).unwrap().unwrap()["leak_check"], "report");
+    }
+
+    #[test]
+    fn a_projects_first_code_leaves_the_sites_others_as_they_are() {
+        let folder = tempfile::tempdir().unwrap();
+        let policies = Policies::new(folder.path());
+        write(
+            &folder.path().join("site/policy.json"),
+            &json!({ "route": { "module": "xnat-routing", "settings": { "prearchive_code": 4 } } }),
+        )
+        .unwrap();
+        assert!(!policies.quarantines("P").unwrap());
+        let change = policies.with_quarantine("P", true).unwrap();
+        let policy: Value = serde_json::from_slice(&change.content.unwrap()).unwrap();
+        let expected = json!({ "prearchive_code": 4, "quarantine_code": 1 });
+        assert_eq!(policy["route"]["settings"], expected);
+        write(&folder.path().join("projects/P/policy.json"), &policy).unwrap();
+        assert!(policies.quarantines("P").unwrap());
+        assert_eq!(policies.prearchive_code("P").unwrap().number(), 4);
     }
 
     #[test]

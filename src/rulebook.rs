@@ -20,6 +20,9 @@ pub use watch::watch;
 /// Who the history names for an edit on disk.
 pub const FILES: &str = "(files)";
 
+/// Stands for a project without a policy of its own.
+const NO_PROJECT: &str = "none";
+
 #[derive(Debug, thiserror::Error)]
 pub enum RulebookError {
     #[error(transparent)]
@@ -223,6 +226,11 @@ impl Rulebook {
     ) -> Result<(), RulebookError> {
         for project in projects {
             let draft = self.registry.draft(project, changes)?;
+            self.stage(draft).await?;
+        }
+        if projects.is_empty() {
+            // The site's rules are checked before there is a project, too.
+            let draft = self.registry.draft(NO_PROJECT, changes)?;
             self.stage(draft).await?;
         }
         let (root, changes) = (self.registry.root().to_owned(), changes.to_vec());

@@ -4,8 +4,10 @@
 //! logging in one place each. A handler reads the store, asks the inbox or the sessions' folders through
 //! `ports`, and answers; no import runs in here.
 
+mod anonymize;
 mod archive;
 mod auth;
+mod config;
 mod content;
 mod dicom;
 mod error;
@@ -23,6 +25,7 @@ mod rules;
 mod schema;
 mod session;
 mod site;
+mod site_config;
 mod state;
 mod subjects;
 mod table;
@@ -65,6 +68,8 @@ pub fn router(state: AppState) -> Router {
         .merge(webhooks::routes())
         .merge(users::xapi())
         .merge(rules::routes())
+        .merge(anonymize::routes())
+        .merge(site_config::routes())
         .merge(site::xapi())
         .fallback(nothing_here)
         .layer(timeout(SLOWEST_ANSWER))
@@ -90,6 +95,7 @@ fn data() -> Router<AppState> {
     let quick = Router::new()
         .merge(auth::routes())
         .merge(projects::settings())
+        .merge(config::routes())
         .merge(users::data())
         .merge(site::data())
         .merge(listings())

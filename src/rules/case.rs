@@ -198,6 +198,7 @@ impl Case {
             received: self.context.received.clone(),
             settings: Value::Object(self.settings.clone()).to_string().into(),
             tables: Arc::new(module.tables.with(&self.tables)),
+            urls: Arc::default(),
             record: false,
         };
         let subject = match &self.input {

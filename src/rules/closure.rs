@@ -31,6 +31,7 @@ pub struct Planned {
     pub tables: Tables,
     pub source: Arc<ModuleSource>,
     pub at: At,
+    pub enabled: bool,
 }
 
 pub struct Closure {
@@ -40,6 +41,8 @@ pub struct Closure {
     pub site_hash: String,
     pub label: Planned,
     pub chain: Vec<Planned>,
+    /// Anonymize steps that are switched off.
+    pub off: Vec<Planned>,
     pub route: Planned,
     pub filters: Vec<(Scope, Filter)>,
     pub leak_check: LeakCheck,
@@ -155,6 +158,7 @@ impl Closure {
             own.anonymize.as_deref().unwrap_or_default(),
             &mut chain,
         )?;
+        let (chain, off): (Vec<_>, Vec<_>) = chain.into_iter().partition(|step| step.enabled);
 
         for (name, source) in &modules.named {
             hash.part(name.as_bytes());
@@ -202,6 +206,7 @@ impl Closure {
             site_hash: site_hash.finish(),
             label,
             chain,
+            off,
             route,
             filters: filters
                 .into_iter()
@@ -323,6 +328,7 @@ impl Modules<'_> {
             script: None,
             settings: settings.as_object().cloned().unwrap_or_default(),
             at: At::Import,
+            enabled: true,
             tables: BTreeMap::new(),
         };
         let defaults = Policy {
@@ -417,6 +423,7 @@ impl Modules<'_> {
             tables: self.tables(scope, step)?,
             source,
             at: step.at,
+            enabled: step.enabled,
         })
     }
 

@@ -17,6 +17,7 @@ mod source;
 mod syntax;
 mod text;
 mod uid;
+mod url;
 mod value;
 
 use super::answer::{Decision, Labels, RuleFailure, Verdict};
@@ -34,6 +35,7 @@ use sha2::{Digest, Sha256};
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 use syntax::{Action, Statement};
+pub use url::Urls;
 
 /// What is wrong with a script, and where.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -181,6 +183,11 @@ impl Script {
         regexes.insert(java.to_owned(), regex.clone());
         regex
     }
+}
+
+/// What is wrong with a script, the first of it; nothing of it runs then.
+pub fn check(text: &str) -> Result<(), SyntaxError> {
+    parse(text).map(drop)
 }
 
 /// The lines of a script on which a statement starts.

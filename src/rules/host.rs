@@ -12,6 +12,7 @@ mod table;
 mod trace;
 
 use super::answer::Refusal;
+use super::dicomedit::Urls;
 use super::position::Position;
 use super::pseudonym::Pseudonyms;
 use super::tables::Tables;
@@ -42,6 +43,8 @@ pub struct Context {
     pub settings: Arc<str>,
     /// What the rule may look keys up in.
     pub tables: Arc<Tables>,
+    /// Whom a DicomEdit script may ask over the network.
+    pub urls: Arc<Urls>,
     /// Whether a DicomEdit script notes in (0012,0064) that it ran.
     pub record: bool,
 }

@@ -43,9 +43,16 @@ pub struct StepPolicy {
     /// Of an anonymize step alone.
     #[serde(default)]
     pub at: At,
+    /// Of an anonymize step alone: one that is off does not run, and is checked all the same.
+    #[serde(default = "on")]
+    pub enabled: bool,
     /// Files beside the policy, by the names that the rule looks them up by.
     #[serde(default)]
     pub tables: BTreeMap<String, String>,
+}
+
+fn on() -> bool {
+    true
 }
 
 /// When an anonymize step runs.

@@ -4,6 +4,7 @@
 
 use super::case::Case;
 use super::closure::Closure;
+use super::dicomedit::Urls;
 use super::error::RuleSetError;
 use super::folder::{Files, Folder};
 use super::manifest::Kind;
@@ -23,6 +24,7 @@ const LONGEST_PROJECT_ID: usize = 64;
 pub struct Registry {
     root: PathBuf,
     state: Mutex<State>,
+    urls: Arc<Urls>,
 }
 
 /// Shared by content, so that a hundred projects with the same policy hold one rule set.
@@ -75,7 +77,15 @@ impl Registry {
         Self {
             root,
             state: Mutex::default(),
+            urls: Arc::default(),
         }
+    }
+
+    /// With hosts that DicomEdit scripts may ask.
+    #[must_use]
+    pub fn with_urls(mut self, urls: Urls) -> Self {
+        self.urls = Arc::new(urls);
+        self
     }
 
     pub fn root(&self) -> &Path {
@@ -159,9 +169,9 @@ impl Registry {
         if let Some(rule_set) = self.known(draft.hash()) {
             return Ok(rule_set);
         }
-        let rule_set = Arc::new(RuleSet::compile(draft.0, &mut |source| {
-            self.module(source)
-        })?);
+        let mut module = |source: &ModuleSource| self.module(source);
+        let rule_set = RuleSet::compile(draft.0, &mut module, &self.urls)?;
+        let rule_set = Arc::new(rule_set);
         let mut state = self.state();
         state
             .hash_to_rule_set

@@ -3,6 +3,7 @@
 
 use super::answer::{Answer, Decision, Labels, RuleFailure, Verdict};
 use super::closure::{Closure, Planned};
+use super::dicomedit::Urls;
 use super::engine::{Engine, Ran, Routed};
 use super::error::RuleSetError;
 use super::filter::Filter;
@@ -57,6 +58,7 @@ pub struct Step {
     settings: Arc<str>,
     at: At,
     tables: Arc<Tables>,
+    urls: Arc<Urls>,
 }
 
 /// A step, for reports.
@@ -108,18 +110,23 @@ impl RuleSet {
     pub(super) fn compile(
         closure: Closure,
         module: &mut dyn FnMut(&ModuleSource) -> Result<Arc<Module>, RuleSetError>,
+        urls: &Arc<Urls>,
     ) -> Result<Self, RuleSetError> {
         let mut notes = closure.notes;
         let shadow = closure.shadow.map(|shadow| {
             let compiled = match shadow {
-                Ok(shadow) => Self::compile(*shadow, module).inspect_err(|error| {
+                Ok(shadow) => Self::compile(*shadow, module, urls).inspect_err(|error| {
                     notes.push(format!("the shadow can't be used: {error}"));
                 }),
                 Err(error) => Err(error),
             };
             compiled.map(Arc::new).map_err(|error| error.code())
         });
-        let mut step = |planned: Planned| Step::compile(planned, module);
+        let mut step = |planned: Planned| Step::compile(planned, module, urls);
+        // What is switched off must be fit to be switched on.
+        for planned in closure.off {
+            step(planned)?;
+        }
         Ok(Self {
             label: step(closure.label)?,
             chain: closure
@@ -332,6 +339,7 @@ impl Step {
     fn compile(
         planned: Planned,
         module: &mut dyn FnMut(&ModuleSource) -> Result<Arc<Module>, RuleSetError>,
+        urls: &Arc<Urls>,
     ) -> Result<Self, RuleSetError> {
         let module = module(&planned.source)?;
         let settings = Value::Object(planned.settings);
@@ -343,6 +351,7 @@ impl Step {
             module,
             settings: settings.to_string().into(),
             at: planned.at,
+            urls: Arc::clone(urls),
         })
     }
 
@@ -416,6 +425,7 @@ impl Step {
     fn context(&self, run: &Run, labels: Option<&Labels>) -> Context {
         Context {
             tables: Arc::clone(&self.tables),
+            urls: Arc::clone(&self.urls),
             ..run.context(labels, Arc::clone(&self.settings))
         }
     }
@@ -447,6 +457,7 @@ impl Run {
             received: self.received.clone(),
             settings,
             tables: Arc::default(),
+            urls: Arc::default(),
             record: true,
         }
     }

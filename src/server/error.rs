@@ -14,6 +14,7 @@ use axum::response::{IntoResponse, Response};
 
 use crate::config::ConfigError;
 use crate::project::ProjectError;
+use crate::settings::SettingsError;
 use crate::store::StoreError;
 
 /// A text for the caller.
@@ -108,6 +109,19 @@ impl From<ProjectError> for ApiError {
             ProjectError::Malformed | ProjectError::OtherRoute => {
                 ApiError::Conflict(error.to_string().into())
             }
+        }
+    }
+}
+
+impl From<SettingsError> for ApiError {
+    fn from(error: SettingsError) -> Self {
+        match error {
+            SettingsError::Io(source) => ApiError::Io {
+                what: "the rules folder",
+                source,
+            },
+            SettingsError::Bad(why) => ApiError::BadRequest(why.into()),
+            SettingsError::NoPlace(why) => ApiError::Conflict(why.into()),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Projects: listing, making and removing them, their prearchive code, and who is in them.
+//! Projects: listing, making and removing them, their prearchive and quarantine codes, and who is in them.
 //!
 //! Differs from XNAT: only site administrators make and remove projects, and a project that holds
 //! sessions is not removed.
@@ -55,6 +55,11 @@ pub fn settings() -> Router<AppState> {
         .route(
             "/projects/{project}/prearchive_code/{code}",
             put(set_prearchive_code),
+        )
+        .route("/projects/{project}/quarantine_code", get(quarantine_code))
+        .route(
+            "/projects/{project}/quarantine_code/{code}",
+            put(set_quarantine_code),
         )
         .route("/projects/{project}/current_arc", get(current_arc))
         .route("/projects/{project}/users", get(users))
@@ -186,14 +191,51 @@ async fn set_prearchive_code(
     caller: Caller,
     Path((id, code)): Path<(String, String)>,
 ) -> Result<StatusCode, ApiError> {
-    state.editable_project(&caller, &id).await?;
-    let policy = state
-        .policies
-        .with_prearchive_code(&id, code_from(&code)?)?;
+    state.owned_project(&caller, &id).await?;
+    let code = code_from(&code)?;
     let author = Author {
         username: &caller.name,
         reason: "prearchive code",
     };
+    let _alone = state.changing_rules.lock().await;
+    let policy = state.policies.with_prearchive_code(&id, code)?;
+    state.rulebook.change(&[id], &[policy], author).await?;
+    Ok(StatusCode::OK)
+}
+
+async fn quarantine_code(
+    State(state): State<AppState>,
+    caller: Caller,
+    Path(id): Path<String>,
+) -> Result<&'static str, ApiError> {
+    state.readable_project(&caller, &id).await?;
+    Ok(match state.policies.quarantines(&id)? {
+        true => "1",
+        false => "0",
+    })
+}
+
+async fn set_quarantine_code(
+    State(state): State<AppState>,
+    caller: Caller,
+    Path((id, code)): Path<(String, String)>,
+) -> Result<StatusCode, ApiError> {
+    state.owned_project(&caller, &id).await?;
+    let on = match code.as_str() {
+        "1" | "true" => true,
+        "0" | "false" => false,
+        _ => {
+            return Err(ApiError::BadRequest(
+                "The quarantine code must be 0 or 1.".into(),
+            ));
+        }
+    };
+    let author = Author {
+        username: &caller.name,
+        reason: "quarantine code",
+    };
+    let _alone = state.changing_rules.lock().await;
+    let policy = state.policies.with_quarantine(&id, on)?;
     state.rulebook.change(&[id], &[policy], author).await?;
     Ok(StatusCode::OK)
 }

@@ -308,6 +308,7 @@ async fn put_policy(
         username: &caller.name,
         reason: &reason,
     };
+    let _alone = state.changing_rules.lock().await;
     state.rulebook.change(projects, &[change], author).await?;
     Ok(StatusCode::OK)
 }
@@ -318,7 +319,8 @@ fn reason(parameters: &Parameters) -> Result<String, ApiError> {
     Ok(reason.to_owned())
 }
 
-fn check_reason(reason: &str) -> Result<(), ApiError> {
+/// Refuses a reason that is too long to be kept.
+pub fn check_reason(reason: &str) -> Result<(), ApiError> {
     match reason.chars().count() <= LONGEST_REASON {
         true => Ok(()),
         false => Err(ApiError::BadRequest(

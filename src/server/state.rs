@@ -11,6 +11,7 @@ use crate::import::Importer;
 use crate::inbox::Inbox;
 use crate::project::Policies;
 use crate::rulebook::Rulebook;
+use crate::settings::Settings;
 use crate::store::{Project, Role, Store};
 
 use super::auth::{Caller, CredentialCache};
@@ -23,6 +24,9 @@ pub struct Shared {
     pub config: Config,
     pub store: Store,
     pub policies: Policies,
+    pub settings: Settings,
+    /// Held by whoever reads a policy to write it: of two changes at once none is to be lost.
+    pub changing_rules: tokio::sync::Mutex<()>,
     pub rulebook: Rulebook,
     pub inbox: Inbox,
     pub archive: Archive,
@@ -46,6 +50,8 @@ impl AppState {
     pub fn new(config: Config, importer: Importer) -> Result<AppState, ApiError> {
         Ok(AppState(Arc::new(Shared {
             policies: Policies::new(config.rules()),
+            settings: Settings::new(config.rules()),
+            changing_rules: tokio::sync::Mutex::default(),
             credentials: CredentialCache::new()?,
             config,
             store: importer.store.clone(),

@@ -67,6 +67,46 @@ impl RuleSets<'_> {
         rows.iter().map(from_row).collect()
     }
 
+    /// Each rule set that became active in a project, or in any, the oldest first, with those of its files whose
+    /// paths are like one of two patterns.
+    pub async fn files_over_time(
+        &self,
+        project: Option<&str>,
+        patterns: [&str; 2],
+    ) -> Result<Vec<(Activation, BTreeMap<String, Arc<[u8]>>)>, StoreError> {
+        let activations = sqlx::query(
+            "SELECT * FROM rule_activations WHERE $1 IS NULL OR project = $1 ORDER BY id",
+        )
+        .bind(project)
+        .fetch_all(&self.0.pool)
+        .await?;
+        let rows = sqlx::query(
+            "SELECT s.rule_set, s.path, f.content FROM rule_set_files s JOIN rule_files f ON f.hash = s.file
+             WHERE (s.path LIKE $2 OR s.path LIKE $3) AND s.rule_set IN
+             (SELECT rule_set FROM rule_activations WHERE $1 IS NULL OR project = $1)",
+        )
+        .bind(project)
+        .bind(patterns[0])
+        .bind(patterns[1])
+        .fetch_all(&self.0.pool)
+        .await?;
+        let mut of_rule_set: BTreeMap<String, BTreeMap<String, Arc<[u8]>>> = BTreeMap::new();
+        for row in &rows {
+            let content: Vec<u8> = column(row, "content")?;
+            let files = of_rule_set.entry(column(row, "rule_set")?).or_default();
+            files.insert(column(row, "path")?, content.into());
+        }
+        activations
+            .iter()
+            .map(|row| {
+                let activation = from_row(row)?;
+                let files = of_rule_set.get(&activation.rule_set);
+                let files = files.cloned().unwrap_or_default();
+                Ok((activation, files))
+            })
+            .collect()
+    }
+
     /// Whether a rule set was ever active in a project.
     pub async fn was_active(&self, project: &str, rule_set: &str) -> Result<bool, StoreError> {
         let row = sqlx::query(

@@ -34,6 +34,7 @@ def run(site):
     del originals["RLE1"]
     site.check(list(central.manage.prearchive.get()), [], "sessions left in the prearchive")
     archive(site, central, originals)
+    settings(site, central)
     central.disconnect()
     return site.checks
 
@@ -95,3 +96,13 @@ def archive(site, central, originals):
         site.check(experiment.exists(), True, "an experiment after a rename")
         experiment.delete()
         site.check(experiment.exists(), False, "an experiment after a delete")
+
+
+def settings(site, central):
+    project = central.select.project("P")
+    for code in (4, 0):
+        project.set_prearchive_code(str(code))
+        site.check(project.prearchive_code(), code, "prearchive code as set")
+    for code in (1, 0):
+        project.set_quarantine_code(str(code))
+        site.check(project.quarantine_code(), code, "quarantine code as set")

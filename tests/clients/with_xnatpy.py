@@ -24,6 +24,7 @@ def run(site):
         prearchive(site, session, originals)
         archive(site, session, originals)
         direct(site, session)
+        settings(site, session)
     return site.checks
 
 
@@ -155,3 +156,20 @@ def archive(site, session, originals):
                     with file.open() as stream:
                         found.update(datasets([stream.read()]))
         site.check_datasets(found, wanted)
+
+
+def settings(site, session):
+    """xnatpy has no calls for them; its users put and get them by their addresses."""
+    script = 'version "6.6"\n(0008,1030) := "by xnatpy"\n'
+    address = "/xapi/anonymize/projects/P"
+    session.put(address, data=script, headers={"Content-Type": "text/plain"})
+    site.check(session.get(address).text, script, "the project's script")
+    site.check(session.get_json(f"{address}/enabled"), True, "its switch")
+    session.put(f"{address}/enabled", query={"enable": "false"})
+    site.check(session.get_json(f"{address}/enabled"), False, "its switch, off")
+    address = "/data/projects/P/config/seriesImportFilter/config"
+    lines = {"mode": "blacklist", "list": "scout\n[Modality]\n^OT$", "enabled": "true"}
+    session.put(address, json=lines)
+    (row,) = session.get_json(address)["ResultSet"]["Result"]
+    site.check((row["status"], row["user"], row["version"]), ("enabled", "ada", "1"), "the filter's row")
+    site.check(session.get(address, query={"contents": "true"}).json(), lines, "the filter")

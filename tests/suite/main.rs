@@ -15,6 +15,7 @@ mod conflicts;
 #[cfg(feature = "failpoints")]
 mod crash;
 mod damaged;
+mod das;
 mod database;
 mod dicom;
 mod disk;
@@ -60,4 +61,5 @@ mod uploads;
 mod verify;
 mod webhooks;
 mod workers;
+mod xnat_config;
 mod xnat_defects;

@@ -79,7 +79,7 @@ fn metrics_tell_of_imports_rules_and_calls_and_of_no_patient() {
             1.0,
         ),
         (
-            "sluice_rule_call_duration_seconds_count{module=\"xnat-routing\",version=\"1.0.0\"}",
+            "sluice_rule_call_duration_seconds_count{module=\"xnat-routing\",version=\"1.1.0\"}",
             1.0,
         ),
         ("sluice_sessions{state=\"READY\"}", 1.0),

@@ -382,6 +382,14 @@ impl Site {
         read(request.send(body.to_string()).unwrap())
     }
 
+    /// A PUT with a text as its body, called what curl calls it if nobody says otherwise.
+    pub fn put_text(&self, user: &str, path: &str, body: &str) -> Answer {
+        let url = format!("{}{path}", self.server().base);
+        let request = headed(self.agent.put(url), authorization(user));
+        let request = request.header("Content-Type", "application/x-www-form-urlencoded");
+        read(request.send(body).unwrap())
+    }
+
     /// The import call of a folder below the inbox, without waiting.
     pub fn call_import(
         &self,

@@ -4,6 +4,7 @@ use super::Script;
 use super::matcher::Matcher;
 use super::regex::JavaRegex;
 use super::syntax::{Action, Condition, End, Expression, Kind, Operator, Statement, TagPath};
+use super::url::MOST_CALLS;
 use super::value::Value;
 use crate::dicom::edit::{Change, Reach, Wanted};
 use crate::dicom::path::Pattern;
@@ -38,6 +39,7 @@ pub struct Run<'a> {
     pub at: Position,
     pub(super) instance_uid: String,
     pub(super) new_uids: u64,
+    urls_asked: u32,
     limits: Limits,
     reached: Option<&'a Reached>,
     started: Instant,
@@ -82,6 +84,7 @@ impl<'a> Run<'a> {
             },
             instance_uid: String::new(),
             new_uids: 0,
+            urls_asked: 0,
             limits: *limits,
             reached,
             started,
@@ -404,6 +407,18 @@ impl<'a> Run<'a> {
 
     pub(super) fn failed(&self, message: String) -> Stop {
         Stop::Failed(self.at, message)
+    }
+
+    /// What a host answers. Waiting for it has a limit of its own, and does not count as the script's time.
+    pub(super) fn asked(&mut self, url: &str) -> Result<String, Stop> {
+        self.urls_asked += 1;
+        if self.urls_asked > MOST_CALLS {
+            return Err(self.failed(format!("getURL: more than {MOST_CALLS} calls for one file")));
+        }
+        let asked = Instant::now();
+        let answer = self.host.context.urls.get(url);
+        self.started += asked.elapsed();
+        answer.map_err(|why| self.failed(why))
     }
 }
 

@@ -59,10 +59,17 @@ async fn projects_are_made_by_administrators_and_run_by_owners() {
             .await
             .status
             .as_u16(),
+        403
+    );
+    assert_eq!(
+        put("ada", "/data/projects/DEMO/prearchive_code/4")
+            .await
+            .status
+            .as_u16(),
         200
     );
     assert_eq!(
-        put("eve", "/data/projects/DEMO/prearchive_code/1")
+        put("ada", "/data/projects/DEMO/prearchive_code/1")
             .await
             .status
             .as_u16(),
