@@ -5,7 +5,7 @@ CARGO ?= cargo
 # With the places where the crash tests kill the program. One set of features, so that it is built once.
 TESTED = --features failpoints
 
-.PHONY: run test bench plugins check drift deny
+.PHONY: run test bench plugins check drift deny fuzz
 
 # Builds, makes a demo folder (./sluice-data), imports samples and leaves the server up.
 run:
@@ -47,3 +47,11 @@ deny: target/tools/bin/cargo-deny
 
 target/tools/bin/cargo-deny:
 	$(CARGO) install --locked --root target/tools cargo-deny
+
+# Each fuzz target for FUZZ_SECONDS, or those in FUZZ_TARGETS; prints executions and findings.
+FUZZ_SECONDS ?= 60
+fuzz: target/tools/bin/cargo-fuzz
+	FUZZ_SECONDS=$(FUZZ_SECONDS) fuzz/run.sh $(FUZZ_TARGETS)
+
+target/tools/bin/cargo-fuzz:
+	$(CARGO) install --locked --root target/tools cargo-fuzz

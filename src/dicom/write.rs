@@ -406,12 +406,42 @@ impl Splicer<'_> {
                 header(&mut out, element.tag, VR::UL, 4, encoding)?;
                 out.bytes(&word(length, encoding));
                 out.append(group);
+            } else if out.len == 0 && dataset.is_touched() {
+                self.first_element(element, encoding, &mut out)?;
             } else {
                 self.element(element, encoding, &mut out)?;
             }
         }
         self.span(dataset.padding, &mut out);
         Ok(out)
+    }
+
+    /// A reader tells by the first element, and by the length of what follows, whether VRs are written at all.
+    /// Where that one has no VR that could be one, it gets UN, so that an edited dataset is read as it was.
+    fn first_element(
+        &self,
+        element: &Element,
+        encoding: Encoding,
+        out: &mut Pieces,
+    ) -> io::Result<()> {
+        let Value::Source(value) = element.value else {
+            return self.element(element, encoding, out);
+        };
+        let written = Span {
+            start: element.span.start + 4,
+            len: 2,
+        };
+        let is_vr = |vr: &[u8]| vr == [0, 0] || vr.iter().all(u8::is_ascii_uppercase);
+        let is_odd = encoding == Encoding::ExplicitLittle
+            && element.vr == VR::UN
+            && self.source.loaded(written).is_some_and(|vr| !is_vr(vr));
+        if !is_odd {
+            return self.element(element, encoding, out);
+        }
+        let length = u32::try_from(value.len).map_err(|_| too_long(element.tag))?;
+        header(out, element.tag, VR::UN, length, encoding)?;
+        self.span(value, out);
+        Ok(())
     }
 
     fn element(&self, element: &Element, encoding: Encoding, out: &mut Pieces) -> io::Result<()> {

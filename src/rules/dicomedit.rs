@@ -6,6 +6,7 @@ mod call;
 pub mod convert;
 mod date;
 mod functions;
+pub(super) mod inspect;
 mod interpreter;
 mod lexer;
 mod matcher;
@@ -197,6 +198,11 @@ pub fn lines(code: &str) -> BTreeSet<usize> {
         add_lines(&statements, &mut lines);
     }
     lines
+}
+
+/// What a look at a script tells; none for one that does not parse.
+pub(super) fn look(code: &str) -> Option<inspect::Look> {
+    Some(inspect::inspect(&parse(code).ok()?))
 }
 
 /// A script's text, whole.

@@ -49,6 +49,17 @@ static TEMPLATES: &[Template] = &[
         "tests/burned-in-text-is-held-for-review.json"
     ),
     template!(
+        Anonymize,
+        DicomEdit,
+        "anonymize-dicomedit",
+        "module.json",
+        "rule.das",
+        "README.md",
+        "tests/the-subject-stands-for-the-patient.json",
+        "tests/what-is-absent-stays-absent.json",
+        "tests/burned-in-text-is-rejected.json"
+    ),
+    template!(
         Route,
         Rhai,
         "route-rhai",
@@ -124,7 +135,7 @@ pub struct File {
     pub is_program: bool,
 }
 
-/// The files of a new module. `name` is a bare name.
+/// The files of a new module; none where the engine has no such rules. `name` is a bare name.
 pub fn files(kind: Kind, engine: EngineKind, name: &str) -> Vec<File> {
     let of = |t: &&Template| t.kind == kind && t.engine == engine;
     let Some(template) = TEMPLATES.iter().find(of) else {

@@ -1,9 +1,12 @@
-//! DicomEdit 6 scripts: a case for each sentence of the language, as a script, the elements before, and the
-//! elements after or the error. The cases stand in the modules below, by the chapters of `rules/dicomedit.md`.
+//! DicomEdit 6 scripts: a case for each sentence of the language (`sentences.md`), run by `conformance.rs` over made
+//! and real files, and tests of what takes more than that.
 
+mod conformance;
+mod files;
 mod functions;
+mod interpreter;
+mod pixels;
 mod policy;
-mod statements;
 
 use crate::support::*;
 use sluice::dicom::Instance;
@@ -11,25 +14,6 @@ use sluice::rules::host::{Access, Context, Detail, Host};
 use sluice::rules::pseudonym::Pseudonyms;
 use sluice::rules::{EngineKind, Module, ModuleSource, Verdict};
 use std::sync::Arc;
-
-/// What an element holds afterwards.
-#[derive(Debug, Clone, Copy)]
-pub enum After {
-    Is(&'static str),
-    Absent,
-}
-pub use After::{Absent, Is};
-
-/// One sentence of the language.
-pub struct Case {
-    /// The sentence.
-    pub says: &'static str,
-    /// Behind its version line.
-    pub script: &'static str,
-    /// What is set beforehand, by `Instance::set_as_given`.
-    pub before: &'static [(&'static str, &'static str)],
-    pub after: &'static [(&'static str, After)],
-}
 
 pub fn compile(script: &str) -> Result<Module, String> {
     let folder = tempfile::tempdir().unwrap();
@@ -108,36 +92,6 @@ pub fn host_of(instance: Instance) -> Host {
     )
 }
 
-pub fn check(cases: &[Case]) {
-    let mut wrong = Vec::new();
-    for case in cases {
-        let script = format!("version \"6.6\"\n{}", case.script);
-        let ran = run_on(with(case.before), &script);
-        if ran.verdict != Ok(Verdict::Keep) {
-            wrong.push(format!("{}\n{script}\n{:?}", case.says, ran.verdict));
-            continue;
-        }
-        let mut host = host_of(reread(&ran.instance));
-        for (path, after) in case.after {
-            let found = match host.exists(path) {
-                true => Some(host.get(path).unwrap_or_default()),
-                false => None,
-            };
-            let expected = match after {
-                Is(text) => Some((*text).to_owned()),
-                Absent => None,
-            };
-            if found != expected {
-                wrong.push(format!(
-                    "{}\n{script}\n{path}: {found:?}, not {expected:?}",
-                    case.says
-                ));
-            }
-        }
-    }
-    assert!(wrong.is_empty(), "\n{}", wrong.join("\n\n"));
-}
-
 /// Each script, and a part of the error that stops it for its file.
 pub fn check_failures(cases: &[(&str, &str)]) {
     for (script, expected) in cases {
@@ -147,15 +101,5 @@ pub fn check_failures(cases: &[(&str, &str)]) {
             Ok(verdict) => panic!("{script}\n{verdict:?}, not {expected:?}"),
         };
         assert!(error.contains(expected), "{script}\n{error}\n{expected}");
-    }
-}
-
-/// Each script, and a part of the reason why it does not load.
-pub fn check_refusals(cases: &[(&str, &str)]) {
-    for (script, expected) in cases {
-        match compile(script) {
-            Ok(_) => panic!("{script}\nloaded, not {expected:?}"),
-            Err(error) => assert!(error.contains(expected), "{script}\n{error}\n{expected}"),
-        }
     }
 }

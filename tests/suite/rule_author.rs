@@ -75,7 +75,16 @@ fn what_ships_passes_its_own_checks_and_tests() {
 fn a_new_module_of_each_kind_passes_its_checks_and_tests_at_once() {
     let folder = tempfile::tempdir().unwrap();
     for kind in ["label", "anonymize", "route"] {
-        for engine in ["rhai", "wasm"] {
+        for engine in ["rhai", "wasm", "dicomedit"] {
+            if engine == "dicomedit" && kind != "anonymize" {
+                let place = folder.path().join("none");
+                let all = told(&["new", kind, "--engine", engine, text(&place)], 1);
+                assert!(
+                    all.contains("is an anonymize rule") && !place.exists(),
+                    "{all}"
+                );
+                continue;
+            }
             let module = folder.path().join(format!("my_{kind}-{engine}"));
             told(&["new", kind, "--engine", engine, text(&module)], 0);
             let checked = told(&["check", text(&module)], 0);
@@ -148,6 +157,62 @@ fn a_check_tells_every_mistake_with_its_place() {
         (json["errors"].as_u64(), lines),
         (Some(2), vec![Some(1), Some(2)])
     );
+}
+
+#[test]
+fn a_check_of_a_script_tells_what_fails_and_what_never_runs() {
+    let folder = tempfile::tempdir().unwrap();
+    let script = folder.path().join("site.das");
+    let check = |code: &str, status: i32| {
+        fs::write(&script, code).unwrap();
+        told(&["check", text(&script)], status)
+    };
+    let place = script.display();
+    let checked = check(
+        "version \"6.6\"\n(0010,0010) := subjekt\nPatientID := \"x\"\n(0010,0020) ~ \"(\" ? reject[] : reject[]\n- (0010,0030)\n",
+        1,
+    );
+    for expected in [
+        "site.das:2:16: warning: the variable subjekt is never set: it has a value only where the import call has such a parameter (did you mean \"subject\"?)",
+        "site.das:3:1: warning: PatientID is a variable here, and no element: that is written (0010,0020)",
+        "site.das:4:15: error: \"(\" is no regular expression",
+        "site.das:5:1: warning: never runs: line 4, column 1 rejects every file",
+    ] {
+        assert!(checked.contains(expected), "{checked}\n{expected}");
+    }
+    assert!(checked.ends_with(": 1 error, 3 warnings\n"), "{checked}");
+    let checked = check("version \"6.6\"\n- (0019,1001)\n", 1);
+    let expected = format!("{place}:2:3: error: (0019,1001): a private tag needs its creator");
+    assert!(checked.starts_with(&expected), "{checked}");
+    let checked = check("version \"6.6\"\n(0010,0010) := subject\n", 0);
+    assert!(checked.ends_with(": 0 errors, 0 warnings\n"), "{checked}");
+}
+
+#[test]
+fn a_check_holds_a_script_to_its_manifest() {
+    let folder = tempfile::tempdir().unwrap();
+    let module = folder.path().join("mine");
+    told(
+        &["new", "anonymize", "--engine", "dicomedit", text(&module)],
+        0,
+    );
+    let code = "version \"6.6\"\n(0010,4000) := (0008,0060)\n(0010,0010) := subject\n";
+    fs::write(module.join("rule.das"), code).unwrap();
+    let manifest = fs::read_to_string(module.join("module.json")).unwrap();
+    fs::write(
+        module.join("module.json"),
+        manifest.replace(", \"(0012,0064)/(0008,010X)\"", ""),
+    )
+    .unwrap();
+    let checked = told(&["check", text(&module)], 1);
+    for expected in [
+        "rule.das:2:1: error: writes (0010,4000), which the manifest does not declare",
+        "rule.das:2:16: error: reads (0008,0060), which the manifest does not declare",
+        "/writes: an import notes that the script ran, which fails: add",
+        "/writes/3: */(0010,1040) is declared, and never named",
+    ] {
+        assert!(checked.contains(expected), "{checked}\n{expected}");
+    }
 }
 
 #[test]

@@ -12,8 +12,8 @@ use std::process::ExitCode;
 pub struct Args {
     #[arg(value_parser = kind, value_name = "label|anonymize|route")]
     kind: Kind,
-    /// A script, or a component of which the source in Rust comes along
-    #[arg(long, value_parser = engine, value_name = "rhai|wasm")]
+    /// A script, or a component of which the source in Rust comes along; DicomEdit is for anonymize rules
+    #[arg(long, value_parser = engine, value_name = "rhai|wasm|dicomedit")]
     engine: EngineKind,
     /// The new folder; its name is the module's
     #[arg(value_name = "DIR")]
@@ -33,7 +33,8 @@ fn engine(text: &str) -> Result<EngineKind, String> {
     match text {
         "rhai" => Ok(EngineKind::Rhai),
         "wasm" => Ok(EngineKind::Wasm),
-        _ => Err("the engine is rhai or wasm".to_owned()),
+        "dicomedit" => Ok(EngineKind::DicomEdit),
+        _ => Err("the engine is rhai, wasm or dicomedit".to_owned()),
     }
 }
 
@@ -44,11 +45,15 @@ pub fn run(args: Args) -> Result<ExitCode, CliError> {
         .and_then(|name| name.to_str())
         .unwrap_or_default();
     check_name(name, args.engine)?;
+    let files = scaffold::files(args.kind, args.engine, name);
+    if files.is_empty() {
+        return Err("a DicomEdit script is an anonymize rule: it neither labels nor routes".into());
+    }
     // Nothing that is there is written over.
     if fs::read_dir(&folder).is_ok_and(|mut entries| entries.next().is_some()) {
         return Err(format!("{} is not empty", args.folder.display()).into());
     }
-    for file in scaffold::files(args.kind, args.engine, name) {
+    for file in files {
         write(&folder.join(file.path), &file.bytes, file.is_program)
             .map_err(|e| format!("{}: {e}", folder.join(file.path).display()))?;
     }

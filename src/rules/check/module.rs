@@ -50,7 +50,7 @@ pub fn module(folder: &Path) -> Vec<Finding> {
         Err(error) if are_patterns_good => findings.push(Finding::of(error, |file| file.into())),
         _ => {}
     }
-    if let (EngineKind::Rhai, Some(code)) = (manifest.engine, source.script())
+    if let Some(code) = source.script()
         && are_patterns_good
     {
         let declared = script::Declared {
@@ -86,12 +86,11 @@ pub fn module(folder: &Path) -> Vec<Finding> {
 
 /// Everything that is wrong with a DicomEdit script by itself.
 pub fn loose(file: &Path) -> Vec<Finding> {
-    let compiled = ModuleSource::loose(file, EngineKind::DicomEdit)
-        .and_then(|source| source.compile().map(drop));
-    let findings = compiled
-        .err()
-        .map(|error| Finding::of(&error, |file| file.into()));
-    findings.into_iter().collect()
+    let source = ModuleSource::loose(file, EngineKind::DicomEdit);
+    match source.and_then(|source| source.compile().map(|_| source)) {
+        Ok(source) => script::dicomedit_problems(file, source.script().unwrap_or_default()),
+        Err(error) => vec![Finding::of(&error, |file| file.into())],
+    }
 }
 
 /// A policy names a module by its folder.

@@ -5,12 +5,21 @@ use super::Finding;
 use crate::dicom::edit::is_protected;
 use crate::dicom::path::Pattern;
 use crate::rules::dicomedit;
-use crate::rules::host::Access;
+use crate::rules::dicomedit::inspect::{Access, Look, Named};
+use crate::rules::host;
 use crate::rules::locate::locate;
 use crate::rules::manifest::{EngineKind, Kind, Manifest};
 use crate::rules::rhai::inspect::{NamedPath, Script, Use, inspect};
 use std::collections::BTreeSet;
 use std::path::Path;
+
+/// What each import notes of a script that ran, in De-identification Method Code Sequence (PS3.3 C.7.1.1).
+const NOTED: [&str; 4] = [
+    "(0012,0064)[0]/(0008,0100)",
+    "(0012,0064)[0]/(0008,0102)",
+    "(0012,0064)[0]/(0008,0103)",
+    "(0012,0064)[0]/(0008,0104)",
+];
 
 /// What the manifest declares, with where it says so.
 pub struct Declared<'a> {
@@ -21,7 +30,11 @@ pub struct Declared<'a> {
 
 pub fn check(file: &Path, code: &str, declared: &Declared<'_>) -> Vec<Finding> {
     // What doesn't compile is told by the compiler.
-    let Ok(script) = inspect(declared.manifest, code) else {
+    let script = match declared.manifest.engine {
+        EngineKind::DicomEdit => dicomedit::look(code).map(paths_of),
+        _ => inspect(declared.manifest, code).ok(),
+    };
+    let Some(script) = script else {
         return Vec::new();
     };
     let Ok(access) = declared.manifest.access("") else {
@@ -36,9 +49,54 @@ pub fn check(file: &Path, code: &str, declared: &Declared<'_>) -> Vec<Finding> {
             findings.push(Finding::error(file, named.position, message));
         }
     }
+    if declared.manifest.engine == EngineKind::DicomEdit {
+        findings.extend(dicomedit_problems(file, code));
+        findings.extend(note_not_declared(declared, &access));
+    }
     findings.sort_by_key(|finding| finding.position);
     findings.extend(never_named(&script, declared));
     findings
+}
+
+/// What is wrong with a DicomEdit script by itself, beyond what its compiler tells.
+pub fn dicomedit_problems(file: &Path, code: &str) -> Vec<Finding> {
+    let Some(look) = dicomedit::look(code) else {
+        return Vec::new();
+    };
+    let finding = |problem: dicomedit::inspect::Problem| match problem.is_error {
+        true => Finding::error(file, Some(problem.position), problem.message),
+        false => Finding::warning(file, Some(problem.position), problem.message),
+    };
+    look.problems.into_iter().map(finding).collect()
+}
+
+fn paths_of(look: Look) -> Script {
+    let named = |named: Named| NamedPath {
+        path: named.path,
+        use_: match named.access {
+            Access::Read => Use::Find,
+            Access::Write => Use::Edit,
+            Access::Keep => Use::Keep,
+        },
+        position: Some(named.position),
+    };
+    Script {
+        paths: look.named.into_iter().map(named).collect(),
+        // What an import notes there of itself need not be named in the script.
+        texts: NOTED.map(str::to_owned).into(),
+        ..Script::default()
+    }
+}
+
+fn note_not_declared(declared: &Declared<'_>, access: &host::Access) -> Option<Finding> {
+    let is_missing = |path: &&&str| {
+        Pattern::parse(path).is_ok_and(|path| access.declares_write(&path) == Some(false))
+    };
+    NOTED.iter().find(is_missing).map(|_| {
+        let at = locate(declared.text, "/writes");
+        let message = "/writes: an import notes that the script ran, which fails: add \"(0012,0064)/(0008,010X)\"";
+        Finding::error(declared.file, Some(at), message)
+    })
 }
 
 /// The lines of a script on which a statement starts.
@@ -50,7 +108,7 @@ pub fn script_lines(manifest: &Manifest, code: &str) -> BTreeSet<usize> {
 }
 
 /// What is wrong with a path in its place, if something is.
-fn wrong(named: &NamedPath, manifest: &Manifest, access: &Access) -> Option<String> {
+fn wrong(named: &NamedPath, manifest: &Manifest, access: &host::Access) -> Option<String> {
     let is_single = matches!(named.use_, Use::Read | Use::Set);
     let parsed = match is_single {
         true => Pattern::parse_path(&named.path),

@@ -185,8 +185,7 @@ impl Run<'_> {
     /// Keeps the private elements that match, all that is in them, and what has to stand for them to be there.
     pub(super) fn retain_private(&mut self, arguments: &[Value]) -> Step<()> {
         let paths = self.paths("retainPrivateTags", arguments)?;
-        let is_private = |path: &TagPath| path.text.rsplit('/').next().unwrap_or("").contains('{');
-        if let Some(path) = paths.iter().find(|path| !is_private(path)) {
+        if let Some(path) = paths.iter().find(|path| !path.is_private()) {
             return Err(self.failed(format!(
                 "retainPrivateTags: {} is public, and stays anyway",
                 path.text

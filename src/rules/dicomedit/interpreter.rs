@@ -1,13 +1,12 @@
 //! Runs a script's statements over one file, top to bottom, each on what the one before left.
 
+mod edit;
+mod evaluate;
+
 use super::Script;
-use super::matcher::Matcher;
-use super::regex::JavaRegex;
-use super::syntax::{Action, Condition, End, Expression, Kind, Operator, Statement, TagPath};
+use super::syntax::{Action, Statement};
 use super::url::MOST_CALLS;
 use super::value::Value;
-use crate::dicom::edit::{Change, Reach, Wanted};
-use crate::dicom::path::Pattern;
 use crate::rules::host::{EditError, Host};
 use crate::rules::manifest::Limits;
 use crate::rules::meter::Meter;
@@ -182,197 +181,6 @@ impl<'a> Run<'a> {
         }
     }
 
-    fn holds(&mut self, condition: &Condition) -> Step<bool> {
-        let (left, operator, right) = match condition {
-            Condition::Call(call) => {
-                return match self.call(call)? {
-                    Value::Truth(truth) => Ok(truth),
-                    Value::Text(text) => Ok(text.eq_ignore_ascii_case("true")),
-                    _ => Err(self.failed(format!(
-                        "{} answers neither true nor false",
-                        call.function.name
-                    ))),
-                };
-            }
-            Condition::Compare {
-                left,
-                operator,
-                right,
-            } => (left, *operator, right),
-        };
-        let found = self.text_of(left)?;
-        let wanted = self.text_of(right)?;
-        Ok(match operator {
-            Operator::Equal => found.is_some() && found == wanted,
-            Operator::NotEqual => found.is_none() || found != wanted,
-            Operator::Matches | Operator::MatchesNot => {
-                let is_literal = matches!(right.kind, Kind::Text(_));
-                let Some(wanted) = wanted else {
-                    return Err(self.failed("the regular expression is absent".to_owned()));
-                };
-                let regex = self.regex(&wanted, is_literal)?;
-                let matches = match found {
-                    Some(found) => self.done(regex.is_match(&found))?,
-                    None => false,
-                };
-                matches == (operator == Operator::Matches)
-            }
-        })
-    }
-
-    /// An expression as a value: what a path leads to is read.
-    fn text_of(&mut self, expression: &Expression) -> Step<Option<Arc<str>>> {
-        let value = self.argument(expression)?;
-        if matches!(value, Value::Nothing) {
-            return Err(self.failed("a value is asked for, and this answers nothing".to_owned()));
-        }
-        self.text(&value)
-    }
-
-    /// An expression as an argument: a path stays one.
-    pub(super) fn argument(&mut self, expression: &Expression) -> Step<Value> {
-        match &expression.kind {
-            Kind::Text(text) => Ok(Value::Text(Arc::clone(text))),
-            Kind::Path(path) => Ok(Value::Path(Arc::clone(path))),
-            Kind::Call(call) => self.call(call),
-            Kind::Variable(name) => self.variable(name).ok_or_else(|| {
-                Stop::Failed(
-                    expression.position,
-                    format!("the variable {name} has no value"),
-                )
-            }),
-            Kind::List(items) => {
-                let items: Vec<Value> = items
-                    .iter()
-                    .map(|item| self.argument(item))
-                    .collect::<Step<_>>()?;
-                Ok(Value::List(items.into()))
-            }
-        }
-    }
-
-    /// A value as text; what a path leads to is read.
-    pub(super) fn text(&mut self, value: &Value) -> Step<Option<Arc<str>>> {
-        match value {
-            Value::Null | Value::Nothing => Ok(None),
-            Value::Text(text) => Ok(Some(Arc::clone(text))),
-            Value::Truth(truth) => Ok(Some(if *truth { "true" } else { "false" }.into())),
-            Value::Path(path) => Ok(self.read(path)?.map(Into::into)),
-            Value::List(_) => {
-                Err(self.failed("a list stands where a text is asked for".to_owned()))
-            }
-        }
-    }
-
-    pub(super) fn read(&mut self, path: &TagPath) -> Step<Option<String>> {
-        if !path.is_singular {
-            return Err(self.failed(format!(
-                "{} may be several elements, and one is to be read: name items by number",
-                path.text
-            )));
-        }
-        Ok(match path.end {
-            End::Element => self.host.content(&path.pattern),
-            End::Item(_) | End::EveryItem => None,
-        })
-    }
-
-    /// The caller's keys are found whatever the case; a script's own names as they are written.
-    fn variable(&self, name: &str) -> Option<Value> {
-        let own = self.variables.get(&own(name));
-        own.or_else(|| self.variables.get(&name.to_ascii_lowercase()))
-            .cloned()
-    }
-
-    fn set_variable(&mut self, name: &str, value: Value) {
-        self.variables.insert(own(name), value);
-    }
-
-    pub(super) fn assign(&mut self, path: &Pattern, text: &str, action: &'static str) -> Step<()> {
-        self.host.set_position(Some(self.at));
-        let assigned = self.host.assign(path, text, action);
-        self.edited(assigned)
-    }
-
-    /// Removes all that is asked for, but the creators of private blocks.
-    pub(super) fn delete(&mut self, matcher: &Matcher) -> Step<()> {
-        self.remove(matcher, false)
-    }
-
-    pub(super) fn remove(&mut self, matcher: &Matcher, with_creators: bool) -> Step<()> {
-        let wanted = |tag| matcher.may_end_in(tag);
-        let removed = self.host.change(
-            reach(matcher, &wanted),
-            matcher.in_meta(),
-            &mut |location, element, _| {
-                let is_creator = element.is_private() && element.tag.element() <= 0xFF;
-                match matcher.find(location) {
-                    Some(at) if with_creators || !is_creator => {
-                        (Change::Remove, "remove", Some(at))
-                    }
-                    _ => (Change::Keep, "", None),
-                }
-            },
-        );
-        self.edited(removed.map(drop))
-    }
-
-    /// Gives each leaf that matches exactly, creators left out, the text that `map` makes of its own.
-    pub(super) fn change_leaves(
-        &mut self,
-        matcher: &Matcher,
-        action: &'static str,
-        map: &mut dyn FnMut(Option<String>, crate::dicom::VR) -> Result<Option<String>, String>,
-        at: Position,
-    ) -> Step<()> {
-        let mut wrong = None;
-        let wanted = |tag| matcher.may_end_in(tag);
-        let changed = self.host.change(
-            reach(matcher, &wanted),
-            matcher.in_meta(),
-            &mut |location, element, scope| {
-                let kept = (Change::Keep, "", None);
-                let is_creator = element.is_private() && element.tag.element() <= 0xFF;
-                let is_leaf = element.sequence().is_none();
-                if wrong.is_some() || is_creator || !is_leaf || matcher.find(location).is_none() {
-                    return kept;
-                }
-                let vr = crate::dicom::value::known_vr(element.tag, element.vr);
-                match map(crate::rules::host::content(element, scope), vr) {
-                    Ok(Some(text)) => (Change::AsGiven(text), action, Some(at)),
-                    Ok(None) => kept,
-                    Err(message) => {
-                        wrong = Some(message);
-                        kept
-                    }
-                }
-            },
-        );
-        self.edited(changed.map(drop))?;
-        match wrong {
-            Some(message) => Err(self.failed(message)),
-            None => Ok(()),
-        }
-    }
-
-    pub(super) fn matcher<'p>(
-        &self,
-        paths: impl IntoIterator<Item = &'p TagPath>,
-    ) -> Step<Matcher> {
-        let at = self.at;
-        Matcher::new(paths.into_iter().map(|path| (at, path)))
-            .map_err(|(at, message)| Stop::Failed(at, message))
-    }
-
-    /// Those that stand in the script are compiled once; those that come from a header are not kept.
-    pub(super) fn regex(&self, java: &str, is_literal: bool) -> Step<Arc<JavaRegex>> {
-        let regex = match is_literal {
-            true => self.script.regex(java),
-            false => JavaRegex::new(java).map(Arc::new),
-        };
-        self.done(regex)
-    }
-
     /// One step of what the limits count, and a look at the clock and the memory.
     pub(super) fn step(&mut self) -> Step<()> {
         self.steps += 1;
@@ -419,17 +227,5 @@ impl<'a> Run<'a> {
         let answer = self.host.context.urls.get(url);
         self.started += asked.elapsed();
         answer.map_err(|why| self.failed(why))
-    }
-}
-
-/// Where a script's own variables stand beside the caller's keys, which are in lower case.
-fn own(name: &str) -> String {
-    format!("={name}")
-}
-
-fn reach<'r>(matcher: &Matcher, wanted: &'r dyn Fn(crate::dicom::Tag) -> bool) -> Reach<'r> {
-    match matcher.is_top() {
-        true => Reach::Top(Wanted::Those(wanted)),
-        false => Reach::Anywhere(Wanted::Those(wanted)),
     }
 }

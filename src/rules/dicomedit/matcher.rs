@@ -63,6 +63,10 @@ impl Matcher {
         self.in_meta |= other.in_meta;
     }
 
+    pub fn patterns(&self) -> &[(Position, Pattern)] {
+        &self.patterns
+    }
+
     /// The lines of the script on which they stand.
     pub fn lines(&self) -> impl Iterator<Item = usize> {
         self.patterns.iter().map(|(position, _)| position.line)

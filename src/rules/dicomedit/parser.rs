@@ -1,14 +1,13 @@
 //! From tokens to the syntax tree. A script is parsed whole, or not at all; nesting is bounded.
 
+mod action;
 mod expression;
+mod tokens;
 
 use super::SyntaxError;
 use super::lexer::{self, Lexeme, Token};
-use super::matcher::{Matcher, check_kept};
 use super::source::{self, Source};
-use super::syntax::{Action, Condition, End, Kind, Operator, Statement, TagPath};
-use crate::rules::position::Position;
-use std::sync::Arc;
+use super::syntax::{Action, Condition, Statement, TagPath};
 
 /// Blocks, calls and lists in one another. Far more than anyone writes, far less than the stack holds.
 const DEPTH: usize = 50;
@@ -207,157 +206,6 @@ impl Parser {
             .map(join_deletes)
     }
 
-    /// An action, or `condition ? action : action`.
-    fn action_or_conditional(&mut self) -> Parsed<Action> {
-        let before = self.at;
-        if let Some(action) = self.action()? {
-            return Ok(action);
-        }
-        self.at = before;
-        let condition = self.condition()?;
-        self.expect("?", "`?` after the condition, or `:=` or `?=`")?;
-        let then = self.branch_action()?;
-        let otherwise = match self.peek() {
-            Token::Symbol(":") => {
-                self.advance();
-                vec![self.branch_action()?]
-            }
-            _ => Vec::new(),
-        };
-        Ok(Action::If {
-            branches: vec![(condition, vec![then])],
-            otherwise,
-        })
-    }
-
-    fn branch_action(&mut self) -> Parsed<Statement> {
-        let position = self.position();
-        if let Token::Word(word) = self.peek()
-            && [
-                "removeAllPrivateTags",
-                "describe",
-                "export",
-                "version",
-                "if",
-            ]
-            .contains(&word.as_str())
-        {
-            return Err(self.error(format!(
-                "`{word}` can't be a branch of `?`: write an `if` block"
-            )));
-        }
-        match self.action()? {
-            Some(action) => Ok(Statement { position, action }),
-            None => Err(self.error(
-                "a branch of `?` is an assignment, a deletion, a call or `echo`: for more, write an `if` block"
-                    .into(),
-            )),
-        }
-    }
-
-    /// None: what stands here is a condition's left side.
-    fn action(&mut self) -> Parsed<Option<Action>> {
-        let position = self.position();
-        match self.peek().clone() {
-            Token::Symbol("-") => {
-                self.advance();
-                let path = self.path()?;
-                let matcher = Matcher::new([(position, &path)])
-                    .map_err(|(position, message)| SyntaxError { position, message })?;
-                Ok(Some(Action::Delete(Box::new(matcher))))
-            }
-            Token::Word(word) if word == "echo" => {
-                self.advance();
-                let ends = matches!(
-                    self.peek(),
-                    Token::NewLine | Token::End | Token::Symbol("}" | ":")
-                );
-                let value = match ends {
-                    true => None,
-                    false => Some(self.value()?),
-                };
-                Ok(Some(Action::Echo(value)))
-            }
-            Token::Word(word) => match self.after() {
-                Token::Symbol(":=") => {
-                    let name = self.name()?;
-                    self.advance();
-                    Ok(Some(Action::SetVariable(name, self.value()?)))
-                }
-                Token::Symbol("?=") => Err(self.error(format!(
-                    "`?=` sets elements, and {word} is a variable: write `:=`"
-                ))),
-                Token::Symbol("[") => {
-                    let call = self.call()?;
-                    let compares =
-                        matches!(self.peek(), Token::Symbol("=" | "!=" | "~" | "!~" | "?"));
-                    Ok((!compares).then_some(Action::Call(call)))
-                }
-                _ => Ok(None),
-            },
-            Token::Tag(_) | Token::Symbol("*" | "+" | ".") => {
-                let path = Arc::new(self.path()?);
-                match self.peek() {
-                    Token::Symbol(":=") => {
-                        if !path.is_singular {
-                            return Err(SyntaxError {
-                                position,
-                                message: format!(
-                                    "`:=` sets one element, and {} may be several: name items by number, or write `?=`",
-                                    path.text
-                                ),
-                            });
-                        }
-                        if path.end != End::Element {
-                            return Err(SyntaxError {
-                                position,
-                                message: format!(
-                                    "{} is an item, and no value can be set there: name an element in it",
-                                    path.text
-                                ),
-                            });
-                        }
-                        check_kept(&path).map_err(|message| SyntaxError { position, message })?;
-                        self.advance();
-                        Ok(Some(Action::Assign(path, self.value()?)))
-                    }
-                    Token::Symbol("?=") => {
-                        check_kept(&path).map_err(|message| SyntaxError { position, message })?;
-                        self.advance();
-                        Ok(Some(Action::AssignIfExists(path, self.value()?)))
-                    }
-                    _ => Ok(None),
-                }
-            }
-            _ => Ok(None),
-        }
-    }
-
-    fn condition(&mut self) -> Parsed<Condition> {
-        let left = self.value()?;
-        let operator = match self.peek() {
-            Token::Symbol("=") => Operator::Equal,
-            Token::Symbol("!=") => Operator::NotEqual,
-            Token::Symbol("~") => Operator::Matches,
-            Token::Symbol("!~") => Operator::MatchesNot,
-            _ => {
-                return match left.kind {
-                    Kind::Call(call) => Ok(Condition::Call(call)),
-                    _ => {
-                        Err(self.unexpected("`:=`, `?=`, or a comparison: `=`, `!=`, `~` or `!~`"))
-                    }
-                };
-            }
-        };
-        self.advance();
-        let right = self.value()?;
-        Ok(Condition::Compare {
-            left,
-            operator,
-            right,
-        })
-    }
-
     fn name(&mut self) -> Parsed<String> {
         match self.next() {
             Token::Word(word) if RESERVED.contains(&word.as_str()) => Err(self.back_error(
@@ -366,85 +214,6 @@ impl Parser {
             Token::Word(word) => Ok(word),
             _ => Err(self.back_unexpected("a variable's name")),
         }
-    }
-
-    fn deeper<T>(&mut self, parse: impl FnOnce(&mut Self) -> Parsed<T>) -> Parsed<T> {
-        if self.depth == DEPTH {
-            return Err(self.error(format!("nested more than {DEPTH} deep")));
-        }
-        self.depth += 1;
-        let parsed = parse(self);
-        self.depth -= 1;
-        parsed
-    }
-
-    fn skip_lines(&mut self) {
-        while *self.peek() == Token::NewLine {
-            self.advance();
-        }
-    }
-
-    fn expect(&mut self, symbol: &'static str, expected: &str) -> Parsed<()> {
-        match self.peek() {
-            Token::Symbol(found) if *found == symbol => {
-                self.advance();
-                Ok(())
-            }
-            _ => Err(self.unexpected(expected)),
-        }
-    }
-
-    /// The last of the tokens is the end, and nothing goes past it.
-    fn lexeme(&self, at: usize) -> &Lexeme {
-        &self.lexemes[at.min(self.lexemes.len() - 1)]
-    }
-
-    fn peek(&self) -> &Token {
-        &self.lexeme(self.at).token
-    }
-
-    fn after(&self) -> &Token {
-        &self.lexeme(self.at + 1).token
-    }
-
-    fn advance(&mut self) {
-        self.at += 1;
-    }
-
-    fn next(&mut self) -> Token {
-        let token = self.peek().clone();
-        self.advance();
-        token
-    }
-
-    fn position(&self) -> Position {
-        self.lexeme(self.at).position
-    }
-
-    fn text(&self) -> &str {
-        &self.lexeme(self.at).text
-    }
-
-    fn error(&self, message: String) -> SyntaxError {
-        SyntaxError {
-            position: self.position(),
-            message,
-        }
-    }
-
-    fn unexpected(&self, expected: &str) -> SyntaxError {
-        self.error(format!("{} where {expected} was expected", self.text()))
-    }
-
-    /// About the token that [`Parser::next`] just took.
-    fn back_unexpected(&mut self, expected: &str) -> SyntaxError {
-        self.at -= 1;
-        self.unexpected(expected)
-    }
-
-    fn back_error(&mut self, message: String) -> SyntaxError {
-        self.at -= 1;
-        self.error(message)
     }
 }
 

@@ -113,7 +113,7 @@ impl Run<'_> {
 }
 
 /// `l= t= r= b=`, or `left=` and so on, with commas between them.
-fn region(text: &str) -> Result<Region, String> {
+pub fn region(text: &str) -> Result<Region, String> {
     let mut sides = [None; 4];
     for part in text.split(',') {
         let (name, number) = part.split_once('=').unwrap_or((part, ""));

@@ -41,12 +41,16 @@ impl JavaRegex {
         self.whole.is_match(text).map_err(|_| too_long())
     }
 
+    pub fn has_group(&self, group: usize) -> bool {
+        group < self.search.captures_len()
+    }
+
     /// The group of the first hit anywhere.
     ///
     /// # Errors
     /// That it takes too long, or has no such group.
     pub fn group(&self, text: &str, group: usize) -> Result<Option<String>, String> {
-        if group >= self.search.captures_len() {
+        if !self.has_group(group) {
             return Err(format!("the expression has no group {group}"));
         }
         let captures = self.search.captures(text).map_err(|_| too_long())?;

@@ -90,6 +90,13 @@ pub struct TagPath {
     pub is_direct: bool,
 }
 
+impl TagPath {
+    /// Whether it ends in a private tag, which a script names by its creator.
+    pub fn is_private(&self) -> bool {
+        self.text.rsplit('/').next().unwrap_or("").contains('{')
+    }
+}
+
 /// How a path ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum End {

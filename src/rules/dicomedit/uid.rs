@@ -22,6 +22,16 @@ pub fn hash(text: &str) -> String {
 /// # Errors
 /// A prefix that makes no UID.
 pub fn mapped(prefix: &str, original: &str, pseudonyms: &Pseudonyms) -> Result<String, String> {
+    let prefix = check_prefix(prefix)?;
+    let number = pseudonyms.uid(&format!("DicomEdit mapped UID\0{original}"));
+    Ok(number.replacen("2.25", prefix, 1))
+}
+
+/// Without the dot at its end.
+///
+/// # Errors
+/// A prefix that makes no UID.
+pub fn check_prefix(prefix: &str) -> Result<&str, String> {
     let prefix = prefix.strip_suffix('.').unwrap_or(prefix);
     if prefix.len() > LONGEST_PREFIX {
         return Err(format!(
@@ -33,11 +43,10 @@ pub fn mapped(prefix: &str, original: &str, pseudonyms: &Pseudonyms) -> Result<S
         let is_number = !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
         is_number && (part.len() == 1 || !part.starts_with('0'))
     };
-    if !prefix.split('.').all(is_component) {
-        return Err(format!("{prefix:?} is no prefix of a UID"));
+    match prefix.split('.').all(is_component) {
+        true => Ok(prefix),
+        false => Err(format!("{prefix:?} is no prefix of a UID")),
     }
-    let number = pseudonyms.uid(&format!("DicomEdit mapped UID\0{original}"));
-    Ok(number.replacen("2.25", prefix, 1))
 }
 
 /// Of the `count`th call in one file.

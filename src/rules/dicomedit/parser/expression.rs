@@ -8,6 +8,8 @@ use crate::rules::dicomedit::{functions, path};
 use crate::rules::document::did_you_mean;
 use std::sync::Arc;
 
+const BLANKS_IN_TAG: &str = "a tag is written (gggg,eeee), or (gggg,{CREATOR}ee) for a private one, without blanks behind `(` and before `)`";
+
 impl Parser {
     /// What stands on the right side, in a condition, or among arguments.
     pub(super) fn value(&mut self) -> Parsed<Expression> {
@@ -21,6 +23,11 @@ impl Parser {
             Token::Word(_) => Kind::Variable(self.name()?),
             Token::Tag(_) | Token::Symbol("*" | "+" | ".") => Kind::Path(Arc::new(self.path()?)),
             Token::Symbol("{") => Kind::List(self.list()?),
+            Token::Symbol("(") => {
+                return Err(self.error(format!(
+                    "there are no parentheses around values, and {BLANKS_IN_TAG}"
+                )));
+            }
             _ => {
                 return Err(
                     self.unexpected("a string, a number, a variable, a tag, a call or a list")
@@ -102,10 +109,7 @@ impl Parser {
                 Token::Tag(tag) => format!("({tag})"),
                 Token::Symbol(level @ ("*" | "+" | ".")) => level.to_owned(),
                 Token::Symbol("(") => {
-                    return Err(self.back_error(
-                        "a tag is written (gggg,eeee), or (gggg,{CREATOR}ee) for a private one, without blanks behind `(` and before `)`"
-                            .into(),
-                    ));
+                    return Err(self.back_error(BLANKS_IN_TAG.into()));
                 }
                 _ => return Err(self.back_unexpected("a tag, `*`, `+` or `.`")),
             };
