@@ -16,13 +16,14 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 
 use crate::archive::ArchiveOptions;
+use crate::store::UNASSIGNED;
 
 use super::auth::Caller;
 use super::error::ApiError;
 use super::form::Parameters;
 use super::import::check_label;
 use super::prearchive::actions::{move_to, one_label};
-use super::prearchive::{UNASSIGNED, find_source, rows, to_its_end, unknown};
+use super::prearchive::{find_source, rows, to_its_end, unknown};
 use super::state::AppState;
 use super::table::View;
 

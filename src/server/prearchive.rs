@@ -13,7 +13,7 @@ use axum::response::Response;
 use axum::routing::get;
 use serde::Deserialize;
 
-use crate::store::{Area, Session, SessionFilter};
+use crate::store::{Area, Session, SessionFilter, UNASSIGNED};
 
 use crate::archive::{ActionError, parse_uri};
 
@@ -24,9 +24,6 @@ use super::form::Parameters;
 use super::session::{self, Reached};
 use super::state::AppState;
 use super::table::{Form, Table, View, timestamp};
-
-/// What stands for the project of sessions that have none.
-pub const UNASSIGNED: &str = "Unassigned";
 
 const COLUMNS: [&str; 19] = [
     "project",

@@ -46,7 +46,9 @@ pub fn pairs(data: &Path, sql: &str) -> Vec<(i64, i64)> {
     block_on(async {
         let mut connection = AnyConnection::connect(&url).await.unwrap();
         let query = sqlx::query_as(sqlx::AssertSqlSafe(sql.to_owned()));
-        query.fetch_all(&mut connection).await.unwrap()
+        let rows = query.fetch_all(&mut connection).await.unwrap();
+        connection.close().await.unwrap();
+        rows
     })
 }
 
@@ -60,6 +62,8 @@ fn run(url: &str, sql: &str) -> u64 {
         let mut connection = AnyConnection::connect(url).await.unwrap();
         let statement = sqlx::query(sqlx::AssertSqlSafe(sql.to_owned()));
         let done = statement.execute(&mut connection).await.unwrap();
+        // Else it goes in its own time, and SQLite's files beside the database with it.
+        connection.close().await.unwrap();
         done.rows_affected()
     })
 }

@@ -2,8 +2,10 @@
 
 use std::fs;
 
+use crate::archives;
 use crate::dicom;
 use crate::site::Site;
+use crate::uploads;
 
 const REBUILD: &str = "/data/services/prearchive/rebuild";
 const ARCHIVE: &str = "/data/services/archive";
@@ -345,14 +347,15 @@ fn sessions_without_a_project_are_an_administrator_s() {
     for user in ["ada", "otto", "eve"] {
         assert_eq!(site.get(user, list).status, 403, "{user}");
     }
-    // As an upload would leave one.
-    site.command(&["project", "create", "Unassigned"], "");
-    site.command(&["project", "grant", "Unassigned", "ada", "owner"], "");
-    dicom::study(&site.inbox("Unassigned/s"), 1, 1, 2);
-    let query = [("EXPT_LABEL", "E1"), ("SUBJECT_ID", "S1")];
-    let answer = site.call_import("ada", "Unassigned", "Unassigned/s", &query);
-    let done = site.ended(answer.text().trim());
-    let uri = done.session()["uri"].as_str().unwrap();
+    // Of no project's study, and without a word in the call.
+    let (folder, archive) = (site.path("study"), site.path("study.zip"));
+    dicom::study(&folder, 1, 1, 2);
+    archives::zip(&folder, &archive);
+    let labels = [("session", "E1"), ("subject", "S1")];
+    let answer = uploads::zip(&site, &labels, &fs::read(archive).unwrap());
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    let uri = answer.text().trim().trim_start_matches("/data").to_owned();
+    let uri = uri.as_str();
     assert_eq!(site.get("root", list).rows().len(), 1);
     assert_eq!(site.get("ada", list).status, 403, "whatever roles say");
     assert_eq!(site.get("ada", "/data/prearchive").rows().len(), 0);

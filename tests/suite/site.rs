@@ -204,7 +204,7 @@ impl Site {
         let manifest = json!({
             "name": name, "version": "1.0.0", "interface": "1", "kind": kind,
             "engine": "rhai", "entry": "rule.rhai", "reads": reads, "writes": writes,
-            "limits": { "operations": 10_000_000, "memory_mb": 16, "deadline_ms": 10_000 }
+            "limits": { "operations": 10_000_000, "memory_mb": 16, "deadline_ms": 60_000 }
         });
         self.rules(&format!("modules/{name}/module.json"), manifest.to_string());
         self.rules(&format!("modules/{name}/rule.rhai"), code);

@@ -123,10 +123,10 @@ fn what_belongs_to_no_project_of_the_callers_is_the_administrators() {
         "{uri}"
     );
     for user in ["ada", "eve"] {
-        assert_eq!(site.get(user, uri).status, 404, "{user}");
+        assert_eq!(site.get(user, uri).status, 403, "{user}");
         assert_eq!(
             site.get(user, &format!("{uri}/scans")).status,
-            404,
+            403,
             "{user}"
         );
         assert!(
@@ -152,7 +152,7 @@ fn what_belongs_to_no_project_of_the_callers_is_the_administrators() {
     // It is never archived, whoever wants it.
     let source = [("src", uri)];
     let refused = site.call("root", "POST", "/data/services/archive", &source);
-    assert_eq!(refused.status, 409, "{}", refused.text());
+    assert_eq!(refused.status, 400, "{}", refused.text());
     let wanted = upload(
         &site,
         "eve",
