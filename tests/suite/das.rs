@@ -1,7 +1,7 @@
 //! DicomEdit scripts as a site of XNAT brings them: set over XNAT's calls on a running server, run over real
 //! files, recorded in them, refused where they are broken, and gone back from.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use dicom_dictionary_std::tags;
 use serde_json::{Value, json};
@@ -51,7 +51,7 @@ fn stored(site: &Site, folder: &str) -> PathBuf {
 }
 
 /// What (0012,0064) says of each script that ran over a file: value, scheme, version, meaning.
-fn notes(path: &PathBuf) -> Vec<[String; 4]> {
+fn notes(path: &Path) -> Vec<[String; 4]> {
     let object = dicom::open(path);
     let codes = object.element_opt(tags::DEIDENTIFICATION_METHOD_CODE_SEQUENCE);
     let Some(codes) = codes.unwrap() else {

@@ -30,8 +30,15 @@ pub struct Running(Arc<Ticker>);
 
 #[derive(Default)]
 struct Ticker {
-    running: Mutex<usize>,
+    guests: Mutex<Guests>,
     started: Condvar,
+}
+
+#[derive(Default)]
+struct Guests {
+    running: usize,
+    /// The clock stands until it is told that there is a guest; to tell is a call of the system each time.
+    is_clock_waiting: bool,
 }
 
 static SHARED: LazyLock<Result<Runtime, String>> = LazyLock::new(Runtime::new);
@@ -77,8 +84,12 @@ impl Runtime {
     }
 
     pub fn running(&self) -> Running {
-        *self.ticker.lock() += 1;
-        self.ticker.started.notify_one();
+        let mut guests = self.ticker.lock();
+        guests.running += 1;
+        if guests.is_clock_waiting {
+            self.ticker.started.notify_one();
+        }
+        drop(guests);
         Running(Arc::clone(&self.ticker))
     }
 }
@@ -110,19 +121,20 @@ pub fn ticks(deadline: Duration) -> u64 {
 impl Ticker {
     /// An idle server does not wake up a hundred times a second.
     fn wait_until_running(&self) {
-        let idle = self
-            .started
-            .wait_while(self.lock(), |running| *running == 0);
+        let idle = self.started.wait_while(self.lock(), |guests| {
+            guests.is_clock_waiting = guests.running == 0;
+            guests.is_clock_waiting
+        });
         drop(idle.unwrap_or_else(PoisonError::into_inner));
     }
 
-    fn lock(&self) -> MutexGuard<'_, usize> {
-        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Guests> {
+        self.guests.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
-        *self.0.lock() -= 1;
+        self.0.lock().running -= 1;
     }
 }
