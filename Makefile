@@ -13,7 +13,7 @@ run:
 	target/release/sluice demo
 
 # All tests, with what they need: real DICOM files, pydicom as an independent reader, XNAT's Python clients,
-# and PostgreSQL, on which all that touches a database runs a second time.
+# schemathesis, which calls all that the OpenAPI document describes, and PostgreSQL, on which all that touches a database runs a second time.
 test:
 	tests/venv.sh
 	target/venv/bin/python tests/real_files.py
@@ -22,6 +22,8 @@ test:
 	tests/with_postgres.sh $(CARGO) test --locked --release --no-fail-fast $(TESTED) --lib --test suite
 	tests/venv.sh target/clients-venv tests/clients/requirements.txt
 	target/clients-venv/bin/python tests/clients/main.py
+	tests/venv.sh target/openapi-venv tests/openapi/requirements.txt
+	target/openapi-venv/bin/python tests/openapi/main.py
 	target/venv/bin/python tests/identity/main.py
 
 # Import throughput as a ratio to cp and sync of the same tree, and what rules cost for an instance.

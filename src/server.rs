@@ -5,11 +5,13 @@
 //! `ports`, and answers; no import runs in here.
 
 mod anonymize;
+mod api;
 mod archive;
 mod auth;
 mod config;
 mod content;
 mod dicom;
+mod docs;
 mod error;
 mod experiments;
 mod file_body;
@@ -43,6 +45,8 @@ use axum::middleware::{from_fn, map_response};
 use tokio::net::TcpListener;
 use tower_http::timeout::TimeoutLayer;
 
+use api::Api;
+
 pub use dicom::retry_for_owner;
 pub use error::ApiError;
 pub use import::check_label;
@@ -60,10 +64,20 @@ const SHUTDOWN_GRACE: Duration = Duration::from_secs(10);
 
 /// All routes, with their layers.
 pub fn router(state: AppState) -> Router {
+    let document = docs::Document::default();
+    let (router, operations) = api(&document).into_parts();
+    document.is_of(operations);
+    router
+        .layer(DefaultBodyLimit::max(LARGEST_BODY))
+        .layer(from_fn(log::log_requests))
+        .with_state(state)
+}
+
+fn api(document: &docs::Document) -> Api {
     let slow = dicom::slow_routes()
         .merge(rules::slow_routes())
         .layer(timeout(dicom::LONGEST_WAIT + SLOWEST_ANSWER));
-    let xapi = Router::new()
+    let xapi = Api::new("")
         .merge(dicom::routes())
         .merge(webhooks::routes())
         .merge(users::xapi())
@@ -71,39 +85,35 @@ pub fn router(state: AppState) -> Router {
         .merge(anonymize::routes())
         .merge(site_config::routes())
         .merge(site::xapi())
+        .merge(docs::routes(document))
         .fallback(nothing_here)
         .layer(timeout(SLOWEST_ANSWER))
         .merge(slow);
-    Router::new()
+    Api::new("")
         .nest("/data", data())
         // XNAT's old name for it.
-        .nest("/REST", data())
+        .also_at("/REST", "/data", data())
         .nest("/xapi", xapi)
         .merge(health::routes())
         .merge(metrics::routes())
-        .layer(DefaultBodyLimit::max(LARGEST_BODY))
-        .layer(from_fn(log::log_requests))
-        .with_state(state)
 }
 
-fn data() -> Router<AppState> {
+fn data() -> Api {
     let listings = || {
         projects::listings()
             .merge(subjects::routes())
             .merge(experiments::routes())
     };
-    let quick = Router::new()
-        .merge(auth::routes())
+    let quick = auth::routes()
         .merge(projects::settings())
         .merge(config::routes())
         .merge(users::data())
         .merge(site::data())
         .merge(listings())
-        .nest("/archive", listings())
+        .also_at("/archive", "", listings())
         .fallback(nothing_here)
         .layer(timeout(SLOWEST_ANSWER));
-    let slow = Router::new()
-        .merge(prearchive::routes())
+    let slow = prearchive::routes()
         .merge(review::routes())
         .merge(archive::routes())
         .layer(timeout(SLOWEST_ARCHIVING));

@@ -6,7 +6,7 @@ use crate::store::{Area, Session, SessionState};
 use serde::Serialize;
 
 /// One thing that stands in the way.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct Conflict {
     /// `label`, `subject`, `modality`, `experiment`, `instance` or `waiting`.
     pub code: &'static str,

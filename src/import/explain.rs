@@ -23,7 +23,7 @@ use std::path::{Path, PathBuf};
 /// Of more, a server explains none: every edit of each is held in memory.
 const MOST_FILES: usize = 10_000;
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, schemars::JsonSchema)]
 pub struct Explanation {
     pub project: String,
     pub rule_set: String,
@@ -37,7 +37,7 @@ pub struct Explanation {
     pub files: Vec<FileExplained>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, schemars::JsonSchema)]
 pub struct StudyExplained {
     /// The label rule's answer; none if it failed.
     pub labels: Option<Labels>,
@@ -56,21 +56,21 @@ pub struct StudyExplained {
     pub review: Vec<String>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, schemars::JsonSchema)]
 pub struct Leak {
     #[serde(flatten)]
     pub finding: Finding,
     pub files: u64,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct Routed {
     /// None: the rule failed, and the session stays in the prearchive.
     pub to: Option<&'static str>,
     pub why: String,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, schemars::JsonSchema)]
 pub struct FileExplained {
     pub path: String,
     /// `stored` where nothing stands against it; routing may still reject its session.

@@ -18,7 +18,7 @@ use serde::Serialize;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Where an identifying value still stands, and what kind of value it is.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, schemars::JsonSchema)]
 pub struct Finding {
     pub kind: &'static str,
     pub tag: String,

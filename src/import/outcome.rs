@@ -7,7 +7,7 @@ use serde::Serialize;
 use std::time::SystemTime;
 
 /// A file's outcome. Every file that was found has exactly one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
     Stored,

@@ -21,7 +21,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// What came of it. Values are for whoever may see the sources.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Verified {
     pub request: i64,
@@ -32,7 +32,7 @@ pub struct Verified {
     pub files: Vec<FileVerified>,
 }
 
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct VerifiedCounts {
     pub same: u64,
@@ -42,7 +42,7 @@ pub struct VerifiedCounts {
     pub source_changed: u64,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Check {
     /// What is stored is what was derived, byte for byte.
@@ -57,7 +57,7 @@ pub enum Check {
     SourceChanged,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, schemars::JsonSchema)]
 pub struct FileVerified {
     /// Of the source, as in the report.
     pub path: String,
@@ -72,7 +72,7 @@ pub struct FileVerified {
 }
 
 /// The first, in the order of the dataset.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, schemars::JsonSchema)]
 pub struct Difference {
     /// None: all elements are the same, and what differs is the preamble, the file meta information, or how
     /// elements are encoded.

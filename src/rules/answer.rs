@@ -14,7 +14,7 @@ pub enum Verdict {
 }
 
 /// A label rule's answer for one study.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct Labels {
     pub subject: String,
     pub session: String,

@@ -10,7 +10,7 @@ use crate::dicom::Instance;
 use serde::Serialize;
 
 /// What one step did.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, schemars::JsonSchema)]
 pub struct StepTrace {
     pub step: StepInfo,
     pub edits: Vec<TracedEdit>,

@@ -30,7 +30,7 @@ const WASM_BYTES: usize = 64 << 20;
 pub(super) const MANIFEST: &str = "module.json";
 const SETTINGS: &str = "settings.schema.json";
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Origin {
     /// Part of Sluice.

@@ -3,7 +3,9 @@
 use serde::Serialize;
 
 /// Counted from 1.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, schemars::JsonSchema,
+)]
 pub struct Position {
     pub line: usize,
     /// Where it is known.

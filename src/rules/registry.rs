@@ -58,7 +58,7 @@ pub struct Change {
 }
 
 /// A module that policies may name.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct ModuleStatus {
     pub name: String,
     pub origin: Origin,

@@ -3,33 +3,63 @@
 //! They are steps of the policies' chains ([`crate::settings`]). Differs from XNAT: scripts are read by who may
 //! change them alone, as they may name patients; and one that does not parse is refused by the call.
 
+use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
-use axum::{Json, Router};
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
 
 use crate::rulebook::Author;
 use crate::settings::{DEFAULT_SCRIPT, Level, Setting};
 
+use super::api::{Api, get, put};
 use super::auth::Caller;
 use super::error::ApiError;
 use super::rules::check_reason;
 use super::state::AppState;
 
-pub fn routes() -> Router<AppState> {
-    Router::new()
-        .route("/anonymize/default", get(default))
-        .route("/anonymize/site", get(script).put(put_script))
-        .route("/anonymize/site/enabled", get(enabled).put(put_enabled))
-        .route("/anonymize/projects/{project}", get(script).put(put_script))
-        .route(
-            "/anonymize/projects/{project}/enabled",
-            get(enabled).put(put_enabled),
-        )
+pub fn routes() -> Api {
+    let mut api = Api::new("XNAT's settings").on(
+        get("/anonymize/default", "XNAT's default anonymization script").text(),
+        default,
+    );
+    for place in ["/anonymize/site", "/anonymize/projects/{project}"] {
+        let switch = format!("{place}/enabled");
+        api = api
+            .on(
+                get(place, "The anonymization script of the site or a project")
+                    .text()
+                    .empty(204, "There is none")
+                    .fails([403]),
+                script,
+            )
+            .on(
+                put(place, "Set the anonymization script")
+                    .query::<Switch>()
+                    .takes_text()
+                    .empty(200, "Active")
+                    .fails([409]),
+                put_script,
+            )
+            .on(
+                get(switch.clone(), "Whether the anonymization script runs")
+                    .json::<bool>()
+                    .fails([403]),
+                enabled,
+            )
+            .on(
+                put(switch, "Switch the anonymization script on or off")
+                    .query::<Switch>()
+                    .takes_text()
+                    .json::<bool>()
+                    .fails([409]),
+                put_enabled,
+            );
+    }
+    api
 }
 
 /// Whose setting a call is about; checked that the caller may change it, for reading too.
@@ -90,9 +120,12 @@ struct Place {
     project: Option<String>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 struct Switch {
+    /// Whether the script runs.
     enable: Option<bool>,
+    /// For the history.
+    #[schemars(length(max = 500))]
     reason: Option<String>,
 }
 

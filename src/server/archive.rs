@@ -9,26 +9,64 @@
 //! Differs from XNAT: a conflict is 409 (there 500), and the answer is never a redirect unless
 //! `redirect=true` asks for one (there also for sessions marked auto-archive, which breaks clients).
 
-use axum::Router;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::post;
 
 use crate::archive::ArchiveOptions;
 use crate::store::UNASSIGNED;
 
+use super::api::{Api, Field, post};
 use super::auth::Caller;
 use super::error::ApiError;
 use super::form::Parameters;
 use super::import::check_label;
 use super::prearchive::actions::{move_to, one_label};
-use super::prearchive::{find_source, rows, to_its_end, unknown};
+use super::prearchive::{FAMILY, find_source, rows, to_its_end, unknown};
 use super::state::AppState;
 use super::table::View;
 
-pub fn routes() -> Router<AppState> {
-    Router::new().route("/services/archive", post(archive))
+const PARAMETERS: &[Field] = &[
+    (
+        "src",
+        "text",
+        "A waiting session's address; may come several times.",
+    ),
+    (
+        "project",
+        "text",
+        "The project to archive in; without `src`, where the session waits.",
+    ),
+    ("timestamp", "text", "Without `src`: the session's."),
+    ("folder", "text", "Without `src`: the session's."),
+    ("subject", "text", "Another subject's label."),
+    ("session", "text", "Another label, of one session."),
+    (
+        "overwrite",
+        "text",
+        "`append` to an archived session of that label; `delete` or `override` replaces files too.",
+    ),
+    (
+        "overwrite_files",
+        "flag",
+        "Replace archived files of other content.",
+    ),
+    (
+        "leaveOut",
+        "flag",
+        "Go without the files that the other project's rules refuse.",
+    ),
+    ("redirect", "flag", "Answer with a redirect."),
+];
+
+pub fn routes() -> Api {
+    let archiving = post("/services/archive", "Archive waiting sessions")
+        .form(PARAMETERS)
+        .table()
+        .uri("")
+        .empty(303, "Archived, with `redirect=true`")
+        .fails([404, 409]);
+    Api::new(FAMILY).on(archiving, archive)
 }
 
 async fn archive(

@@ -5,20 +5,20 @@
 mod attempts;
 mod credentials;
 
-use axum::Router;
 use axum::extract::{FromRequestParts, Query, State};
 use axum::http::request::Parts;
 use axum::http::{Method, header};
 use axum::response::{AppendHeaders, IntoResponse, IntoResponseParts};
-use axum::routing::{get, put};
 use axum_extra::TypedHeader;
 use axum_extra::extract::cookie::{Cookie, CookieJar, SameSite};
 use axum_extra::headers::Authorization;
 use axum_extra::headers::authorization::Basic;
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::store::{PasswordRecord, Token, now_ms};
 
+use super::api::{Api, Field, Operation, delete, get, post, put};
 use super::error::ApiError;
 use super::form::Parameters;
 use super::log::RequestContext;
@@ -169,11 +169,49 @@ fn check_origin(parts: &Parts) -> Result<(), ApiError> {
     }
 }
 
-pub fn routes() -> Router<AppState> {
-    Router::new()
-        .route("/services/auth", put(log_in).post(log_in))
-        .route("/JSESSION", get(session).post(session).delete(log_out))
-        .route("/auth", get(who))
+const LOGIN: &[Field] = &[
+    ("username", "text", "Or `j_username`."),
+    ("password", "text", "Or `j_password`."),
+    ("provider", "localdb", "Or `login_method`."),
+];
+
+pub fn routes() -> Api {
+    let log_in_by = |operation: Operation| operation.open().form(LOGIN).text().fails([401, 429]);
+    let open = |operation: Operation| operation.query::<CsrfQuery>().text();
+    Api::new("Login")
+        .on(
+            log_in_by(put(
+                "/services/auth",
+                "Log in: the session's id, and its cookie",
+            )),
+            log_in,
+        )
+        .on(
+            log_in_by(post(
+                "/services/auth",
+                "Log in: the session's id, and its cookie",
+            )),
+            log_in,
+        )
+        .on(
+            open(get(
+                "/JSESSION",
+                "The id of the caller's session, which is opened where there is none",
+            )),
+            session,
+        )
+        .on(
+            open(post(
+                "/JSESSION",
+                "The id of the caller's session, which is opened where there is none",
+            )),
+            session,
+        )
+        .on(
+            delete("/JSESSION", "Log out").open().empty(200, ""),
+            log_out,
+        )
+        .on(get("/auth", "Who is logged in").text(), who)
 }
 
 /// XNAT: 200 with the session's id as text and the cookie; names both plain and with Spring's `j_`.
@@ -204,8 +242,9 @@ async fn log_in(
     Ok((with_cookies(jar, &state, &token), token))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 struct CsrfQuery {
+    /// `true`: the answer names a token, as XNAT's clients expect.
     #[serde(rename = "CSRF")]
     csrf: Option<String>,
 }

@@ -4,12 +4,11 @@
 //! What it answers of versions comes from the rules' own history ([`crate::store::Activation`]): a version is a
 //! change of the setting, whoever made it and by which way, going back included.
 
-use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -17,6 +16,7 @@ use crate::rulebook::FILES;
 use crate::settings::{Held, Level, Setting, Settings};
 
 use super::anonymize::{Wanted, level_for, script_in, set};
+use super::api::{self, Api, get};
 use super::auth::Caller;
 use super::error::ApiError;
 use super::state::AppState;
@@ -38,26 +38,82 @@ const COLUMNS: [&str; 10] = [
 const SCRIPT_COLUMNS: [&str; 5] = ["project", "user", "create_date", "script", "id"];
 const STATUS_COLUMNS: [&str; 5] = ["project", "edit", "create_date", "user", "id"];
 
-pub fn routes() -> Router<AppState> {
-    let mut routes = Router::new();
+pub fn routes() -> Api {
+    let mut api = Api::new("XNAT's settings");
     for base in ["/config", "/projects/{project}/config"] {
-        routes = routes
-            .route(base, get(tools))
-            .route(&format!("{base}/{{tool}}"), get(of_tool))
-            .route(&format!("{base}/{{tool}}/{{*path}}"), get(show).put(put));
-    }
-    for base in ["/config/edit", "/config/edit/projects/{project}"] {
-        routes = routes
-            .route(
-                &format!("{base}/image/dicom/script"),
-                get(edit_script).put(put_edit_script),
+        let one = format!("{base}/{{tool}}/{{*path}}");
+        api = api
+            .on(
+                get(base, "Tools that have a configuration")
+                    .table()
+                    .fails([403]),
+                tools,
             )
-            .route(
-                &format!("{base}/image/dicom/status"),
-                get(edit_status).put(put_edit_status),
+            .on(
+                get(format!("{base}/{{tool}}"), "A tool's configurations")
+                    .table()
+                    .fails([403]),
+                of_tool,
+            )
+            .on(
+                get(
+                    one.clone(),
+                    "A configuration, or with `contents=true` its text alone",
+                )
+                .query::<Asked>()
+                .table()
+                .text()
+                .fails([403]),
+                show,
+            )
+            .on(
+                api::put(one, "Set a configuration")
+                    .query::<Asked>()
+                    .takes_text()
+                    .empty(200, "Changed, and active")
+                    .empty(201, "New, and active")
+                    .fails([409]),
+                put,
             );
     }
-    routes
+    for base in ["/config/edit", "/config/edit/projects/{project}"] {
+        let (script, status) = (
+            format!("{base}/image/dicom/script"),
+            format!("{base}/image/dicom/status"),
+        );
+        api = api
+            .on(
+                get(script.clone(), "The anonymization script, as a table")
+                    .table()
+                    .fails([403]),
+                edit_script,
+            )
+            .on(
+                api::put(script, "Set the anonymization script")
+                    .query::<Asked>()
+                    .takes_text()
+                    .empty(200, "Active")
+                    .fails([409]),
+                put_edit_script,
+            )
+            .on(
+                get(
+                    status.clone(),
+                    "Whether the anonymization script runs, as a table",
+                )
+                .table()
+                .fails([403]),
+                edit_status,
+            )
+            .on(
+                api::put(status, "Switch the anonymization script on or off")
+                    .query::<Asked>()
+                    .empty(200, "Active")
+                    .fails([409]),
+                put_edit_status,
+            );
+    }
+    api
 }
 
 /// What the address says.
@@ -70,13 +126,20 @@ struct Place {
     path: String,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 struct Asked {
+    /// The text alone.
     contents: Option<bool>,
+    /// All versions, and not the last alone.
     history: Option<bool>,
+    /// One version's number.
     version: Option<usize>,
+    /// `enabled` or `disabled`.
     status: Option<String>,
+    /// For the history.
+    #[schemars(length(max = 500))]
     reason: Option<String>,
+    /// Whether the script runs.
     activate: Option<bool>,
 }
 

@@ -11,14 +11,14 @@ mod list;
 mod steer;
 mod view;
 
-use axum::Router;
 use axum::extract::{Path, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
-use axum::routing::{get, post};
 
+use crate::import::verify::Verified;
 use crate::store::ImportRequest;
 
+use super::api::{Api, Operation, Schema, delete, get, post};
 use super::auth::Caller;
 use super::error::ApiError;
 use super::file_body;
@@ -27,21 +27,95 @@ use super::state::AppState;
 pub use follow::{LONGEST_WAIT, ended};
 pub use steer::retry_for_owner;
 
-pub fn routes() -> Router<AppState> {
-    Router::new()
-        .route("/dicom/list/active", get(list::active))
-        .route("/dicom/list/all", get(list::all))
-        .route("/dicom/{id}/report", get(report))
-        .route("/dicom/{id}/cancel", post(steer::cancel))
-        .route("/dicom/{id}/retry", post(steer::retry))
+const FAMILY: &str = "Import requests";
+
+pub fn routes() -> Api {
+    let list = |path: &'static str, what: &'static str| {
+        get(path, what)
+            .parameters(list::PARAMETERS)
+            .json::<Vec<view::View>>()
+            .fails([403])
+    };
+    Api::new(FAMILY)
+        .on(
+            list("/dicom/list/active", "Requests that have not ended"),
+            list::active,
+        )
+        .on(
+            list(
+                "/dicom/list/all",
+                "All requests: the caller's, or an administrator's choice",
+            ),
+            list::all,
+        )
+        .on(
+            get(
+                "/dicom/{id}/report",
+                "What became of every file that was found",
+            )
+            .kind("application/json", Schema::Named("ImportReport"))
+            .bare(),
+            report,
+        )
+        .on(cancel(post("/dicom/{id}/cancel", CANCEL)), steer::cancel)
+        .on(
+            post(
+                "/dicom/{id}/retry",
+                "Call for a request that has ended again, as a new one",
+            )
+            .uri("The new request's address")
+            .bare()
+            .fails([409]),
+            steer::retry,
+        )
+}
+
+const CANCEL: &str = "Cancel a request";
+
+fn cancel(operation: Operation) -> Operation {
+    operation
+        .json_at::<view::View>(200, "It waited, and has ended")
+        .json_at::<view::View>(202, "Its worker is told")
+        .bare()
+        .fails([409])
 }
 
 /// Those whose answer may be long in coming, as the caller wishes.
-pub fn slow_routes() -> Router<AppState> {
-    Router::new()
-        .route("/dicom/{id}", get(follow::show).delete(steer::cancel))
-        .route("/dicom/{id}/events", get(follow::events))
-        .route("/dicom/{id}/verify", post(again::verify))
+pub fn slow_routes() -> Api {
+    Api::new(FAMILY)
+        .on(
+            get("/dicom/{id}", "Where a request stands")
+                .query::<follow::Wait>()
+                .json::<view::View>()
+                .bare(),
+            follow::show,
+        )
+        .on(cancel(delete("/dicom/{id}", CANCEL)), steer::cancel)
+        .on(
+            get(
+                "/dicom/{id}/events",
+                "A request's changes as they come, up to its end",
+            )
+            .header((
+                "Last-Event-ID",
+                "text",
+                "The last event that the client has had.",
+            ))
+            .kind("text/event-stream", Schema::Opaque)
+            .empty(204, "The client has seen the end")
+            .bare(),
+            follow::events,
+        )
+        .on(
+            post(
+                "/dicom/{id}/verify",
+                "Derive what is stored again from its sources, and compare",
+            )
+            .json::<Verified>()
+            .bare()
+            .fails([409]),
+            again::verify,
+        )
 }
 
 /// The report as the import wrote it.

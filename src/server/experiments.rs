@@ -3,15 +3,15 @@
 //! Every route is mounted below `/data` and below `/data/archive`; ids and labels are interchangeable.
 //! What a caller has no role for is answered like what does not exist.
 
-use axum::Router;
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use axum::response::Response;
-use axum::routing::get;
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::store::{Area, Session, SessionFilter};
 
+use super::api::{Api, Field, delete, get, put};
 use super::auth::Caller;
 use super::content;
 use super::error::ApiError;
@@ -42,35 +42,68 @@ const ANY_SESSION: [&str; 3] = [
     "xnat:imageSessionData",
 ];
 
-pub fn routes() -> Router<AppState> {
-    let mut router = Router::new();
+const CHANGE: &[Field] = &[("label", "text", "The new label.")];
+
+pub fn routes() -> Api {
+    let mut api = Api::new("Experiments");
     for parent in [
         "",
         "/projects/{project}",
         "/projects/{project}/subjects/{subject}",
         "/subjects/{subject}",
     ] {
-        router = router
-            .route(&format!("{parent}/experiments"), get(list))
-            .route(
-                &format!("{parent}/experiments/{{experiment}}"),
-                get(show).put(change).delete(remove),
+        let one = format!("{parent}/experiments/{{experiment}}");
+        api = api
+            .on(
+                get(
+                    format!("{parent}/experiments"),
+                    "Archived sessions that the caller may see",
+                )
+                .query::<Narrow>()
+                .table(),
+                list,
             )
-            .nest(
-                &format!("{parent}/experiments/{{experiment}}"),
-                session::below(),
-            );
+            .on(
+                get(
+                    one.clone(),
+                    "An archived session, with its scans and their resources",
+                )
+                .item()
+                .or_zip(),
+                show,
+            )
+            .on(
+                put(
+                    one.clone(),
+                    "Give an archived session another label: its id",
+                )
+                .form(CHANGE)
+                .text()
+                .fails([409]),
+                change,
+            )
+            .on(
+                delete(one.clone(), "Delete an archived session and its files")
+                    .empty(200, "")
+                    .fails([409]),
+                remove,
+            )
+            .nest(&one, session::below("Experiments"));
     }
-    router
+    api
 }
 
 /// What a listing may be narrowed by, besides its steps.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 struct Narrow {
+    /// An experiment's id or label.
     #[serde(rename = "ID")]
     id: Option<String>,
+    /// A project's id.
     project: Option<String>,
+    /// A session's label.
     label: Option<String>,
+    /// Such as xnat:mrSessionData.
     #[serde(rename = "xsiType")]
     xsi_type: Option<String>,
 }

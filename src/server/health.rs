@@ -1,16 +1,24 @@
 //! Whether the process lives, and whether it can work. For machines: no login, no details.
 
-use axum::Router;
 use axum::extract::State;
 use axum::http::StatusCode;
-use axum::routing::get;
 
+use super::api::{Api, get};
 use super::state::AppState;
 
-pub fn routes() -> Router<AppState> {
-    Router::new()
-        .route("/healthz", get(async || "ok\n"))
-        .route("/readyz", get(ready))
+pub fn routes() -> Api {
+    Api::new("Operation")
+        .on(
+            get("/healthz", "Whether the process lives").open().text(),
+            async || "ok\n",
+        )
+        .on(
+            get("/readyz", "Whether it can work")
+                .open()
+                .text()
+                .fails([503]),
+            ready,
+        )
 }
 
 /// Ready when the database answers and the folders are there; a disk that is gone shows here.

@@ -10,17 +10,16 @@ mod idempotency;
 mod receive;
 mod upload;
 
-use axum::Router;
 use axum::extract::{FromRequest as _, Request, State};
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
-use axum::routing::post;
 
 use crate::rules::Overwrite;
 use crate::store::{Inserted, NewRequest, SessionFilter};
 
 use crate::inbox::{Kind, Located};
 
+use super::api::{Api, Field, Schema, post};
 use super::auth::Caller;
 use super::error::ApiError;
 use super::form::Parameters;
@@ -39,8 +38,79 @@ pub(super) const INBOX_HANDLER: &str = "inbox";
 /// Labels become folder names; XNAT's column holds this much.
 const LONGEST_LABEL: usize = 64;
 
-pub fn routes() -> Router<AppState> {
-    Router::new().route("/services/import", post(import))
+const PARAMETERS: &[Field] = &[
+    (
+        "import-handler",
+        "text",
+        "`inbox` for a path; `DICOM-zip`, `SI` or `gradual-DICOM` for a file in the call.",
+    ),
+    (
+        "path",
+        "text",
+        "The full path of a folder or an archive in the inbox.",
+    ),
+    (
+        "PROJECT_ID",
+        "text",
+        "Where to; of an upload also `project`.",
+    ),
+    (
+        "SUBJECT_ID",
+        "text",
+        "The subject's label; of an upload also `subject`.",
+    ),
+    ("EXPT_LABEL", "text", "The session's label; also `session`."),
+    (
+        "overwrite",
+        "none|append|delete",
+        "What may happen to what is stored of the session.",
+    ),
+    (
+        "cleanupAfterImport",
+        "flag",
+        "Delete the sources that are proved stored.",
+    ),
+    (
+        "dest",
+        "text",
+        "Of an upload: project, subject and session as an address.",
+    ),
+    (
+        "Direct-Archive",
+        "flag",
+        "Of an upload: at once to the archive.",
+    ),
+    (
+        "Ignore-Unparsable",
+        "flag",
+        "Of an upload: import what can be read.",
+    ),
+    (
+        "quarantine",
+        "flag",
+        "Of an upload: hold the session for review.",
+    ),
+    ("rename", "flag", "Of an upload: generate file names."),
+    ("inbody", "flag", "The body is a file, whatever its type."),
+];
+
+pub fn routes() -> Api {
+    let mut importing = post("/services/import", "Import from the inbox, as a request; or upload, and wait for the end")
+        .form(PARAMETERS)
+        .header(("Idempotency-Key", "text", "Of a call without a file: may be repeated under that key."))
+        .uri("The request's address (of an upload the sessions', one a line; the request's is in `Link`)")
+        .fails([404, 409, 413, 422, 503]);
+    for kind in [
+        "multipart/form-data",
+        "application/zip",
+        "application/x-tar",
+        "application/gzip",
+        "application/dicom",
+        "application/octet-stream",
+    ] {
+        importing = importing.takes(kind, Schema::Opaque);
+    }
+    Api::new("Imports").on(importing, import)
 }
 
 async fn import(

@@ -1,20 +1,26 @@
 //! /metrics: figures for a monitoring system, in OpenMetrics text.
 
-use axum::Router;
 use axum::extract::{FromRequestParts as _, Request, State};
 use axum::http::header;
 use axum::response::{IntoResponse as _, Response};
-use axum::routing::get;
 
 use crate::config::MetricsAccess;
 use crate::metrics::{self, metrics};
 
+use super::api::{Api, Schema, get};
 use super::auth::Caller;
 use super::error::ApiError;
 use super::state::AppState;
 
-pub fn routes() -> Router<AppState> {
-    Router::new().route("/metrics", get(show))
+pub fn routes() -> Api {
+    let figures = get(
+        "/metrics",
+        "Figures for a monitoring system; who may see them is configured",
+    )
+    .kind("application/openmetrics-text", Schema::Opaque)
+    .bare()
+    .fails([403]);
+    Api::new("Operation").on(figures, show)
 }
 
 async fn show(State(state): State<AppState>, request: Request) -> Result<Response, ApiError> {

@@ -6,17 +6,16 @@
 
 pub mod actions;
 
-use axum::Router;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::Response;
-use axum::routing::get;
 use serde::Deserialize;
 
 use crate::store::{Area, Session, SessionFilter, UNASSIGNED};
 
 use crate::archive::{ActionError, parse_uri};
 
+use super::api::{self, Api, get};
 use super::auth::Caller;
 use super::error::ApiError;
 use super::experiments;
@@ -47,14 +46,44 @@ const COLUMNS: [&str; 19] = [
     "TIMEZONE",
 ];
 
-pub fn routes() -> Router<AppState> {
-    let session = "/prearchive/projects/{project}/{timestamp}/{folder}";
-    Router::new()
-        .route("/prearchive", get(list_all))
-        .route("/prearchive/projects", get(list_all))
-        .route("/prearchive/projects/{projects}", get(list_some))
-        .route(session, get(show).delete(delete))
-        .nest(session, session::below())
+pub const FAMILY: &str = "Prearchive";
+
+/// Where a session waits.
+pub const SESSION: &str = "/prearchive/projects/{project}/{timestamp}/{folder}";
+
+pub fn routes() -> Api {
+    let all = |path: &'static str| get(path, "Waiting sessions that the caller may edit").table();
+    Api::new(FAMILY)
+        .on(all("/prearchive"), list_all)
+        .on(all("/prearchive/projects"), list_all)
+        .on(
+            get(
+                "/prearchive/projects/{projects}",
+                "Waiting sessions of some projects",
+            )
+            .table()
+            .fails([403]),
+            list_some,
+        )
+        .on(
+            get(
+                SESSION,
+                "A waiting session: its row, as XML its document, or its files",
+            )
+            .table()
+            .or_zip(),
+            show,
+        )
+        .on(
+            api::delete(SESSION, "Delete a waiting session")
+                .empty(200, "")
+                .fails([409]),
+            delete,
+        )
+        .nest(
+            SESSION,
+            session::below(FAMILY).each(|below| below.fails([403])),
+        )
         .merge(actions::routes())
 }
 

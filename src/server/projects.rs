@@ -3,16 +3,15 @@
 //! Differs from XNAT: only site administrators make and remove projects, and a project that holds
 //! sessions is not removed.
 
-use axum::Router;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, put};
 
 use crate::project::PrearchiveCode;
 use crate::rulebook::Author;
 use crate::store::{NewProject, Role, UNASSIGNED};
 
+use super::api::{Api, Field, Schema, delete, get, put};
 use super::auth::Caller;
 use super::error::{ApiError, refusal};
 use super::form::Parameters;
@@ -42,30 +41,99 @@ const USER_COLUMNS: [&str; 6] = [
 const ARCHIVE_FOLDER: &str = "arc001";
 
 /// Listings, which are also below `/data/archive`.
-pub fn listings() -> Router<AppState> {
-    Router::new()
-        .route("/projects", get(list))
-        .route("/projects/{project}", get(show))
+pub fn listings() -> Api {
+    Api::new(FAMILY)
+        .on(
+            get("/projects", "The projects that the caller may see").table(),
+            list,
+        )
+        .on(get("/projects/{project}", "A project").item(), show)
 }
 
-pub fn settings() -> Router<AppState> {
-    Router::new()
-        .route("/projects/{project}", put(create_or_update).delete(remove))
-        .route("/projects/{project}/prearchive_code", get(prearchive_code))
-        .route(
-            "/projects/{project}/prearchive_code/{code}",
-            put(set_prearchive_code),
+const FAMILY: &str = "Projects";
+
+const FIELDS: &[Field] = &[
+    ("name", "text", "Or `xnat:projectData/name`."),
+    ("description", "text", "Or `xnat:projectData/description`."),
+    (
+        "prearchive_code",
+        "0|4|5",
+        "Of a new project: where sessions go.",
+    ),
+];
+
+pub fn settings() -> Api {
+    let one = "/projects/{project}";
+    let below = |steps: &str| format!("{one}/{steps}");
+    let member = || below("users/{role}/{user}");
+    Api::new(FAMILY)
+        .on(
+            put(one, "Make a project, or change its fields")
+                .form(FIELDS)
+                .kind("text/plain", Schema::Opaque)
+                .kind_at(201, "Made", "text/plain", Schema::Opaque)
+                .fails([409]),
+            create_or_update,
         )
-        .route("/projects/{project}/quarantine_code", get(quarantine_code))
-        .route(
-            "/projects/{project}/quarantine_code/{code}",
-            put(set_quarantine_code),
+        .on(
+            delete(one, "Remove a project that holds nothing")
+                .empty(200, "")
+                .fails([409]),
+            remove,
         )
-        .route("/projects/{project}/current_arc", get(current_arc))
-        .route("/projects/{project}/users", get(users))
-        .route(
-            "/projects/{project}/users/{role}/{user}",
-            put(grant).delete(revoke),
+        .on(
+            get(
+                below("prearchive_code"),
+                "Where sessions go: 0 prearchive, 4 archive, 5 archive, replacing",
+            )
+            .text(),
+            prearchive_code,
+        )
+        .on(
+            put(
+                below("prearchive_code/{code}"),
+                "Say where sessions go: 0, 4 or 5",
+            )
+            .empty(200, "")
+            .fails([409]),
+            set_prearchive_code,
+        )
+        .on(
+            get(
+                below("quarantine_code"),
+                "Whether sessions are held for review: 1 or 0",
+            )
+            .text(),
+            quarantine_code,
+        )
+        .on(
+            put(
+                below("quarantine_code/{code}"),
+                "Have sessions held for review (1) or not (0)",
+            )
+            .empty(200, "")
+            .fails([409]),
+            set_quarantine_code,
+        )
+        .on(
+            get(below("current_arc"), "The name of the archive's folder").text(),
+            current_arc,
+        )
+        .on(
+            get(below("users"), "Who is in a project")
+                .table()
+                .fails([403]),
+            users,
+        )
+        .on(
+            put(member(), "Give a user a role in a project")
+                .empty(200, "")
+                .fails([409]),
+            grant,
+        )
+        .on(
+            delete(member(), "Take a user's role in a project").empty(200, ""),
+            revoke,
         )
 }
 

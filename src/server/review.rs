@@ -3,23 +3,25 @@
 
 use std::collections::BTreeMap;
 
+use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post, put};
-use axum::{Json, Router};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::archive::{ArchiveOptions, Conflict, Release, below_session};
 use crate::rules::Overwrite;
 use crate::store::{Area, Findings, Leak};
 
+use super::api::{Api, Field, get, post, put};
 use super::auth::Caller;
 use super::error::ApiError;
 use super::form::Parameters;
 use super::import::check_label;
 use super::prearchive::{
-    Place, actions, check_owner_of_held, delete_all, find, find_sources, rows, to_its_end,
+    FAMILY, Place, SESSION, actions, check_owner_of_held, delete_all, find, find_sources, rows,
+    to_its_end,
 };
 use super::state::AppState;
 use super::table::View;
@@ -27,14 +29,70 @@ use super::table::View;
 /// A reason is kept with the session and shown in lists.
 const LONGEST_REASON: usize = 500;
 
-pub fn routes() -> Router<AppState> {
-    let session = "/prearchive/projects/{project}/{timestamp}/{folder}";
-    Router::new()
-        .route(session, put(relabel))
-        .route(&format!("{session}/conflicts"), get(conflicts))
-        .route(&format!("{session}/review"), get(review))
-        .route("/services/prearchive/release", post(release))
-        .route("/services/prearchive/purge", post(purge))
+const RELEASE: &[Field] = &[
+    (
+        "src",
+        "text",
+        "A session's address; may come several times.",
+    ),
+    ("reason", "text", "Kept with the session."),
+    (
+        "overwrite",
+        "none|append|delete",
+        "What may happen to a session that waits under the same label.",
+    ),
+];
+
+const PURGE: &[Field] = &[(
+    "src",
+    "text",
+    "A session's address; may come several times.",
+)];
+
+pub fn routes() -> Api {
+    Api::new(FAMILY)
+        .on(
+            actions::acting(put(
+                SESSION,
+                "Give a waiting session another label or subject, or act on it",
+            )),
+            relabel,
+        )
+        .on(
+            get(
+                format!("{SESSION}/conflicts"),
+                "What stands in the way of archiving a session",
+            )
+            .json::<Vec<Conflict>>()
+            .fails([403]),
+            conflicts,
+        )
+        .on(
+            get(
+                format!("{SESSION}/review"),
+                "Why a session is where it is, and which files hold what; no values",
+            )
+            .json::<Review>()
+            .fails([403]),
+            review,
+        )
+        .on(
+            post(
+                "/services/prearchive/release",
+                "Let sessions out of quarantine",
+            )
+            .form(RELEASE)
+            .table()
+            .fails([404, 409]),
+            release,
+        )
+        .on(
+            post("/services/prearchive/purge", "Delete sessions, as an owner")
+                .form(PURGE)
+                .table()
+                .fails([404, 409]),
+            purge,
+        )
 }
 
 /// What a plain call to archive the session would be answered with, and the sessions that stand in the way.
@@ -48,7 +106,7 @@ async fn conflicts(
 }
 
 /// What a reviewer needs: why the session is where it is, and which files hold what. No values.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 struct Review {
     uri: String,
@@ -67,14 +125,14 @@ struct Review {
     files: Vec<FileReview>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct LeakCount {
     #[serde(flatten)]
     leak: Leak,
     files: u64,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct FileReview {
     file: String,
     #[serde(flatten)]

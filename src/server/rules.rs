@@ -6,20 +6,21 @@
 mod explain;
 mod shadow;
 
+use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{Path, Query, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
-use axum::{Json, Router};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
 use similar::TextDiff;
 
+use crate::import::explain::Explanation;
 use crate::rulebook::{Author, ProjectStatus, RulebookError};
 use crate::rules::{Change, Files, ModuleStatus};
 use crate::store::Activation;
 
+use super::api::{Api, Field, Schema, get, post, put};
 use super::auth::Caller;
 use super::error::ApiError;
 use super::form::Parameters;
@@ -32,25 +33,103 @@ const LARGEST_LIMIT: i64 = 1000;
 /// What is shown of a file that holds no text.
 const BINARY: &str = "(no text)";
 
-pub fn routes() -> Router<AppState> {
-    Router::new()
-        .route("/rules/status", get(status))
-        .route("/rules/modules", get(modules))
-        .route("/rules/versions", get(versions))
-        .route("/rules/versions/{hash}", get(version))
-        .route("/rules/diff", get(diff))
-        .route("/rules/shadow", get(shadow::list))
-        .route("/rules/rollback", post(roll_back))
-        .route("/rules/reload", post(reload))
-        .route("/rules/site/policy", get(site_policy).put(put_site_policy))
-        .route(
-            "/rules/projects/{project}/policy",
-            get(project_policy).put(put_project_policy),
+const FAMILY: &str = "Rules";
+
+const ROLL_BACK: &[Field] = &[
+    ("project", "text", "The project."),
+    ("ruleSet", "text", "The version's hash."),
+    ("reason", "text", "For the history."),
+];
+
+pub fn routes() -> Api {
+    let api = Api::new(FAMILY)
+        .on(
+            get(
+                "/rules/status",
+                "What is active in the caller's projects, and what is wrong with the folder",
+            )
+            .json::<Vec<StatusView>>(),
+            status,
         )
+        .on(
+            get("/rules/modules", "The modules that there are").json::<Vec<ModuleStatus>>(),
+            modules,
+        )
+        .on(
+            get("/rules/versions", "The history, the newest first")
+                .query::<Which>()
+                .json::<Vec<ActivationView>>()
+                .fails([403, 404]),
+            versions,
+        )
+        .on(
+            get(
+                "/rules/versions/{hash}",
+                "The files of a version, or one of them",
+            )
+            .query::<WhichFile>()
+            .json::<Vec<FileView>>()
+            .text()
+            .kind("application/octet-stream", Schema::Opaque)
+            .bare(),
+            version,
+        )
+        .on(
+            get(
+                "/rules/diff",
+                "What differs between two versions, as a unified diff",
+            )
+            .query::<FromTo>()
+            .text()
+            .bare(),
+            diff,
+        )
+        .on(
+            get(
+                "/rules/shadow",
+                "Where candidates disagreed with the active rules",
+            )
+            .query::<shadow::Which>()
+            .json::<Vec<shadow::CandidateView>>()
+            .fails([403, 404]),
+            shadow::list,
+        )
+        .on(
+            post("/rules/rollback", "Make a version active again")
+                .form(ROLL_BACK)
+                .json::<StatusView>()
+                .fails([404, 409]),
+            roll_back,
+        )
+        .on(
+            post("/rules/reload", "Look at the folder now")
+                .json::<Vec<StatusView>>()
+                .fails([409]),
+            reload,
+        );
+    let read = |path: &'static str, what: &'static str| {
+        get(path, what)
+            .kind("application/json", Schema::Named("Policy"))
+            .fails([403])
+            .bare()
+    };
+    let write = |path: &'static str, what: &'static str| {
+        let writing = put(path, what).query::<Reason>();
+        writing
+            .takes("application/json", Schema::Named("Policy"))
+            .empty(200, "Active")
+            .fails([409])
+    };
+    let (site, project) = ("/rules/site/policy", "/rules/projects/{project}/policy");
+    api.on(read(site, "The site's policy"), site_policy)
+        .on(write(site, "Set the site's policy"), put_site_policy)
+        .on(read(project, "A project's policy"), project_policy)
+        .on(write(project, "Set a project's policy"), put_project_policy)
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(rename = "RulesStatus")]
 struct StatusView {
     project: String,
     /// What imports run under.
@@ -61,8 +140,9 @@ struct StatusView {
     notes: Vec<String>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(rename = "Activation")]
 struct ActivationView {
     project: String,
     rule_set: String,
@@ -121,15 +201,24 @@ async fn modules(
     Ok(Json(modules.map_err(RulebookError::from)?))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 struct Which {
+    /// Without it all, for administrators.
     project: Option<String>,
+    /// 1 to 1000, else 100.
     limit: Option<i64>,
 }
 
 /// Those whose answer may be long in coming.
-pub fn slow_routes() -> Router<AppState> {
-    Router::new().route("/rules/explain", get(explain::explain))
+pub fn slow_routes() -> Api {
+    let explaining = get(
+        "/rules/explain",
+        "What the rules would do with files of the inbox",
+    )
+    .parameters(explain::PARAMETERS)
+    .json::<Explanation>()
+    .fails([404, 409]);
+    Api::new(FAMILY).on(explaining, explain::explain)
 }
 
 /// The history, the newest first.
@@ -153,9 +242,16 @@ async fn versions(
     Ok(Json(history.into_iter().map(Into::into).collect()))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 struct WhichFile {
+    /// Its path.
     file: Option<String>,
+}
+
+#[derive(Serialize, JsonSchema)]
+struct FileView {
+    path: String,
+    size: usize,
 }
 
 /// The names of a version's files, or one file.
@@ -167,9 +263,12 @@ async fn version(
 ) -> Result<Response, ApiError> {
     let files = readable_version(&state, &caller, &hash).await?;
     let Some(name) = which.file else {
-        let names: Vec<Value> = files
-            .iter()
-            .map(|(path, content)| json!({ "path": path, "size": content.len() }))
+        let files = files.iter();
+        let names: Vec<FileView> = files
+            .map(|(path, content)| FileView {
+                path: path.clone(),
+                size: content.len(),
+            })
             .collect();
         return Ok(Json(names).into_response());
     };
@@ -181,9 +280,11 @@ async fn version(
     Ok(([(header::CONTENT_TYPE, kind)], content.to_vec()).into_response())
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 struct FromTo {
+    /// A version's hash.
     from: String,
+    /// A version's hash.
     to: String,
 }
 
@@ -271,8 +372,10 @@ async fn put_project_policy(
     put_policy(&state, &caller, &[project], &path, query, body).await
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 struct Reason {
+    /// For the history.
+    #[schemars(length(max = 500))]
     reason: Option<String>,
 }
 

@@ -3,16 +3,16 @@
 //! A URI's first steps say which session; whoever may see that may list what is in it. Bytes of what is in
 //! quarantine, or has still to be anonymized for the archive, are for owners and administrators.
 
-use axum::Router;
 use axum::extract::{FromRequestParts, Path, Query, State};
 use axum::http::HeaderMap;
 use axum::http::request::Parts;
 use axum::response::Response;
-use axum::routing::get;
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::store::{Area, ScanSummary, Session};
 
+use super::api::{Api, Schema, get};
 use super::auth::Caller;
 use super::content;
 use super::error::ApiError;
@@ -32,22 +32,52 @@ const SCAN_COLUMNS: [&str; 8] = [
 ];
 
 /// The routes below a session's address, whichever way that was reached.
-pub fn below() -> Router<AppState> {
-    Router::new()
-        .route("/files", get(files))
-        .route("/files/{name}", get(download))
-        .route("/resources", get(session_resources))
-        .route("/resources/{resource}/files", get(files))
-        .route("/resources/{resource}/files/{name}", get(download))
-        .route("/scans", get(scans))
-        .route("/scans/{scan}", get(show_scan))
-        .route("/scans/{scan}/resources", get(resources))
-        .route("/scans/{scan}/files", get(files))
-        .route("/scans/{scan}/files/{name}", get(download))
-        .route("/scans/{scan}/resources/{resource}/files", get(files))
-        .route(
-            "/scans/{scan}/resources/{resource}/files/{name}",
-            get(download),
+pub fn below(family: &'static str) -> Api {
+    let listing = |path: &'static str| {
+        get(path, "Files, or with `format=zip` what is in them")
+            .table()
+            .or_zip()
+    };
+    let file = |path: &'static str| {
+        get(
+            path,
+            "A file's bytes, or the part of them that `Range` asks for",
+        )
+        .kind("application/dicom", Schema::Opaque)
+        .kind_at(206, "A part", "application/dicom", Schema::Opaque)
+        .fails([403, 416])
+    };
+    Api::new(family)
+        .on(listing("/files"), files)
+        .on(file("/files/{name}"), download)
+        .on(
+            get(
+                "/resources",
+                "Resources of the session itself, of which there are none; or of all scans",
+            )
+            .query::<Levels>()
+            .table(),
+            session_resources,
+        )
+        .on(listing("/resources/{resource}/files"), files)
+        .on(file("/resources/{resource}/files/{name}"), download)
+        .on(get("/scans", "A session's scans").table(), scans)
+        .on(
+            get("/scans/{scan}", "A scan, with its resources")
+                .item()
+                .or_zip(),
+            show_scan,
+        )
+        .on(
+            get("/scans/{scan}/resources", "A scan's resources").table(),
+            resources,
+        )
+        .on(listing("/scans/{scan}/files"), files)
+        .on(file("/scans/{scan}/files/{name}"), download)
+        .on(listing("/scans/{scan}/resources/{resource}/files"), files)
+        .on(
+            file("/scans/{scan}/resources/{resource}/files/{name}"),
+            download,
         )
 }
 
@@ -221,8 +251,9 @@ async fn resources(
         .answer(&view)
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 struct Levels {
+    /// `true`: those of the scans.
     all: Option<String>,
 }
 

@@ -1,12 +1,14 @@
 //! What clients ask about the site before they ask for anything else.
 
+use std::collections::BTreeMap;
+
+use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
-use axum::routing::get;
-use axum::{Json, Router};
 use serde_json::{Value, json};
 
+use super::api::{Api, Schema, get};
 use super::auth::Caller;
 use super::error::ApiError;
 use super::schema;
@@ -16,20 +18,58 @@ use super::table::{Table, View};
 /// The XNAT whose REST surface this follows; clients choose their ways by it.
 const XNAT_VERSION: &str = "1.9.0";
 
-pub fn data() -> Router<AppState> {
-    Router::new()
+const FAMILY: &str = "Site";
+
+pub fn data() -> Api {
+    Api::new(FAMILY)
         // Gone since XNAT 1.7; xnatpy and pyxnat ask for it first and want this answer.
-        .route("/version", get(async || StatusCode::NOT_FOUND))
-        .route("/search/elements", get(search_elements))
-        .route("/search/elements/{element}", get(search_fields))
+        .on(
+            get(
+                "/version",
+                "404, as in XNAT since 1.7: see /xapi/siteConfig/buildInfo",
+            )
+            .open()
+            .fails([404]),
+            async || StatusCode::NOT_FOUND,
+        )
+        .on(
+            get("/search/elements", "Data types that can be searched: none").table(),
+            search_elements,
+        )
+        .on(
+            get(
+                "/search/elements/{element}",
+                "Fields that can be searched: none",
+            )
+            .table(),
+            search_fields,
+        )
 }
 
-pub fn xapi() -> Router<AppState> {
-    Router::new()
-        .route("/siteConfig/buildInfo", get(build_info))
-        .route("/siteConfig/uptime", get(uptime))
-        .route("/schemas", get(schemas))
-        .route("/schemas/{name}", get(schema::show))
+pub fn xapi() -> Api {
+    type Texts = BTreeMap<String, String>;
+    Api::new(FAMILY)
+        .on(
+            get(
+                "/siteConfig/buildInfo",
+                "The version of XNAT that is spoken, and Sluice's",
+            )
+            .json::<Texts>(),
+            build_info,
+        )
+        .on(
+            get("/siteConfig/uptime", "How long the server is up").json::<Texts>(),
+            uptime,
+        )
+        .on(
+            get("/schemas", "The names of the XML schemas").json::<[String; 1]>(),
+            schemas,
+        )
+        .on(
+            get("/schemas/{name}", "An XML schema of the data types")
+                .kind("application/xml", Schema::Opaque),
+            schema::show,
+        )
 }
 
 async fn build_info(_caller: Caller) -> Json<Value> {

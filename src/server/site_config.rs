@@ -1,18 +1,19 @@
 //! /xapi/siteConfig: those of XNAT's site preferences that concern imports: the site's anonymization script and
 //! its series import filter, which other calls reach too. They stand in the site's policy.
 
+use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
-use axum::{Json, Router};
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use crate::settings::{Level, Setting};
 
 use super::anonymize::{Wanted, script_in, set};
+use super::api::{Api, Schema, get, post};
 use super::auth::Caller;
 use super::error::ApiError;
 use super::state::AppState;
@@ -24,14 +25,37 @@ const FILTER_MODE: &str = "sitewideSeriesImportFilterMode";
 const FILTER_ON: &str = "enableSitewideSeriesImportFilter";
 const KNOWN: [&str; 5] = [SCRIPT, SCRIPT_ON, FILTER, FILTER_MODE, FILTER_ON];
 
-pub fn routes() -> Router<AppState> {
-    Router::new()
-        .route("/siteConfig", post(put_several))
-        .route("/siteConfig/{property}", get(show).post(put))
+pub fn routes() -> Api {
+    Api::new("XNAT's settings")
+        .on(
+            post("/siteConfig", "Set several preferences of the site at once")
+                .query::<Reason>()
+                .takes_json::<Map<String, Value>>()
+                .empty(200, "Active")
+                .fails([404, 409]),
+            put_several,
+        )
+        .on(
+            get("/siteConfig/{property}", "A preference of the site")
+                .kind("text/plain", Schema::Opaque)
+                .kind("application/json", Schema::Opaque)
+                .fails([403]),
+            show,
+        )
+        .on(
+            post("/siteConfig/{property}", "Set a preference of the site")
+                .query::<Reason>()
+                .takes_text()
+                .empty(200, "Active")
+                .fails([409]),
+            put,
+        )
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 struct Reason {
+    /// For the history.
+    #[schemars(length(max = 500))]
     reason: Option<String>,
 }
 

@@ -1,13 +1,12 @@
 //! Subjects of the archive, in XNAT's listing and as single objects.
 
-use axum::Router;
 use axum::extract::{Path, State};
 use axum::response::Response;
-use axum::routing::get;
 use serde::Deserialize;
 
 use crate::store::{Area, SessionFilter};
 
+use super::api::{Api, get};
 use super::auth::Caller;
 use super::error::ApiError;
 use super::state::AppState;
@@ -22,12 +21,21 @@ const COLUMNS: [&str; 6] = [
     "URI",
 ];
 
-pub fn routes() -> Router<AppState> {
-    Router::new()
-        .route("/subjects", get(list))
-        .route("/subjects/{subject}", get(show))
-        .route("/projects/{project}/subjects", get(list))
-        .route("/projects/{project}/subjects/{subject}", get(show))
+pub fn routes() -> Api {
+    let mut api = Api::new("Subjects");
+    for parent in ["", "/projects/{project}"] {
+        let (all, one) = (
+            format!("{parent}/subjects"),
+            format!("{parent}/subjects/{{subject}}"),
+        );
+        api = api
+            .on(
+                get(all, "Subjects of the projects that the caller may see").table(),
+                list,
+            )
+            .on(get(one, "A subject, with its experiments").item(), show);
+    }
+    api
 }
 
 #[derive(Debug, Deserialize)]

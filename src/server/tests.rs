@@ -2,6 +2,7 @@
 
 mod auth;
 mod import;
+mod openapi;
 mod projects;
 mod sessions;
 

@@ -3,35 +3,68 @@
 //! Lists are for administrators (XNAT's `restrictUserListAccessToAdmins`), one's own entry for oneself.
 //! No answer holds a password or its record.
 
+use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::Response;
-use axum::routing::get;
-use axum::{Json, Router};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::password::{self, PasswordError};
 use crate::store::{NewUser, PasswordRecord, User};
 
+use super::api::{Api, get, post, put};
 use super::auth::Caller;
 use super::error::{ApiError, refusal};
 use super::state::AppState;
 use super::table::{Table, View};
 
-pub fn xapi() -> Router<AppState> {
-    Router::new()
-        .route("/users", get(names).post(create))
-        .route("/users/profiles", get(profiles))
-        .route("/users/profile/{login}", get(profile))
-        .route("/users/{login}", get(profile).put(change))
+pub fn xapi() -> Api {
+    let show = |path: &'static str| get(path, "A user").json::<Profile>().fails([403]);
+    Api::new("Users")
+        .on(
+            get("/users", "All users' names")
+                .json::<Vec<String>>()
+                .fails([403]),
+            names,
+        )
+        .on(
+            post("/users", "Add a user")
+                .takes_json::<Change>()
+                .json_at::<Profile>(201, "Added")
+                .fails([409]),
+            create,
+        )
+        .on(
+            get("/users/profiles", "All users")
+                .json::<Vec<Profile>>()
+                .fails([403]),
+            profiles,
+        )
+        .on(show("/users/profile/{login}"), profile)
+        .on(show("/users/{login}"), profile)
+        .on(
+            put(
+                "/users/{login}",
+                "Change a user's password, or let the user in or out",
+            )
+            .takes_json::<Change>()
+            .json::<Profile>()
+            .fails([409]),
+            change,
+        )
 }
 
-pub fn data() -> Router<AppState> {
-    Router::new().route("/users", get(table))
+pub fn data() -> Api {
+    Api::new("Users").on(
+        get("/users", "All users, as a table").table().fails([403]),
+        table,
+    )
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(rename = "User")]
 struct Profile {
     username: String,
     enabled: bool,
@@ -55,7 +88,7 @@ impl From<User> for Profile {
 }
 
 /// What may be said of a user; XNAT's names.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 struct Change {
     username: Option<String>,

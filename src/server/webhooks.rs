@@ -1,15 +1,16 @@
 //! /xapi/webhooks: whom the ends of requests are told. For site administrators alone.
 
+use axum::Json;
 use axum::extract::rejection::JsonRejection;
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
-use axum::routing::{get, post};
-use axum::{Json, Router};
+use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::store::{Delivery, NewWebhook, Webhook, WebhookChange};
 use crate::webhook::check_url;
 
+use super::api::{Api, delete, get, post, put};
 use super::auth::Caller;
 use super::error::ApiError;
 use super::state::AppState;
@@ -17,16 +18,63 @@ use super::state::AppState;
 const DELIVERIES: u32 = 100;
 const MOST_DELIVERIES: u32 = 1000;
 
-pub fn routes() -> Router<AppState> {
-    Router::new()
-        .route("/webhooks", get(list).post(create))
-        .route("/webhooks/{id}", get(show).put(change).delete(remove))
-        .route("/webhooks/{id}/test", post(test))
-        .route("/webhooks/{id}/deliveries", get(deliveries))
+pub fn routes() -> Api {
+    Api::new("Webhooks")
+        .on(
+            get("/webhooks", "The targets")
+                .json::<Vec<View>>()
+                .fails([403]),
+            list,
+        )
+        .on(
+            post(
+                "/webhooks",
+                "Add a target; the answer alone holds its secret",
+            )
+            .takes_json::<Said>()
+            .json_at::<View>(201, "Added"),
+            create,
+        )
+        .on(
+            get("/webhooks/{id}", "A target")
+                .json::<View>()
+                .fails([403]),
+            show,
+        )
+        .on(
+            put("/webhooks/{id}", "Change a target")
+                .takes_json::<Said>()
+                .json::<View>(),
+            change,
+        )
+        .on(
+            delete("/webhooks/{id}", "Remove a target").empty(204, "Removed"),
+            remove,
+        )
+        .on(
+            post(
+                "/webhooks/{id}/test",
+                "Tell a target something without meaning",
+            )
+            .json_at::<DeliveryView>(202, "Will be sent")
+            .fails([409]),
+            test,
+        )
+        .on(
+            get(
+                "/webhooks/{id}/deliveries",
+                "What was sent to a target, and what came of it; the newest first",
+            )
+            .query::<Page>()
+            .json::<Vec<DeliveryView>>()
+            .fails([403]),
+            deliveries,
+        )
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(rename = "Webhook")]
 struct View {
     id: i64,
     url: String,
@@ -53,8 +101,9 @@ impl From<Webhook> for View {
     }
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(rename = "Delivery")]
 struct DeliveryView {
     id: i64,
     event: String,
@@ -90,11 +139,12 @@ impl From<Delivery> for DeliveryView {
 }
 
 /// What is said of a target; what is not said keeps its value, or takes its default.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Said {
     url: Option<String>,
     #[serde(default, deserialize_with = "even_null")]
+    #[schemars(with = "Option<String>")]
     project: Option<Option<String>>,
     enabled: Option<bool>,
 }
@@ -210,8 +260,10 @@ async fn test(
     Ok((StatusCode::ACCEPTED, Json(delivery.into())))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 struct Page {
+    /// 1 to 1000, else 100.
+    #[schemars(with = "Option<u32>", range(min = 1, max = 1000))]
     limit: Option<String>,
 }
 

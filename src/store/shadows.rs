@@ -5,7 +5,9 @@ use serde::{Deserialize, Serialize};
 use super::{Store, StoreError, column, now_ms};
 
 /// Each file and each session is in one of the counts of its kind, or in none if the two agree.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema,
+)]
 #[serde(default, rename_all = "camelCase")]
 pub struct ShadowCounts {
     /// Files that both went over.

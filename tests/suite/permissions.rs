@@ -3,9 +3,10 @@
 //! The calls are such that what is allowed changes nothing that a later row needs: what is set is set to what it
 //! was, and what would go is not there.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::archives;
 use crate::dicom;
@@ -25,8 +26,14 @@ const TABLE: &[Row] = &[
     ("GET", "/healthz", "", [200; 6]),
     ("GET", "/readyz", "", [200; 6]),
     ("GET", "/data/version", "", [404; 6]),
+    ("GET", "/xapi/openapi.json", "", [200; 6]),
+    ("GET", "/xapi/docs", "", [200; 6]),
     // Of whoever has an account.
     ("GET", "/data/JSESSION", "", [401, 200, 200, 200, 200, 200]),
+    ("POST", "/data/JSESSION", "", [401, 200, 200, 200, 200, 200]),
+    ("DELETE", "/data/JSESSION", "", [200; 6]),
+    ("PUT", "/data/services/auth", "username=ada&password=x&provider=other", [400; 6]),
+    ("POST", "/data/services/auth", "username=ada&password=x&provider=other", [400; 6]),
     ("GET", "/data/auth", "", [401, 200, 200, 200, 200, 200]),
     ("GET", "/xapi/siteConfig/buildInfo", "", [401, 200, 200, 200, 200, 200]),
     ("GET", "/xapi/siteConfig/uptime", "", [401, 200, 200, 200, 200, 200]),
@@ -277,4 +284,68 @@ fn every_endpoint_answers_everybody_as_the_table_says() {
         }
     }
     assert!(differences.is_empty(), "answered otherwise:\n{differences}");
+}
+
+/// Whether a path of the document, such as `/data/projects/{project}`, stands for an address.
+fn is_of(path: &str, address: &str) -> bool {
+    let (path, address) = (path.split('/'), address.split('/'));
+    let steps: Vec<(&str, &str)> = path.clone().zip(address.clone()).collect();
+    // A configuration's path may hold slashes.
+    let is_as_long = match path.clone().next_back() {
+        Some("{path}") => address.count() >= path.count(),
+        _ => address.count() == path.count(),
+    };
+    let fits = |(path, step): (&str, &str)| path == step || path.starts_with('{');
+    is_as_long && steps.into_iter().all(fits)
+}
+
+/// The table above and the document tell of the same: what is called there, with the answers that it had, is
+/// described, and what is described is called, by one of the paths of those that are described alike.
+#[test]
+fn the_document_and_the_table_tell_of_the_same() {
+    let site = Site::new();
+    let document = site.call("", "GET", "/xapi/openapi.json", &[]).json();
+    let described = document["paths"].as_object().unwrap();
+    let mut uncalled: BTreeSet<(String, String)> = BTreeSet::new();
+    let key = |method: &str, operation: &Value| {
+        let summary = operation["summary"].as_str().unwrap();
+        (method.to_lowercase(), summary.to_owned())
+    };
+    for item in described.values() {
+        let operations = item.as_object().unwrap().iter();
+        uncalled.extend(operations.map(|(method, operation)| key(method, operation)));
+    }
+    let mut problems = Vec::new();
+    for (method, address, _, statuses) in TABLE {
+        let address = address.split('?').next().unwrap();
+        let address = match address.starts_with('/') {
+            true => address.replace("WAITING", "/prearchive/projects/P/1/E"),
+            false => continue,
+        };
+        let address = address.replace("HELD", "/prearchive/projects/P/1/E");
+        let address = match address.strip_prefix("/data/archive/") {
+            Some(below) => format!("/data/{below}"),
+            None => address,
+        };
+        // The path with the fewest parameters is the one that is routed to.
+        let fitting = described.keys().filter(|path| is_of(path, &address));
+        let path = fitting.min_by_key(|path| path.matches('{').count());
+        let operation = path.and_then(|path| described[path].get(method.to_lowercase()));
+        let Some(operation) = operation else {
+            if *statuses != [404; 6] {
+                problems.push(format!("{method} {address}: not described"));
+            }
+            continue;
+        };
+        uncalled.remove(&key(method, operation));
+        for status in statuses {
+            if operation["responses"].get(status.to_string()).is_none() {
+                problems.push(format!("{method} {address}: {status} is not described"));
+            }
+        }
+    }
+    for (method, summary) in uncalled {
+        problems.push(format!("{method} ({summary}): not in the table"));
+    }
+    assert!(problems.is_empty(), "{}", problems.join("\n"));
 }

@@ -7,7 +7,7 @@ use crate::rules::position::Position;
 use serde::Serialize;
 
 /// One element changed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct TracedEdit {
     pub path: String,
     /// As the rule asked for it: `set`, `remove`, `blank`, `uid`, …

@@ -7,6 +7,7 @@ use chrono::{DateTime, NaiveDate};
 
 use crate::store::{RequestFilter, Status};
 
+use super::super::api::Field;
 use super::super::auth::Caller;
 use super::super::error::ApiError;
 use super::super::state::AppState;
@@ -19,6 +20,27 @@ const LARGEST_PAGE: u64 = 1000;
 
 /// Labels and paths are shorter.
 const LONGEST_TEXT: usize = 200;
+
+/// What restricts a list, and cuts it into pages.
+pub const PARAMETERS: &[Field] = &[
+    ("status", "text", "One or several, with commas between."),
+    ("project", "text", "A project's id."),
+    ("username", "text", "Whose; of others for administrators."),
+    (
+        "since",
+        "text",
+        "Called for then or later: a time, a day, or milliseconds.",
+    ),
+    ("before", "text", "Called for before then."),
+    ("q", "text", "In the path, the resolution or labels."),
+    ("order", "asc|desc", "The oldest first, or the newest."),
+    (
+        "limit",
+        "number",
+        "1 to 1000; `X-Total-Count` tells how many there are.",
+    ),
+    ("offset", "number", "Without the first ones."),
+];
 
 type List = Result<([(HeaderName, String); 1], Json<Vec<View>>), ApiError>;
 type Pairs = Query<Vec<(String, String)>>;

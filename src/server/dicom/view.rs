@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::store::{Counts, ImportRequest, Session, Status};
@@ -10,8 +11,9 @@ use super::super::error::ApiError;
 use super::super::state::AppState;
 
 /// A request as XNAT shows it; xnatpy needs the first nine. Not all of `camelCase`: names are XNAT's.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(rename = "ImportRequest")]
 pub struct View {
     id: i64,
     status: Status,
@@ -38,8 +40,9 @@ pub struct View {
     sessions: Vec<SessionView>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(rename = "ImportedSession")]
 pub struct SessionView {
     project: String,
     subject: String,

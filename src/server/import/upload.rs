@@ -9,7 +9,7 @@
 //! there is a 409.
 
 use axum::extract::Request;
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse as _, Response};
 
 use crate::failpoint::crash_point;
@@ -99,7 +99,7 @@ pub async fn import(
     let mut answer = match sessions(&state, &ended).await? {
         Some(sessions) => told(&sessions, wants_archive, id)?,
         // As in XNAT: an object that a filter or a rule takes out is no error.
-        None if was_taken_out(&ended.counts) => StatusCode::OK.into_response(),
+        None if was_taken_out(&ended.counts) => told(&[], false, id)?,
         None => {
             let why = ended.resolution.unwrap_or_default();
             let text = format!("{why} (see /xapi/dicom/{id}/report)").into();

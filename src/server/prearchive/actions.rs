@@ -4,31 +4,114 @@
 //! Differs from XNAT, which queues them all: a call answers when it is done, and `async=true` asks for what XNAT
 //! does. What came of such a call is seen in the prearchive.
 
-use axum::Router;
 use axum::extract::{Path, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::post;
 
 use crate::archive::{ActionError, ArchiveOptions};
 use crate::import::MoveTo;
 use crate::store::{Session, SessionState};
 
+use super::super::api::{Api, Field, Operation, Schema, post};
 use super::super::auth::Caller;
 use super::super::error::ApiError;
 use super::super::form::Parameters;
 use super::super::import::check_label;
 use super::super::state::AppState;
 use super::super::table::View;
-use super::{Place, check_owner_of_held, delete_all, find, find_sources, rows, to_its_end};
+use super::{
+    FAMILY, Place, SESSION, check_owner_of_held, delete_all, find, find_sources, rows, to_its_end,
+};
 
-pub fn routes() -> Router<AppState> {
-    let session = "/prearchive/projects/{project}/{timestamp}/{folder}";
-    Router::new()
-        .route(session, post(act_on))
-        .route("/services/prearchive/delete", post(delete_many))
-        .route("/services/prearchive/move", post(move_many))
-        .route("/services/prearchive/rebuild", post(rebuild_many))
+const SOURCE: Field = (
+    "src",
+    "text",
+    "A session's address; may come several times.",
+);
+const ASYNC: Field = ("async", "flag", "Answer before it is done.");
+
+const SOURCES: &[Field] = &[SOURCE, ASYNC];
+const MOVE: &[Field] = &[
+    SOURCE,
+    ("newProject", "text", "The project to move to."),
+    ("subject", "text", "Another subject's label."),
+    ("session", "text", "Another label, of one session."),
+    (
+        "leaveOut",
+        "flag",
+        "Go without the files that the other project's rules refuse.",
+    ),
+    ASYNC,
+];
+
+/// XNAT's actions on a session's own address.
+pub const ACTION: &[Field] = &[
+    (
+        "action",
+        "build|commit|move|reset-status|set-status",
+        "What to do.",
+    ),
+    ("status", "READY|ERROR", "Of `set-status`."),
+    ("newProject", "text", "Of `move`."),
+    (
+        "subject",
+        "text",
+        "Of `move`, or when relabelled: another subject's label.",
+    ),
+    ("session", "text", "Of `move`: another label."),
+    (
+        "leaveOut",
+        "flag",
+        "Of `move`: go without the files that the other project's rules refuse.",
+    ),
+    ("label", "text", "Of PUT without an action: the new label."),
+];
+
+pub fn routes() -> Api {
+    let service = |path: &'static str, what: &'static str, form: &'static [Field]| {
+        post(path, what).form(form).table().fails([404, 409])
+    };
+    Api::new(FAMILY)
+        .on(
+            acting(post(
+                SESSION,
+                "Build, commit or move a waiting session, or set its status",
+            )),
+            act_on,
+        )
+        .on(
+            service(
+                "/services/prearchive/delete",
+                "Delete waiting sessions",
+                SOURCES,
+            ),
+            delete_many,
+        )
+        .on(
+            service(
+                "/services/prearchive/move",
+                "Move waiting sessions to another project",
+                MOVE,
+            ),
+            move_many,
+        )
+        .on(
+            service(
+                "/services/prearchive/rebuild",
+                "Read waiting sessions' files again",
+                SOURCES,
+            ),
+            rebuild_many,
+        )
+}
+
+/// How a call on a session's own address goes.
+pub fn acting(operation: Operation) -> Operation {
+    operation
+        .form(ACTION)
+        .uri("The session's address")
+        .kind_at(301, "It is elsewhere now", "text/uri-list", Schema::Opaque)
+        .fails([409])
 }
 
 /// Where a call wants a session moved to, with the caller's rights on both projects checked.

@@ -12,11 +12,27 @@ use crate::import::explain::{Explanation, explain_located};
 use crate::rules::Run;
 use crate::rules::pseudonym::Pseudonyms;
 
+use super::super::api::Field;
 use super::super::auth::Caller;
 use super::super::error::ApiError;
 use super::super::form::Parameters;
 use super::super::import::{destination, locate};
 use super::super::state::AppState;
+
+pub const PARAMETERS: &[Field] = &[
+    (
+        "path",
+        "text",
+        "The full path of a folder, an archive or a file in the inbox.",
+    ),
+    (
+        "PROJECT_ID",
+        "text",
+        "Whose rules; other parameters of the import call may follow.",
+    ),
+    ("SUBJECT_ID", "text", "The subject's label."),
+    ("EXPT_LABEL", "text", "The session's label."),
+];
 
 /// `path` and `PROJECT_ID` are those of the import call, and so are all other parameters.
 pub async fn explain(

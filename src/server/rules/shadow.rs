@@ -3,6 +3,7 @@
 
 use axum::Json;
 use axum::extract::{Query, State};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::store::{ShadowCounts, ShadowRun};
@@ -11,14 +12,16 @@ use super::super::auth::Caller;
 use super::super::error::ApiError;
 use super::super::state::AppState;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 pub struct Which {
+    /// One that the caller owns.
     project: String,
 }
 
 /// A candidate with all requests that it ran beside.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(rename = "Candidate")]
 pub struct CandidateView {
     /// Null: it can't be used; the rules' status says why.
     candidate: Option<String>,
@@ -28,7 +31,8 @@ pub struct CandidateView {
     disagreements: Vec<RequestView>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Disagreement")]
 struct RequestView {
     request: i64,
     at: i64,

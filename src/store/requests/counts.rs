@@ -4,7 +4,9 @@ use serde::{Deserialize, Serialize};
 
 /// Files by what became of them. `found` is the sum of the others; while an import runs there are also
 /// those that are being worked on.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema,
+)]
 #[serde(default)]
 pub struct Counts {
     pub found: u64,

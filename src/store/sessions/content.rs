@@ -52,7 +52,7 @@ pub struct StoredFile {
 }
 
 /// What a reviewer is told of a file: where something stands, never what.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(default)]
 pub struct Findings {
     /// Why a rule wants it looked at.
@@ -64,7 +64,9 @@ pub struct Findings {
 }
 
 /// An element that holds an identifying value, and what kind of value.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema,
+)]
 pub struct Leak {
     pub kind: String,
     pub tag: String,
