@@ -13,7 +13,8 @@ run:
 	target/release/sluice demo
 
 # All tests, with what they need: real DICOM files, pydicom as an independent reader, XNAT's Python clients,
-# schemathesis, which calls all that the OpenAPI document describes, and PostgreSQL, on which all that touches a database runs a second time.
+# schemathesis, which calls all that the OpenAPI document describes, and PostgreSQL, on which all that touches a
+# database runs a second time.
 test:
 	tests/venv.sh
 	target/venv/bin/python tests/real_files.py

@@ -4,6 +4,7 @@
 //! OpenAPI document is written from what was added. So there is no route that it does not know of, and none in it
 //! that does not answer.
 
+mod components;
 mod document;
 mod operation;
 

@@ -4,6 +4,8 @@
 //! What it answers of versions comes from the rules' own history ([`crate::store::Activation`]): a version is a
 //! change of the setting, whoever made it and by which way, going back included.
 
+mod routes;
+
 use axum::body::Bytes;
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, StatusCode};
@@ -16,11 +18,12 @@ use crate::rulebook::FILES;
 use crate::settings::{Held, Level, Setting, Settings};
 
 use super::anonymize::{Wanted, level_for, script_in, set};
-use super::api::{self, Api, get};
 use super::auth::Caller;
 use super::error::ApiError;
 use super::state::AppState;
 use super::table::{Table, View, timestamp};
+
+pub use routes::routes;
 
 const COLUMNS: [&str; 10] = [
     "tool",
@@ -37,84 +40,6 @@ const COLUMNS: [&str; 10] = [
 
 const SCRIPT_COLUMNS: [&str; 5] = ["project", "user", "create_date", "script", "id"];
 const STATUS_COLUMNS: [&str; 5] = ["project", "edit", "create_date", "user", "id"];
-
-pub fn routes() -> Api {
-    let mut api = Api::new("XNAT's settings");
-    for base in ["/config", "/projects/{project}/config"] {
-        let one = format!("{base}/{{tool}}/{{*path}}");
-        api = api
-            .on(
-                get(base, "Tools that have a configuration")
-                    .table()
-                    .fails([403]),
-                tools,
-            )
-            .on(
-                get(format!("{base}/{{tool}}"), "A tool's configurations")
-                    .table()
-                    .fails([403]),
-                of_tool,
-            )
-            .on(
-                get(
-                    one.clone(),
-                    "A configuration, or with `contents=true` its text alone",
-                )
-                .query::<Asked>()
-                .table()
-                .text()
-                .fails([403]),
-                show,
-            )
-            .on(
-                api::put(one, "Set a configuration")
-                    .query::<Asked>()
-                    .takes_text()
-                    .empty(200, "Changed, and active")
-                    .empty(201, "New, and active")
-                    .fails([409]),
-                put,
-            );
-    }
-    for base in ["/config/edit", "/config/edit/projects/{project}"] {
-        let (script, status) = (
-            format!("{base}/image/dicom/script"),
-            format!("{base}/image/dicom/status"),
-        );
-        api = api
-            .on(
-                get(script.clone(), "The anonymization script, as a table")
-                    .table()
-                    .fails([403]),
-                edit_script,
-            )
-            .on(
-                api::put(script, "Set the anonymization script")
-                    .query::<Asked>()
-                    .takes_text()
-                    .empty(200, "Active")
-                    .fails([409]),
-                put_edit_script,
-            )
-            .on(
-                get(
-                    status.clone(),
-                    "Whether the anonymization script runs, as a table",
-                )
-                .table()
-                .fails([403]),
-                edit_status,
-            )
-            .on(
-                api::put(status, "Switch the anonymization script on or off")
-                    .query::<Asked>()
-                    .empty(200, "Active")
-                    .fails([409]),
-                put_edit_status,
-            );
-    }
-    api
-}
 
 /// What the address says.
 #[derive(Deserialize)]

@@ -2,6 +2,7 @@
 //!
 //! Routes that differ in nothing but what their paths begin with are shown as one entry, with all the paths.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use serde_json::Value;
@@ -64,7 +65,7 @@ pub fn page(document: &Value) -> String {
             escape(family)
         );
         for entry in entries(document, family) {
-            write_entry(&mut page, document, &entry);
+            write_entry(&mut page, &entry);
         }
     }
     let _ = write!(
@@ -78,8 +79,29 @@ pub fn page(document: &Value) -> String {
     {
         write_parameter(&mut page, parameter.1);
     }
+    page.push_str("</dl><h2 id=errors>Errors</h2><dl>");
+    for (status, what) in errors(document) {
+        let _ = write!(page, "<dt>{status}<dd>{}", escape(what));
+    }
     page.push_str("</dl></html>\n");
     page
+}
+
+/// The errors that there are, and what they mean.
+fn errors(document: &Value) -> BTreeMap<&str, &str> {
+    let items = document["paths"].as_object().into_iter().flatten();
+    let operations = items.flat_map(|(_, item)| item.as_object().into_iter().flatten());
+    let responses = operations.flat_map(|(_, operation)| operation["responses"].as_object());
+    let mut status_to_meaning = BTreeMap::new();
+    for (status, response) in responses.flatten() {
+        if let Some(name) = text(&response["$ref"]).rsplit('/').next() {
+            let meaning = text(&document["components"]["responses"][name]["description"]);
+            if !meaning.is_empty() {
+                status_to_meaning.insert(status.as_str(), meaning);
+            }
+        }
+    }
+    status_to_meaning
 }
 
 fn entries<'a>(document: &'a Value, family: &str) -> Vec<Entry<'a>> {
@@ -108,7 +130,7 @@ fn entries<'a>(document: &'a Value, family: &str) -> Vec<Entry<'a>> {
     entries
 }
 
-fn write_entry(page: &mut String, document: &Value, entry: &Entry) {
+fn write_entry(page: &mut String, entry: &Entry) {
     let (method, operation) = (entry.method, entry.operation);
     let upper = method.to_uppercase();
     // The longest names all that can be named.
@@ -154,7 +176,7 @@ fn write_entry(page: &mut String, document: &Value, entry: &Entry) {
     let mut errors = Vec::new();
     for (status, response) in operation["responses"].as_object().into_iter().flatten() {
         match response.get("$ref") {
-            Some(reference) => errors.push(error(document, status, text(reference))),
+            Some(_) => errors.push(status.as_str()),
             None => {
                 let what = marked(text(&response["description"]));
                 let _ = write!(
@@ -167,7 +189,7 @@ fn write_entry(page: &mut String, document: &Value, entry: &Entry) {
     }
     let _ = write!(
         page,
-        "<dt>errors<dd>{}</dl></div></details>",
+        "<dt><a href=\"#errors\">errors</a><dd>{}</dl></div></details>",
         errors.join(" ")
     );
 }
@@ -196,13 +218,6 @@ fn write_parameter(page: &mut String, parameter: &Value) {
         marked(text(&parameter["description"])),
         escape(&kind)
     );
-}
-
-/// An error's status, with what it means on it.
-fn error(document: &Value, status: &str, reference: &str) -> String {
-    let name = reference.rsplit('/').next().unwrap_or_default();
-    let what = &document["components"]["responses"][name]["description"];
-    format!("<abbr title=\"{}\">{status}</abbr>", escape(text(what)))
 }
 
 /// The types of a body, with the schemas' names.
