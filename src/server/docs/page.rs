@@ -14,7 +14,7 @@ const METHODS: [&str; 4] = ["get", "post", "put", "delete"];
 const STYLE: &str = "
 :root{color-scheme:light dark;--line:light-dark(#d8dce2,#3a3f47);--soft:light-dark(#f5f6f8,#22262c);--dim:light-dark(#5b6470,#a2abb8);--link:light-dark(#0b57b0,#86b7ff)}
 body{font:15px/1.5 system-ui,sans-serif;max-width:62rem;margin:0 auto;padding:1.5rem 1rem 4rem;background:light-dark(#fff,#181b20);color:light-dark(#1b1f24,#e4e7ec)}
-h1{margin:0}h2{margin:2.5rem 0 .5rem}a{color:var(--link)}nav a{margin-right:1rem}
+h1{margin:0}h2{margin:2.5rem 0 .5rem}a{color:var(--link)}nav a{margin-right:1rem;white-space:nowrap}
 details{border:1px solid var(--line);border-radius:6px;margin:.4rem 0}summary{padding:.45rem .7rem;cursor:pointer}
 details>div{padding:.2rem .8rem .7rem;border-top:1px solid var(--line);background:var(--soft)}
 code{font:13px ui-monospace,monospace;overflow-wrap:anywhere}b{display:inline-block;min-width:3.9rem;font:700 12px ui-monospace,monospace}
