@@ -99,6 +99,7 @@ impl Site {
     }
 
     /// Whether the server has died of itself.
+    #[cfg(feature = "failpoints")]
     pub fn is_dead(&mut self) -> bool {
         self.server.as_mut().unwrap().has_ended()
     }
