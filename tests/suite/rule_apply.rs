@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::Path;
 
+use dicom_core::{DataElement, PrimitiveValue, VR};
 use dicom_dictionary_std::tags;
 use serde_json::json;
 
@@ -70,6 +71,36 @@ fn rules_run_in_their_order_and_the_status_says_what_became_of_the_file() {
     assert_eq!(text(tags::PATIENT_IDENTITY_REMOVED).as_deref(), Some("YES"));
     let left: Vec<_> = fs::read_dir(folder.folder.path()).unwrap().collect();
     assert_eq!(left.len(), 4, "no draft stays");
+}
+
+/// A header that lies about its encoding was once read as one long value, in which no rule saw the patient.
+#[test]
+fn a_large_file_that_lies_about_its_encoding_is_anonymized_all_the_same() {
+    let folder = Folder::new();
+    let input = folder.path("1-1.dcm");
+    let name = dicom::text(Path::new(&input), tags::PATIENT_NAME).expect("a name");
+    let mut object = dicom::open(Path::new(&input));
+    for tag in [tags::ROWS, tags::COLUMNS] {
+        object.put_element(DataElement::new(tag, VR::US, PrimitiveValue::from(1024_u16)));
+    }
+    let pixels = PrimitiveValue::from(vec![0_u8; 2 * 1024 * 1024]);
+    object.put_element(DataElement::new(tags::PIXEL_DATA, VR::OW, pixels));
+    object.write_to_file(&input).unwrap();
+    let mut bytes = fs::read(&input).unwrap();
+    let (explicit, implicit) = (b"1.2.840.10008.1.2.1\0", b"1.2.840.10008.1.2\0\0\0");
+    let at = position(&bytes, explicit).expect("explicit VR");
+    bytes[at..at + implicit.len()].copy_from_slice(implicit);
+    fs::write(&input, bytes).unwrap();
+
+    let labels = ["--project", "P", "--subject", "S", "--session", "E"];
+    assert_eq!(folder.apply(&["ps315-basic"], &labels, 0), "");
+    let out = fs::read(folder.path("out.dcm")).unwrap();
+    assert!(out.len() > 2 * 1024 * 1024);
+    assert_eq!(position(&out, name.as_bytes()), None);
+}
+
+fn position(bytes: &[u8], text: &[u8]) -> Option<usize> {
+    bytes.windows(text.len()).position(|window| window == text)
 }
 
 #[test]

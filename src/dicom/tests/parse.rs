@@ -59,6 +59,53 @@ fn the_encoding_is_what_the_dataset_is_in() {
     }
 }
 
+/// As a length, the letters of a first element's VR lie within a file that is large enough. What is read so has the
+/// header for its value, and no rule sees the patient in it.
+#[test]
+fn letters_of_a_vr_are_no_length_however_much_follows() {
+    let undefined = Value::Items {
+        undefined: true,
+        items: vec![],
+    };
+    let references = Tag(0x0008, 0x1110);
+    let firsts = [
+        leaf(Tag(0x0008, 0x0000), VR::UL, &[0; 4]),
+        leaf(tags::SPECIFIC_CHARACTER_SET, VR::CS, b"ISO_IR 100"),
+        leaf(tags::SOP_INSTANCE_UID, VR::UI, b"1.2.3.4\0"),
+        leaf(Tag(0x0008, 0x0001), VR::UN, b"odd "),
+        sequence(references, vec![vec![patient()]]),
+        Node {
+            tag: references,
+            vr: VR::SQ,
+            value: undefined,
+        },
+    ];
+    let pixels = leaf(tags::PIXEL_DATA, VR::OW, &vec![0; 3_000_000]);
+    for first in firsts {
+        let nodes = vec![first.clone(), patient(), pixels.clone()];
+        for written in [EXPLICIT, IMPLICIT] {
+            let bytes = encode(&dataset(nodes.clone()), written);
+            let instance = read(IMPLICIT, &bytes).expect("read all the same");
+            assert_eq!(instance.encoding(), written, "{first:?}");
+            let path = Pattern::parse_path("PatientID").expect("a path");
+            assert!(instance.look_up(&path).is_some(), "{first:?}");
+        }
+    }
+}
+
+/// The other way round: a true length that reads like a VR, here `LO` and `DS`.
+#[test]
+fn lengths_like_letters_of_a_vr_are_lengths() {
+    for len in [0x4F4C_usize, 0x5344] {
+        let item = vec![leaf(Tag(0x0008, 0x0104), VR::LO, &vec![b'a'; len - 16])];
+        let first = sequence(Tag(0x0008, 0x1110), vec![item]);
+        let bytes = encode(&dataset(vec![first, patient()]), IMPLICIT);
+        assert_eq!(bytes[4..8], (len as u32).to_le_bytes());
+        let instance = read(IMPLICIT, &bytes).expect("read");
+        assert_eq!(instance.encoding(), IMPLICIT);
+    }
+}
+
 #[test]
 fn items_in_another_encoding_are_read_and_edited_in_it() {
     let inner = encode(&dataset(vec![patient()]), IMPLICIT);
