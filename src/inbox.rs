@@ -5,6 +5,7 @@
 //! limits, to where the caller says. Rights are not known here.
 
 mod clean;
+mod list;
 mod unpack;
 mod upload;
 mod walk;
@@ -19,6 +20,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 pub use clean::{Leftover, remove_source};
+pub use list::{Entry, EntryKind, Listing};
 pub use unpack::{BadName, Format, Limit, Limits, UnpackError, unpack};
 pub use upload::{Left, Upload, Uploads};
 pub use walk::{Found, NotRegular, Walk};

@@ -4,6 +4,7 @@
 //! logging in one place each. A handler reads the store, asks the inbox or the sessions' folders through
 //! `ports`, and answers; no import runs in here.
 
+mod address;
 mod anonymize;
 mod api;
 mod archive;
@@ -18,8 +19,10 @@ mod file_body;
 mod form;
 mod health;
 mod import;
+mod inbox;
 mod log;
 mod metrics;
+mod page;
 mod prearchive;
 mod projects;
 mod review;
@@ -67,10 +70,12 @@ pub fn router(state: AppState) -> Router {
     let document = docs::Document::default();
     let (router, operations) = api(&document).into_parts();
     document.is_of(operations);
-    router
+    let rest = router
         .layer(DefaultBodyLimit::max(LARGEST_BODY))
+        .with_state(state.clone());
+    rest.clone()
+        .merge(page::routes(state, rest))
         .layer(from_fn(log::log_requests))
-        .with_state(state)
 }
 
 fn api(document: &docs::Document) -> Api {
@@ -79,6 +84,7 @@ fn api(document: &docs::Document) -> Api {
         .layer(timeout(dicom::LONGEST_WAIT + SLOWEST_ANSWER));
     let xapi = Api::new("")
         .merge(dicom::routes())
+        .merge(inbox::routes())
         .merge(webhooks::routes())
         .merge(users::xapi())
         .merge(rules::routes())

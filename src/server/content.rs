@@ -119,7 +119,7 @@ pub async fn files(
                 "{base}/scans/{}/resources/{}/files/{}",
                 found.scan_id,
                 found.id,
-                encode(&file.name)
+                super::address::encoded(&file.name)
             );
             table.push([
                 file.name,
@@ -256,16 +256,4 @@ fn content_of(resource: &str) -> &'static str {
         "secondary" => "secondary",
         _ => "",
     }
-}
-
-/// A name as one step of a URI.
-fn encode(name: &str) -> String {
-    name.bytes()
-        .map(|byte| match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => {
-                (byte as char).to_string()
-            }
-            _ => format!("%{byte:02X}"),
-        })
-        .collect()
 }

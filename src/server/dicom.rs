@@ -50,6 +50,14 @@ pub fn routes() -> Api {
         )
         .on(
             get(
+                "/dicom/list/events",
+                "Tells that requests of the caller's have changed, as it happens",
+            )
+            .kind("text/event-stream", Schema::Opaque),
+            follow::any_events,
+        )
+        .on(
+            get(
                 "/dicom/{id}/report",
                 "What became of every file that was found",
             )

@@ -81,7 +81,11 @@ fn a_large_file_that_lies_about_its_encoding_is_anonymized_all_the_same() {
     let name = dicom::text(Path::new(&input), tags::PATIENT_NAME).expect("a name");
     let mut object = dicom::open(Path::new(&input));
     for tag in [tags::ROWS, tags::COLUMNS] {
-        object.put_element(DataElement::new(tag, VR::US, PrimitiveValue::from(1024_u16)));
+        object.put_element(DataElement::new(
+            tag,
+            VR::US,
+            PrimitiveValue::from(1024_u16),
+        ));
     }
     let pixels = PrimitiveValue::from(vec![0_u8; 2 * 1024 * 1024]);
     object.put_element(DataElement::new(tags::PIXEL_DATA, VR::OW, pixels));

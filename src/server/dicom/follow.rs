@@ -4,6 +4,7 @@
 //! know of (another process's) a slow look does. A stream asks before each event whether its caller may
 //! still see the request.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use axum::Json;
@@ -11,7 +12,7 @@ use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, HeaderName, StatusCode};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse as _, Response};
-use futures_util::stream;
+use futures_util::stream::{self, Stream};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::sync::broadcast::Receiver;
@@ -31,6 +32,9 @@ pub const LONGEST_WAIT: Duration = Duration::from_secs(300);
 
 /// How often a follower looks without being told of a change.
 const LOOK: Duration = Duration::from_secs(5);
+
+/// Changes that come within that time are told together.
+const GATHER: Duration = Duration::from_millis(300);
 
 /// Below the time after which proxies take a silent connection for dead.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
@@ -159,10 +163,70 @@ pub async fn events(
         let event = follower.next().await?;
         Some((event, follower))
     });
+    Ok(streamed(events))
+}
+
+fn streamed<S>(events: S) -> Response
+where
+    S: Stream<Item = Result<Event, ApiError>> + Send + 'static,
+{
     let keep_alive = KeepAlive::new().interval(KEEP_ALIVE).text("waiting");
     // nginx would hold the events back.
     let unbuffered = [(HeaderName::from_static("x-accel-buffering"), "no")];
-    Ok((unbuffered, Sse::new(events).keep_alive(keep_alive)).into_response())
+    (unbuffered, Sse::new(events).keep_alive(keep_alive)).into_response()
+}
+
+/// `changed` with the ids of those requests that the caller may see and that may have changed, at most a few times
+/// in a second. What another process has changed in the database is told late or not at all: look now and then.
+pub async fn any_events(
+    State(state): State<AppState>,
+    caller: Caller,
+) -> Result<Response, ApiError> {
+    let changes = state.store.changes();
+    let start = (state, caller, changes, true);
+    let events = stream::unfold(start, async |(state, caller, mut changes, first)| {
+        let ids = match first {
+            // At once, so that the client sees that it is connected.
+            true => Vec::new(),
+            false => changed_of_caller(&state, &caller, &mut changes).await?,
+        };
+        let event = Event::default().event("changed").json_data(ids);
+        let event = event.map_err(|_| ApiError::Internal("an event could not be written"));
+        Some((event, (state, caller, changes, false)))
+    });
+    Ok(streamed(events))
+}
+
+/// The next changes; none when the caller may not look any more, or the server goes down.
+async fn changed_of_caller(
+    state: &AppState,
+    caller: &Caller,
+    changes: &mut Receiver<i64>,
+) -> Option<Vec<i64>> {
+    let mut stopping = state.stopping.subscribe();
+    loop {
+        let mut ids = BTreeSet::new();
+        tokio::select! {
+            changed = changes.recv() => ids.extend(changed),
+            () = sleep(LOOK) => {}
+            _ = stopping.wait_for(|stopping| *stopping) => return None,
+        }
+        sleep(GATHER).await;
+        while let Ok(id) = changes.try_recv() {
+            ids.insert(id);
+        }
+        let now = caller.again(state).await.ok()??;
+        let mut own = Vec::new();
+        for id in ids {
+            let request = state.store.requests().get(id).await.ok()?;
+            if request.is_some_and(|request| is_own(&now, &request)) {
+                own.push(id);
+            }
+        }
+        if !own.is_empty() {
+            return Some(own);
+        }
+    }
 }
 
 struct Follower {

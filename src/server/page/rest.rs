@@ -1,0 +1,184 @@
+//! The REST interface, called from within in the name of a visitor.
+
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::extract::Request;
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, Method, StatusCode, header};
+use axum::response::{IntoResponse, Redirect, Response};
+use serde::de::DeserializeOwned;
+use tower::ServiceExt as _;
+
+use super::super::address;
+use super::super::error::Problem;
+use super::super::log::RequestContext;
+use super::shell;
+
+/// The largest answer that a view is made of: listings and reports of sessions with many files.
+const LARGEST_ANSWER: usize = 256 * 1024 * 1024;
+
+/// What says who is calling, and from where.
+const PASSED_ON: [header::HeaderName; 4] = [
+    header::COOKIE,
+    header::AUTHORIZATION,
+    header::ORIGIN,
+    header::HOST,
+];
+
+pub struct Rest {
+    router: Router,
+    headers: HeaderMap,
+    context: Option<RequestContext>,
+}
+
+/// Why REST did not do what a view needs.
+#[derive(Debug)]
+pub struct Refusal {
+    pub status: StatusCode,
+    pub message: String,
+}
+
+impl Rest {
+    pub fn new(router: Router, parts: &Parts) -> Rest {
+        let passed = PASSED_ON
+            .iter()
+            .filter_map(|name| Some((name.clone(), parts.headers.get(name)?.clone())));
+        Rest {
+            router,
+            headers: passed.collect(),
+            context: parts.extensions.get().cloned(),
+        }
+    }
+
+    /// What a JSON route answers.
+    pub async fn get<T: DeserializeOwned>(&self, uri: &str) -> Result<T, Refusal> {
+        let body = self.call(Method::GET, uri, "", Bytes::new()).await?;
+        understood(&body)
+    }
+
+    /// A page of a list, and how many there are in all.
+    pub async fn page<T: DeserializeOwned>(&self, uri: &str) -> Result<(T, u64), Refusal> {
+        let response = self.response(Method::GET, uri, "", Bytes::new()).await?;
+        let total = response.headers().get("x-total-count");
+        let total = total.and_then(|total| total.to_str().ok()?.parse().ok());
+        Ok((understood(&read(response).await?)?, total.unwrap_or(0)))
+    }
+
+    pub async fn text(&self, uri: &str) -> Result<String, Refusal> {
+        let body = self.call(Method::GET, uri, "", Bytes::new()).await?;
+        Ok(String::from_utf8_lossy(&body).into_owned())
+    }
+
+    /// A call with a form, or without one; answers its text.
+    pub async fn send(
+        &self,
+        method: Method,
+        uri: &str,
+        form: &[(&str, &str)],
+    ) -> Result<String, Refusal> {
+        let kind = match form {
+            [] => "",
+            _ => "application/x-www-form-urlencoded",
+        };
+        let form = Bytes::from(address::pairs(form));
+        let body = self.call(method, uri, kind, form).await?;
+        Ok(String::from_utf8_lossy(&body).into_owned())
+    }
+
+    /// A call with a body of that media type.
+    pub async fn call(
+        &self,
+        method: Method,
+        uri: &str,
+        kind: &str,
+        body: Bytes,
+    ) -> Result<Bytes, Refusal> {
+        let response = self.response(method, uri, kind, body).await?;
+        read(response).await
+    }
+
+    /// The answer as it comes, with its headers; an error's too.
+    pub async fn response(
+        &self,
+        method: Method,
+        uri: &str,
+        kind: &str,
+        body: Bytes,
+    ) -> Result<Response, Refusal> {
+        let mut request = Request::builder().method(method).uri(uri);
+        if let Some(headers) = request.headers_mut() {
+            headers.extend(self.headers.clone());
+        }
+        if !kind.is_empty() {
+            request = request.header(header::CONTENT_TYPE, kind);
+        }
+        if let Some(context) = &self.context {
+            request = request.extension(context.clone());
+        }
+        let request = request
+            .body(Body::from(body))
+            .map_err(|_| Refusal::internal())?;
+        match self.router.clone().oneshot(request).await {
+            Ok(response) => Ok(response),
+            Err(never) => match never {},
+        }
+    }
+}
+
+fn understood<T: DeserializeOwned>(body: &[u8]) -> Result<T, Refusal> {
+    serde_json::from_slice(body).map_err(|error| {
+        // The error's text may hold a value.
+        let (line, column) = (error.line(), error.column());
+        tracing::error!(
+            line,
+            column,
+            "the page does not understand an answer of the REST interface"
+        );
+        Refusal::internal()
+    })
+}
+
+async fn read(response: Response) -> Result<Bytes, Refusal> {
+    let status = response.status();
+    let problem = response.extensions().get::<Problem>().cloned();
+    let body = axum::body::to_bytes(response.into_body(), LARGEST_ANSWER).await;
+    let body = body.map_err(|_| Refusal::internal())?;
+    if status.is_success() || status.is_redirection() {
+        return Ok(body);
+    }
+    Err(Refusal {
+        status,
+        message: match problem {
+            Some(problem) => problem.message.into_owned(),
+            None if status == StatusCode::NOT_FOUND => {
+                "There is nothing at this address, or you may not see it.".into()
+            }
+            None => String::from_utf8_lossy(&body).into_owned(),
+        },
+    })
+}
+
+impl Refusal {
+    pub fn internal() -> Refusal {
+        Refusal {
+            status: StatusCode::INTERNAL_SERVER_ERROR,
+            message: "The server failed; its log says why, under the id in x-request-id.".into(),
+        }
+    }
+
+    pub fn not_found() -> Refusal {
+        Refusal {
+            status: StatusCode::NOT_FOUND,
+            message: "There is nothing at this address, or you may not see it.".into(),
+        }
+    }
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        match self.status {
+            StatusCode::UNAUTHORIZED => Redirect::to("/login").into_response(),
+            status => (status, shell::refused(status, &self.message)).into_response(),
+        }
+    }
+}
