@@ -70,10 +70,11 @@ impl Site {
         site
     }
 
-    /// A site of its own with all that this one's folder holds, its database in it.
+    /// A site of its own with all that this one holds, whose server is stopped.
     pub fn copied(&self) -> Site {
         let site = Site::empty();
         copy(self.data(), site.data());
+        database::copy(self.data(), site.data());
         site
     }
 
@@ -460,6 +461,11 @@ impl Drop for Site {
     fn drop(&mut self) {
         if self.server.is_some() && !std::thread::panicking() {
             self.stop();
+        }
+        if !std::thread::panicking() {
+            // A server that still runs would lose its database.
+            self.server = None;
+            database::forget(self.data());
         }
     }
 }
