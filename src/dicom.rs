@@ -25,7 +25,7 @@ mod write;
 pub use dicom_core::{Tag, VR};
 pub use dicom_dictionary_std::tags;
 pub use digest::{HeaderDigest, Told};
-pub use error::ReadError;
+pub use error::{ReadError, SourceError};
 pub use instance::Instance;
 pub use redact::Region;
 pub use source::{Source, Span};

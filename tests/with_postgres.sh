@@ -56,6 +56,8 @@ log_min_messages = error
 CONF
     "${as[@]}" "$bin/pg_ctl" -D data -l log -w start >/dev/null
 )
+# To stop it and start it again: what pg_ctl shall do is put behind this.
+export SLUICE_TEST_POSTGRES_CONTROL="cd $folder && ${as[*]} $bin/pg_ctl -D $folder/data -l $folder/log"
 port=$(sed -n 4p "$folder/data/postmaster.pid")
 export SLUICE_TEST_POSTGRES="postgres://sluice@127.0.0.1:$port"
 "$@"

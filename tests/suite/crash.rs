@@ -9,5 +9,5 @@
 mod deaths;
 mod disk;
 mod hang_up;
-mod points;
+pub mod points;
 mod scenario;

@@ -47,6 +47,18 @@ fn name_of(url: &str) -> &str {
     url.rsplit_once('/').unwrap().1
 }
 
+/// Says where the database of a data folder is: on a server that the test has for itself.
+pub fn put(data: &Path, url: &str) {
+    let mut made = FOLDER_TO_URL.lock().unwrap_or_else(PoisonError::into_inner);
+    made.insert(data.to_owned(), url.to_owned());
+}
+
+/// Takes that back.
+pub fn put_back(data: &Path) {
+    let mut made = FOLDER_TO_URL.lock().unwrap_or_else(PoisonError::into_inner);
+    made.remove(data);
+}
+
 /// Gives a data folder a database with all that another's has. Both are of processes that have ended. SQLite's
 /// is copied with the folder.
 pub fn copy(from: &Path, to: &Path) {

@@ -21,6 +21,7 @@ mod dicom;
 mod disk;
 mod done;
 mod engines;
+mod faults;
 mod following;
 mod forms;
 mod idempotency;

@@ -47,7 +47,12 @@ impl Site {
 
     /// A site with its users and projects, and no server yet.
     pub fn prepared() -> Site {
-        let site = Site::empty();
+        Site::empty().populated()
+    }
+
+    /// The same on a folder whose database may have been chosen.
+    pub fn populated(self) -> Site {
+        let site = self;
         site.command(
             &["user", "add", "root", "--admin", "--password-stdin"],
             "root",
@@ -87,6 +92,13 @@ impl Site {
     pub fn serve(&mut self, environment: &[(&str, &str)]) {
         assert!(self.server.is_none());
         self.server = Some(Server::start(self.folder.path(), environment));
+    }
+
+    /// Starts the server by a program that becomes it.
+    pub fn serve_within(&mut self, wrapper: &[&str], environment: &[(&str, &str)]) {
+        assert!(self.server.is_none());
+        let data = self.folder.path();
+        self.server = Some(Server::start_within(wrapper, data, environment));
     }
 
     /// Starts a server that may die at any moment.
