@@ -199,17 +199,17 @@ impl Job<'_> {
         match stage::write(&path, &instance, &mut staged, Some(&identity)) {
             Ok(header_out) => {
                 state.fate = Fate::Staged;
-                state.provenance = Some(Provenance {
+                state.provenance = Some(Box::new(Provenance {
                     header_in,
                     header_out,
                     trail: self.trails.add(None, &steps),
                     redacted: instance.is_redacted(),
-                });
+                }));
             }
             Err(stage::Trouble::File(outcome, reason)) => state.settle(outcome, Some(reason)),
             Err(stage::Trouble::Request(stop)) => return Err(stop),
         }
-        state.staged = Some(staged);
+        state.staged = Some(Box::new(staged));
         Ok(state)
     }
 }

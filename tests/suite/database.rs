@@ -97,6 +97,17 @@ pub fn pairs(data: &Path, sql: &str) -> Vec<(i64, i64)> {
     })
 }
 
+/// Its size in bytes, with what SQLite has beside it.
+pub fn size(data: &Path) -> u64 {
+    let Some(url) = url(data) else {
+        let files = ["sluice.db", "sluice.db-wal"].map(|name| data.join(name));
+        let sizes = files.iter().filter_map(|file| file.metadata().ok());
+        return sizes.map(|file| file.len()).sum();
+    };
+    let sql = format!("SELECT pg_database_size('{}'), 0::BIGINT", name_of(&url));
+    pairs(data, &sql)[0].0.unsigned_abs()
+}
+
 /// The URL of a data folder's database, wherever it is.
 pub fn url_of(data: &Path) -> String {
     url(data).unwrap_or_else(|| sluice::store::sqlite_url(&data.join("sluice.db")))

@@ -9,7 +9,7 @@ use crate::site::Site;
 use crate::{database, forms, snapshot};
 
 /// The short form on PostgreSQL dies at one of so many points of a scenario; the long form says 1.
-const STEP: (&str, u32) = ("SLUICE_TEST_DEATHS_STEP", 8);
+const STEP: (&str, u32) = ("SLUICE_TEST_DEATHS_STEP", 16);
 
 /// What every import passes in the same way, before it commits anything and after its end: one scenario, the
 /// first, dies there for all.

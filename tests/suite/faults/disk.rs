@@ -9,7 +9,7 @@ use crate::server::wait_for;
 use crate::site::Site;
 use crate::{dicom, forms};
 
-const FILLS: (&str, u32) = ("SLUICE_TEST_FILLS", 2);
+const FILLS: (&str, u32) = ("SLUICE_TEST_FILLS", 1);
 const FILES: u32 = 40;
 
 /// Puts all of the data folder but the inbox onto a file system of a few MB, which only the server sees.
@@ -103,7 +103,12 @@ fn a_disk_that_is_full_stops_an_import_and_loses_nothing() {
             "Failed" => {
                 assert_eq!(sources, FILES as usize, "{}", done.resolution());
                 // Nothing is in its way now.
-                let again = site.import("P", &below, &[("cleanupAfterImport", "true")]);
+                let answer =
+                    site.call_import("ada", "P", &below, &[("cleanupAfterImport", "true")]);
+                let log = site.server().log();
+                let last = &log[log.len().saturating_sub(12)..];
+                assert_eq!(answer.status, 200, "{last:#?}");
+                let again = site.ended(answer.text().trim_end());
                 assert_eq!(again.state(), "Completed", "{}", again.resolution());
             }
             _ => assert_eq!(done.outcomes(), format!("{FILES} stored")),

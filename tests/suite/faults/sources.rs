@@ -97,7 +97,6 @@ fn what_is_done_to_sources_meanwhile_is_never_stored_by_halves() {
                 status["finished"].is_i64().then_some(())
             });
             over.store(true, Ordering::Relaxed);
-
         });
         let done = site.ended(&address);
         for (name, count) in done.status["counts"].as_object().unwrap() {
