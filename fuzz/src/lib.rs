@@ -1,9 +1,9 @@
 //! What is fuzzed: each function takes any bytes, and panics only where Sluice is wrong. The targets in
 //! `fuzz_targets/` run them under libFuzzer, `tests/fuzz_corpus.rs` over the committed corpus.
 
-use sluice::dicom::{Instance, Region};
 use sluice::dicom::edit::{Change, Reach, Wanted};
 use sluice::dicom::path::{Location, Pattern, location_text};
+use sluice::dicom::{Instance, Region};
 use sluice::inbox::{Format, Limits, UnpackError, unpack};
 use sluice::rules::dicomedit::{self, DicomEditEngine, convert};
 use sluice::rules::host::{Access, Action, Context, Edit, Host};
@@ -155,7 +155,13 @@ pub fn host_calls(data: &[u8]) {
     };
     let patterns = |list: &[&str]| list.iter().map(|p| (*p).to_owned()).collect::<Vec<_>>();
     let reads = patterns(&["PatientName", "*/StudyDate", "*/(0008,XXXX)", "(0019,XXXX)"]);
-    let writes = patterns(&["PatientName", "*/StudyDate", "ReferencedStudySequence", "(0019,XXXX)", "PixelData"]);
+    let writes = patterns(&[
+        "PatientName",
+        "*/StudyDate",
+        "ReferencedStudySequence",
+        "(0019,XXXX)",
+        "PixelData",
+    ]);
     let access = Arc::new(Access::new(&reads, &writes, true).expect("patterns"));
     let original = Instance::from_bytes(INSTANCE.to_vec()).expect("the file beside this one");
     let kept = undeclared(&original, &access);
@@ -170,7 +176,11 @@ pub fn host_calls(data: &[u8]) {
         refused = host.refusal().is_some();
     }
     let instance = host.into_instance();
-    assert_eq!(undeclared(&instance, &access), kept, "an element that is not declared");
+    assert_eq!(
+        undeclared(&instance, &access),
+        kept,
+        "an element that is not declared"
+    );
     written_and_read(&instance);
 }
 
@@ -232,7 +242,10 @@ fn call(host: &mut Host, parts: &[&str]) {
         }
         "uid" => {
             let uid = host.pseudonyms.uid(argument(1));
-            assert!(uid.is_empty() || uid.len() <= 64 && uid.starts_with("2.25."), "{uid}");
+            assert!(
+                uid.is_empty() || uid.len() <= 64 && uid.starts_with("2.25."),
+                "{uid}"
+            );
         }
         "label" => drop(host.pseudonyms.label(argument(1), argument(2), number(3))),
         "days" => {

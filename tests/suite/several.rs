@@ -134,8 +134,7 @@ fn active(servers: &Servers, number: usize) -> Option<String> {
     let agent = agent(Some(Duration::from_secs(30)));
     let answer = headed(agent.get(url), authorization("root")).call().ok()?;
     let status = try_read(answer).ok().filter(|a| a.status == 200)?.json();
-    let projects = status["projects"].as_array()?;
-    let project = projects.iter().find(|p| p["project"] == "P")?;
+    let project = status.as_array()?.iter().find(|p| p["project"] == "P")?;
     Some(project["active"]["ruleSet"].as_str()?.to_owned())
 }
 

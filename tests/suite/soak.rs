@@ -243,9 +243,10 @@ fn flat(samples: &[Sample], what: &str, share: f64, bit: f64, of: fn(&Sample) ->
         mean(&samples[third..2 * third]),
         mean(&samples[2 * third..]),
     );
+    let course: Vec<u64> = samples.iter().map(|s| of(s) as u64).step_by(5).collect();
     assert!(
         last <= middle * (1.0 + share) + bit,
-        "{what} grows: {middle:.0} in the middle third, {last:.0} in the last"
+        "{what} grows: {middle:.0} in the middle third, {last:.0} in the last: {course:?}"
     );
     let unit = if middle > 1e6 { 1_048_576.0 } else { 1.0 };
     format!("{what} {:.0} to {:.0}", middle / unit, last / unit)
