@@ -30,14 +30,16 @@ pub(super) struct Trawled {
 }
 
 impl Job<'_> {
+    /// `count` is how many there are, if none come or go meanwhile.
     pub(super) fn trawl(
         &self,
+        count: usize,
         entries: impl Iterator<Item = Found> + Send,
     ) -> Result<Trawled, Stop> {
         let walk = Mutex::new(entries.zip(0u64..));
         let gates = [Gate::default(), Gate::default()];
         let plan = Mutex::new(Plan::default());
-        let done = Mutex::new(Vec::new());
+        let done = Mutex::new(Vec::with_capacity(count));
         let stop = Mutex::new(None);
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         std::thread::scope(|scope| {

@@ -74,8 +74,8 @@ fn imports_outlive_a_database_that_stops_and_starts() {
     site.policy("P", &json!({ "anonymize": [{ "module": "slow" }] }));
     site.serve(&[("SLUICE_WORKERS", "2")]);
 
-    let mut stopped = 0;
-    let mut round = 0;
+    let (mut stopped, mut round) = (0, 0);
+    let mut request_to_ends = BTreeMap::new();
     while stopped < stops {
         round += 1;
         let addresses: Vec<String> = (0..REQUESTS)
@@ -107,6 +107,7 @@ fn imports_outlive_a_database_that_stops_and_starts() {
             let done = site.ended(address);
             assert_eq!(done.state(), "Completed", "{}", done.resolution());
             assert_eq!(done.outcomes(), format!("{FILES} stored"));
+            request_to_ends.insert(done.id(), 1);
         }
         assert_eq!(site.files("inbox/P"), Vec::<String>::new());
     }
@@ -118,8 +119,12 @@ fn imports_outlive_a_database_that_stops_and_starts() {
         "SELECT CAST(SUBSTR(object, 9) AS BIGINT), COUNT(*) FROM audit
          WHERE action = 'request.completed' GROUP BY object",
     );
-    let expected: BTreeMap<i64, i64> = (1..=i64::from(requests)).map(|id| (id, 1)).collect();
-    assert_eq!(ends.into_iter().collect::<BTreeMap<_, _>>(), expected);
+    // Numbers have gaps where PostgreSQL was cut off.
+    assert_eq!(
+        ends.into_iter().collect::<BTreeMap<_, _>>(),
+        request_to_ends
+    );
+    assert_eq!(request_to_ends.len() as u32, requests);
     site.stop();
     // Its cluster goes with the test.
     database::put_back(site.data());
