@@ -82,6 +82,7 @@ fn answers(scratch: &Path, scale: u32) -> Outcome<()> {
     server
         .client
         .put(&format!("/data/projects/{PROJECT}"), &[])?;
+    server.client.post("/xapi/rules/reload", &[])?;
 
     let ended = AtomicBool::new(false);
     let times = Mutex::new(Vec::new());
@@ -179,6 +180,7 @@ fn size(scratch: &Path, scale: u32) -> Outcome<()> {
             server
                 .client
                 .put(&format!("/data/projects/{PROJECT}"), &[])?;
+            server.client.post("/xapi/rules/reload", &[])?;
             times.push(server.import(&[(PROJECT, path.clone(), files)])?);
             peak = server.memory()?.1;
             drop(server);
