@@ -7,6 +7,7 @@
 //! Everything goes through sqlx's `Any` driver with `$1` placeholders and the types BIGINT, TEXT and
 //! bytes, so that SQLite and PostgreSQL differ in `database.rs` alone.
 
+mod activity;
 mod audit;
 mod commits;
 mod database;
@@ -42,6 +43,7 @@ use signals::Signals;
 /// After which a database counts as away.
 const PING: Duration = Duration::from_secs(2);
 
+pub use activity::{LeakySession, Period, Process};
 pub use audit::{AuditEntry, SYSTEM};
 pub use commits::{CommitError, CommitPlan, Commits, Orphan, PendingCommit};
 pub use database::sqlite_url;

@@ -10,6 +10,7 @@ mod login;
 mod parts;
 mod rest;
 mod shell;
+mod site;
 mod visitor;
 
 use axum::Router;
@@ -34,6 +35,7 @@ pub fn routes(state: AppState, rest: Router) -> Router {
     Router::new()
         .merge(imports::routes())
         .merge(login::routes())
+        .merge(site::routes())
         .layer(map_response(guard))
         .merge(assets::routes())
         .with_state(Page { state, rest })
