@@ -12,6 +12,9 @@ run:
 	$(CARGO) build --locked --release
 	target/release/sluice demo
 
+# What is about files and calls alone, and runs once: on the usual database.
+ELSEWHERE = --skip faults::hostile --skip faults::bodies --skip faults::races --skip faults::paths
+
 # All tests, with what they need: real DICOM files, pydicom as an independent reader, XNAT's Python clients,
 # schemathesis, which calls all that the OpenAPI document describes, PostgreSQL, on which all that touches a
 # database runs a second time, and Chromium for the page.
@@ -20,7 +23,7 @@ test:
 	target/venv/bin/python tests/real_files.py
 	target/venv/bin/python tests/check_untouched_test.py
 	$(CARGO) test --locked --release --no-fail-fast $(TESTED)
-	tests/with_postgres.sh $(CARGO) test --locked --release --no-fail-fast $(TESTED) --lib --test suite
+	tests/with_postgres.sh $(CARGO) test --locked --release --no-fail-fast $(TESTED) --lib --test suite -- $(ELSEWHERE)
 	tests/venv.sh target/clients-venv tests/clients/requirements.txt
 	target/clients-venv/bin/python tests/clients/main.py
 	tests/venv.sh target/openapi-venv tests/openapi/requirements.txt

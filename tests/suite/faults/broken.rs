@@ -51,7 +51,7 @@ fn a_source_on_a_broken_disk_is_named_and_the_others_are_stored() {
     }
     // A folder that can't be listed, whenever that is met: its files are not known, and not touched.
     let mut unlisted = 0;
-    for passes in 0..8 {
+    for passes in 0..14 {
         let mut site = Site::prepared();
         dicom::study(&site.inbox("P/s/a"), 1, 1, 2);
         dicom::study(&site.inbox("P/s/b"), 2, 1, 2);
