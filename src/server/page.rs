@@ -8,6 +8,7 @@ mod assets;
 mod imports;
 mod login;
 mod parts;
+mod prearchive;
 mod rest;
 mod shell;
 mod visitor;
@@ -34,6 +35,7 @@ pub fn routes(state: AppState, rest: Router) -> Router {
     Router::new()
         .merge(imports::routes())
         .merge(login::routes())
+        .merge(prearchive::routes())
         .layer(map_response(guard))
         .merge(assets::routes())
         .with_state(Page { state, rest })

@@ -1,6 +1,6 @@
 //! Imports: the list, one of them, and starting one.
 
-mod model;
+pub mod model;
 mod one;
 mod start;
 

@@ -42,8 +42,6 @@ pub struct Summary {
     reason: Option<String>,
     /// Whether the caller may read its files, and see thumbnails and headers.
     files_visible: bool,
-    /// Whether the caller may do what is an owner's.
-    owned: bool,
     scans: Vec<ScanInShort>,
 }
 
@@ -68,20 +66,12 @@ pub async fn summary(
         Err(ApiError::Forbidden(_)) => false,
         Err(error) => return Err(error),
     };
-    let Reached {
-        session, caller, ..
-    } = reached;
+    let session = reached.session;
     let scans = state.store.sessions().scans(session.id).await?;
-    let owned = state.owns(&caller, &session.project).await?;
-    Ok(Json(in_short(session, scans, files_visible, owned)))
+    Ok(Json(in_short(session, scans, files_visible)))
 }
 
-fn in_short(
-    session: Session,
-    scans: Vec<ScanSummary>,
-    files_visible: bool,
-    owned: bool,
-) -> Summary {
+fn in_short(session: Session, scans: Vec<ScanSummary>, files_visible: bool) -> Summary {
     Summary {
         uri: session.uri(),
         status: session.state.as_str(),
@@ -105,7 +95,6 @@ fn in_short(
         identified: session.identified,
         auto_archive: session.auto_archive,
         files_visible,
-        owned,
         scans: scans.into_iter().map(ScanInShort::new).collect(),
     }
 }
