@@ -50,12 +50,13 @@ export class Browser {
     return page;
   }
 
-  async logIn(user, password = PASSWORD) {
+  async logIn(user) {
     const page = await this.window();
     await page.goto(`${this.site.url}/login`);
     await page.getByLabel("Name").fill(user);
-    await page.getByLabel("Password").fill(password);
+    await page.getByLabel("Password").fill(PASSWORD);
     await page.getByRole("button", { name: "Log in" }).click();
+    await page.waitForURL((url) => url.pathname !== "/login");
     return page;
   }
 
