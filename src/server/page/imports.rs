@@ -1,6 +1,6 @@
 //! Imports: the list, one of them, and starting one.
 
-pub mod model;
+mod model;
 mod one;
 mod start;
 

@@ -18,7 +18,7 @@ use maud::{Markup, html};
 use serde::Deserialize;
 
 use super::super::address::address;
-use super::imports::model::view_of;
+use super::imports::view_of;
 use super::parts;
 use super::shell::Section;
 use super::{Page, Refusal, Visitor};

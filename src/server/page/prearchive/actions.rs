@@ -6,10 +6,11 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 
-use super::super::imports::model::view_of;
+use super::super::imports::view_of;
+use super::super::rest::Table;
 use super::super::shell::Section;
 use super::super::{Refusal, Visitor};
-use super::model::{Place, Table};
+use super::model::Place;
 use super::one;
 
 /// A form as it was sent.
@@ -147,5 +148,5 @@ fn below_data(answer: &str) -> Option<String> {
 
 fn first_row(answer: &str) -> Option<String> {
     let table: Table<Row> = serde_json::from_str(answer).ok()?;
-    table.rows().into_iter().next().map(|row| row.url)
+    table.rows().first().map(|row| row.url.clone())
 }

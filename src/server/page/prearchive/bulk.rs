@@ -5,7 +5,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use maud::{Markup, html};
 
-use super::super::imports::model::view_of;
+use super::super::imports::view_of;
 use super::super::parts;
 use super::super::shell::{self, Section};
 use super::super::{Refusal, Visitor};

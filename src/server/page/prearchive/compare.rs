@@ -7,7 +7,7 @@ use axum::response::Response;
 use maud::{Markup, html};
 use serde::Deserialize;
 
-use super::super::imports::model::view_of;
+use super::super::imports::view_of;
 use super::super::shell::Section;
 use super::super::{Refusal, Visitor};
 use super::header::{Element, elements};

@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use maud::{Markup, html};
 use serde::Deserialize;
 
-use super::super::imports::model::view_of;
+use super::super::imports::view_of;
 use super::super::parts::{self, Tone, badge};
+use super::super::rest::Table;
 use super::super::{Refusal, Visitor};
-use super::model::{File, Place, Scan, Summary, Table};
+use super::model::{File, Place, Scan, Summary};
 
 /// Files that are offered to be compared.
 const MOST_FILES: usize = 50;
@@ -64,14 +65,13 @@ async fn differing(
     let here: Table<File> = visitor.rest.get(&place.rest(&below, &[])).await?;
     let there = format!("{stored}/scans/ALL/files");
     let there: Table<File> = visitor.rest.get(&there).await?;
-    let mut by_name: BTreeMap<String, File> = BTreeMap::new();
-    for file in there.rows() {
-        by_name.insert(file.name.clone(), file);
-    }
-    let pairs = here.rows().into_iter().filter_map(|file| {
-        let other = by_name.remove(&file.name)?;
+    let by_name: BTreeMap<&str, &File> = (there.rows().iter())
+        .map(|file| (file.name.as_str(), file))
+        .collect();
+    let pairs = here.rows().iter().filter_map(|file| {
+        let other = *by_name.get(file.name.as_str())?;
         let is_same = !file.digest.is_empty() && file.digest == other.digest;
-        (!is_same).then_some((file, other))
+        (!is_same).then(|| (file.clone(), other.clone()))
     });
     Ok(pairs.collect())
 }

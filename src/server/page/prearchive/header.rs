@@ -6,9 +6,10 @@ use maud::{Markup, html};
 use serde::Deserialize;
 
 use super::super::super::address::address;
+use super::super::rest::Table;
 use super::super::shell::Section;
 use super::super::{Refusal, Visitor};
-use super::model::{File, Place, Table};
+use super::model::{File, Place};
 
 /// Elements shown at once; a search leads to the others.
 const MOST_ELEMENTS: usize = 3000;
@@ -58,7 +59,7 @@ pub async fn elements(
     let source = format!("{session}/scans/{scan}/files/{file}");
     let uri = address(&["data", "services", "dicomdump"], &[("src", &source)]);
     let table: Table<Element> = visitor.rest.get(&uri).await?;
-    Ok(table.rows())
+    Ok(table.rows().to_vec())
 }
 
 #[derive(Deserialize)]
@@ -77,7 +78,7 @@ pub async fn show(
 ) -> Result<Response, Refusal> {
     let uri = place.rest(&["scans", &asked.scan, "files"], &[("sortBy", "Name")]);
     let files: Table<File> = visitor.rest.get(&uri).await?;
-    let names: Vec<String> = files.rows().into_iter().map(|file| file.name).collect();
+    let names: Vec<String> = files.rows().iter().map(|file| file.name.clone()).collect();
     let at = names.iter().position(|name| *name == asked.file);
     let at = match (at, names.is_empty(), asked.file.is_empty()) {
         (Some(at), ..) => at,

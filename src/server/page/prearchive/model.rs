@@ -3,6 +3,7 @@
 use serde::Deserialize;
 
 use super::super::super::address::address;
+use super::super::rest::Table;
 use super::super::{Refusal, Visitor};
 
 #[derive(Deserialize)]
@@ -68,25 +69,6 @@ impl Summary {
     }
 }
 
-/// The rows of one of XNAT's tables.
-#[derive(Deserialize)]
-pub struct Table<T> {
-    #[serde(rename = "ResultSet")]
-    set: Rows<T>,
-}
-
-#[derive(Deserialize)]
-struct Rows<T> {
-    #[serde(rename = "Result")]
-    rows: Vec<T>,
-}
-
-impl<T> Table<T> {
-    pub fn rows(self) -> Vec<T> {
-        self.set.rows
-    }
-}
-
 #[derive(Deserialize)]
 struct Project {
     #[serde(rename = "ID")]
@@ -98,7 +80,7 @@ pub struct Projects(Vec<String>);
 
 pub async fn projects(visitor: &Visitor) -> Result<Projects, Refusal> {
     let table: Table<Project> = visitor.rest.get("/data/projects?format=json").await?;
-    let ids = table.rows().into_iter().map(|project| project.id);
+    let ids = table.rows().iter().map(|project| project.id.clone());
     Ok(Projects(ids.collect()))
 }
 
@@ -173,7 +155,7 @@ impl Place {
     }
 }
 
-#[derive(Deserialize)]
+#[derive(Clone, Deserialize)]
 pub struct File {
     #[serde(rename = "Name")]
     pub name: String,
