@@ -291,7 +291,8 @@ fn a_conflict_is_shown_beside_what_it_is_with_down_to_the_element() {
     ] {
         assert!(view.contains(part), "{part}: {view}");
     }
-    let links = view.split(&format!("href=\"{here}/compare?")).skip(1);
+    let start = format!("href=\"{here}/compare?");
+    let links = view.split(&start).skip(1);
     let mut links = links.map(|rest| rest.split('"').next().unwrap().replace("&amp;", "&"));
     let second = links.find(|link| link.contains("-1-2-")).unwrap();
     let compared = ada.view(&format!("{here}/compare?{second}"));
