@@ -79,6 +79,9 @@ impl<'a> Browser<'a> {
         let cookies = format!("{}; {notice}", self.cookie);
         let answer = read(request.header("Cookie", cookies).call().unwrap());
         assert_eq!(answer.status, 200, "{to}");
+        // It is said once.
+        let cleared = answer.header("set-cookie");
+        assert!(cleared.starts_with("sluice_notice=;") && cleared.contains("Max-Age=0"));
         (to, answer.text().to_owned())
     }
 }

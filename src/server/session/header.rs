@@ -100,7 +100,7 @@ fn fields(parameters: &Parameters) -> Result<Vec<Tag>, ApiError> {
         let by_number = || {
             let number = u32::from_str_radix(text, 16).ok()?;
             let is_tag = text.len() == 8;
-            is_tag.then(|| Tag((number >> 16) as u16, number as u16))
+            is_tag.then_some(Tag((number >> 16) as u16, number as u16))
         };
         let tag = dictionary::tag_of(text).or_else(by_number);
         tag.ok_or_else(|| {

@@ -8,9 +8,9 @@ use super::model::{Place, Projects, Summary};
 
 /// XNAT's `overwrite`, in words.
 const OVERWRITE: [(&str, &str); 3] = [
-    ("", "fail"),
-    ("append", "add what is new to it"),
-    ("delete", "add, and replace what differs"),
+    ("", "refuse"),
+    ("append", "add what is new (append)"),
+    ("delete", "add, and replace what differs (delete)"),
 ];
 
 /// Without rights for one of them, REST's refusal says so.

@@ -76,9 +76,10 @@ pub async fn show(
     Path(place): Path<Place>,
     Query(asked): Query<Asked>,
 ) -> Result<Response, Refusal> {
-    let uri = place.rest(&["scans", &asked.scan, "files"], &[("sortBy", "Name")]);
+    let uri = place.rest(&["scans", &asked.scan, "files"], &[]);
     let files: Table<File> = visitor.rest.get(&uri).await?;
-    let names: Vec<String> = files.rows().iter().map(|file| file.name.clone()).collect();
+    let mut names: Vec<String> = files.rows().iter().map(|file| file.name.clone()).collect();
+    names.sort_by_cached_key(|name| in_order(name));
     let at = names.iter().position(|name| *name == asked.file);
     let at = match (at, names.is_empty(), asked.file.is_empty()) {
         (Some(at), ..) => at,
@@ -94,6 +95,14 @@ pub async fn show(
         (table(&elements, &asked.q))
     };
     Ok(visitor.show(Section::Prearchive, &title, content))
+}
+
+/// Numbers by their values: names hold those of series and instance, with dashes around.
+fn in_order(name: &str) -> Vec<(Option<u64>, String)> {
+    let parts = name.split('-');
+    parts
+        .map(|part| (part.parse().ok(), part.to_owned()))
+        .collect()
 }
 
 fn choice(place: &Place, asked: &Asked, names: &[String], at: usize) -> Markup {
