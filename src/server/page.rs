@@ -8,6 +8,7 @@ mod assets;
 mod imports;
 mod login;
 mod parts;
+mod prearchive;
 mod rest;
 mod shell;
 mod site;
@@ -35,6 +36,7 @@ pub fn routes(state: AppState, rest: Router) -> Router {
     Router::new()
         .merge(imports::routes())
         .merge(login::routes())
+        .merge(prearchive::routes())
         .merge(site::routes())
         .layer(map_response(guard))
         .merge(assets::routes())
