@@ -225,20 +225,104 @@ impl Rulebook {
         author: Author<'_>,
     ) -> Result<(), RulebookError> {
         for project in projects {
-            let draft = self.registry.draft(project, changes)?;
-            self.stage(draft).await?;
+            self.stage_changes(project, changes).await?;
         }
         if projects.is_empty() {
             // The site's rules are checked before there is a project, too.
-            let draft = self.registry.draft(NO_PROJECT, changes)?;
-            self.stage(draft).await?;
+            self.of_site(changes).await?;
         }
-        let (root, changes) = (self.registry.root().to_owned(), changes.to_vec());
-        run_blocking(move || changes.iter().try_for_each(|change| write(&root, change))).await??;
+        self.write(changes).await?;
         for project in projects {
             self.refresh(project, author).await?;
         }
         Ok(())
+    }
+
+    /// Changes a module of the rules folder, if it is good by itself, passes its cases, and breaks no project. The
+    /// new versions of the projects that use it are active when this returns. What is broken for another reason
+    /// does not stand in the way.
+    ///
+    /// # Errors
+    /// What is wrong with the module, or what the first of the projects would be broken by.
+    pub async fn change_module(
+        &self,
+        projects: &[String],
+        module: &str,
+        changes: &[Change],
+        author: Author<'_>,
+    ) -> Result<(), RulebookError> {
+        let (name, changed) = (module.to_owned(), changes.to_vec());
+        self.work(move |registry| registry.stage_module(&name, &changed).map(drop))
+            .await?;
+        let concerned = self.concerned(projects, changes).await?;
+        self.write(changes).await?;
+        for project in &concerned {
+            self.refresh(project, author).await?;
+        }
+        Ok(())
+    }
+
+    /// Of some projects those whose rules are others with the changes.
+    ///
+    /// # Errors
+    /// What the first of them would be broken by, where it is not broken by the same already.
+    pub async fn concerned(
+        &self,
+        projects: &[String],
+        changes: &[Change],
+    ) -> Result<Vec<String>, RuleSetError> {
+        let mut concerned = Vec::new();
+        for project in projects {
+            let before = self.staged(project, &[]).await;
+            let after = self.staged(project, changes).await;
+            if before != after {
+                after?;
+                concerned.push(project.clone());
+            }
+        }
+        Ok(concerned)
+    }
+
+    /// The hash of what the folder holds for a project after some changes, if that is good.
+    async fn staged(&self, project: &str, changes: &[Change]) -> Result<String, RuleSetError> {
+        Ok(self.stage_changes(project, changes).await?.hash().to_owned())
+    }
+
+    /// What the folder would hold for a project after some changes, compiled and tested, with no effect.
+    ///
+    /// # Errors
+    /// What it would be broken by.
+    pub async fn stage_changes(
+        &self,
+        project: &str,
+        changes: &[Change],
+    ) -> Result<Arc<RuleSet>, RuleSetError> {
+        self.stage(self.registry.draft(project, changes)?).await
+    }
+
+    /// What some changes of the folder would make of a project's rules, compiled and not tested, with no effect.
+    ///
+    /// # Errors
+    /// What it would be broken by.
+    pub async fn candidate(
+        &self,
+        project: &str,
+        changes: &[Change],
+    ) -> Result<Arc<RuleSet>, RuleSetError> {
+        self.compile(self.registry.draft(project, changes)?).await
+    }
+
+    /// The rules that the site has where a project says nothing of its own.
+    ///
+    /// # Errors
+    /// What they are broken by.
+    pub async fn of_site(&self, changes: &[Change]) -> Result<Arc<RuleSet>, RuleSetError> {
+        self.stage_changes(NO_PROJECT, changes).await
+    }
+
+    async fn write(&self, changes: &[Change]) -> std::io::Result<()> {
+        let (root, changes) = (self.registry.root().to_owned(), changes.to_vec());
+        run_blocking(move || changes.iter().try_for_each(|change| write(&root, change))).await?
     }
 
     /// Where the rules of a project stand, the folder looked at anew.
@@ -305,10 +389,10 @@ impl Rulebook {
         self.work(move |registry| registry.stage(draft)).await
     }
 
-    async fn work(
+    async fn work<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&Registry) -> Result<Arc<RuleSet>, RuleSetError> + Send + 'static,
-    ) -> Result<Arc<RuleSet>, RuleSetError> {
+        work: impl FnOnce(&Registry) -> Result<T, RuleSetError> + Send + 'static,
+    ) -> Result<T, RuleSetError> {
         let registry = self.registry.clone();
         match run_blocking(move || work(&registry)).await {
             Ok(made) => made,
