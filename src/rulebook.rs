@@ -285,7 +285,11 @@ impl Rulebook {
 
     /// The hash of what the folder holds for a project after some changes, if that is good.
     async fn staged(&self, project: &str, changes: &[Change]) -> Result<String, RuleSetError> {
-        Ok(self.stage_changes(project, changes).await?.hash().to_owned())
+        Ok(self
+            .stage_changes(project, changes)
+            .await?
+            .hash()
+            .to_owned())
     }
 
     /// What the folder would hold for a project after some changes, compiled and tested, with no effect.

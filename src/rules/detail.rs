@@ -64,7 +64,11 @@ impl Registry {
         let found = read(&folder, name, status.origin).ok();
         let files = match status.origin {
             Origin::Shipped => shipped::find(name).map_or(Vec::new(), |shipped| {
-                shipped.files.iter().map(|(file, _)| (*file).to_owned()).collect()
+                shipped
+                    .files
+                    .iter()
+                    .map(|(file, _)| (*file).to_owned())
+                    .collect()
             }),
             Origin::Folder => folder.files(&format!("modules/{name}"))?,
         };
@@ -78,7 +82,9 @@ impl Registry {
             status,
             engine: manifest.as_ref().map(|manifest| manifest.engine),
             entry: manifest.as_ref().map(|manifest| manifest.entry.clone()),
-            author: manifest.as_ref().and_then(|manifest| manifest.author.clone()),
+            author: manifest
+                .as_ref()
+                .and_then(|manifest| manifest.author.clone()),
             licence: manifest.and_then(|manifest| manifest.licence),
             reads,
             writes,
@@ -93,7 +99,9 @@ impl Registry {
             Some(_) => Some(Origin::Shipped),
             None => {
                 let folder = self.folder(&[]).ok()?;
-                folder.holds(&format!("modules/{name}")).then_some(Origin::Folder)
+                folder
+                    .holds(&format!("modules/{name}"))
+                    .then_some(Origin::Folder)
             }
         }
     }

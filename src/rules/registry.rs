@@ -215,7 +215,11 @@ impl Registry {
     ///
     /// # Errors
     /// What is wrong with it.
-    pub fn stage_module(&self, name: &str, changes: &[Change]) -> Result<ModuleSource, RuleSetError> {
+    pub fn stage_module(
+        &self,
+        name: &str,
+        changes: &[Change],
+    ) -> Result<ModuleSource, RuleSetError> {
         let folder = self.folder(changes)?;
         let path = format!("modules/{name}");
         let source = ModuleSource::from_folder(&folder, &path, Origin::Folder)?;

@@ -193,9 +193,7 @@ impl RuleSet {
 
     pub(super) fn steps(&self) -> impl Iterator<Item = &Step> {
         let label = std::iter::once(&self.label);
-        label
-            .chain(&self.chain)
-            .chain(std::iter::once(&self.route))
+        label.chain(&self.chain).chain(std::iter::once(&self.route))
     }
 
     /// The anonymize steps that run at a time, in order, with their places in [`RuleSet::modules`].

@@ -9,6 +9,7 @@ mod imports;
 mod login;
 mod parts;
 mod rest;
+mod rules;
 mod shell;
 mod visitor;
 
@@ -34,6 +35,7 @@ pub fn routes(state: AppState, rest: Router) -> Router {
     Router::new()
         .merge(imports::routes())
         .merge(login::routes())
+        .merge(rules::routes())
         .layer(map_response(guard))
         .merge(assets::routes())
         .with_state(Page { state, rest })

@@ -97,7 +97,9 @@ impl Candidate {
 }
 
 fn modules_of(paths: &[String]) -> BTreeSet<&str> {
-    let below = paths.iter().filter_map(|path| path.strip_prefix("modules/"));
+    let below = paths
+        .iter()
+        .filter_map(|path| path.strip_prefix("modules/"));
     below
         .filter_map(|below| Some(below.split_once('/')?.0))
         .collect()
@@ -173,7 +175,10 @@ mod tests {
         let code = "fn anonymize(ds, ctx) {\n    ds.set(\"PatientNam\", \"x\");\n    keep()\n}";
         let told = told(root.path(), &[change("modules/mine/rule.rhai", code)]);
         let expected = "rules/modules/mine/rule.rhai:2:";
-        assert!(told.iter().any(|line| line.starts_with(expected)), "{told:?}");
+        assert!(
+            told.iter().any(|line| line.starts_with(expected)),
+            "{told:?}"
+        );
         let on_disk = std::fs::read_to_string(folder.join("rule.rhai")).unwrap();
         assert!(!on_disk.contains("PatientNam"));
     }

@@ -70,7 +70,14 @@ pub async fn import(
     }
     let uploads = state.inbox.uploads().cloned();
     let uploads = uploads.ok_or(ApiError::Internal("the server takes no uploads"))?;
-    let received = receive(&state, &uploads, Bounds::of_import(&state), request, &mut parameters).await?;
+    let received = receive(
+        &state,
+        &uploads,
+        Bounds::of_import(&state),
+        request,
+        &mut parameters,
+    )
+    .await?;
     crash_point("upload.received");
     check_handler(&parameters)?;
     settle_handler(&mut parameters, is_object);

@@ -84,7 +84,10 @@ async fn staged(
     for module in modules {
         let (rulebook, changes) = (rulebook.clone(), changes.to_vec());
         let staged = tokio::task::spawn_blocking(move || {
-            rulebook.registry().stage_module(&module, &changes).map(drop)
+            rulebook
+                .registry()
+                .stage_module(&module, &changes)
+                .map(drop)
         });
         let staged = staged
             .await

@@ -175,7 +175,10 @@ async fn check_by_itself(state: &AppState, changes: &[Change]) -> Result<(), Api
     match error {
         None => Ok(()),
         Some(finding) => {
-            let place = finding.position.map(|at| format!("{at}: ")).unwrap_or_default();
+            let place = finding
+                .position
+                .map(|at| format!("{at}: "))
+                .unwrap_or_default();
             let file = finding.file.display();
             Err(ApiError::BadRequest(
                 format!("{file}: {place}{}", finding.message).into(),

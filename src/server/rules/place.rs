@@ -99,7 +99,9 @@ pub async fn changes(
 ) -> Result<Vec<Change>, ApiError> {
     let bad = |text: String| ApiError::BadRequest(text.into());
     if given.len() > MOST_CHANGES {
-        return Err(bad(format!("Up to {MOST_CHANGES} files may be changed at once.")));
+        return Err(bad(format!(
+            "Up to {MOST_CHANGES} files may be changed at once."
+        )));
     }
     let mut changes = Vec::with_capacity(given.len());
     for (path, content) in given {
@@ -113,7 +115,11 @@ pub async fn changes(
         let content = match content {
             Value::String(text) => Some(text.as_bytes().into()),
             Value::Null => None,
-            _ => return Err(bad(format!("The content of {path:?} must be a text, or null."))),
+            _ => {
+                return Err(bad(format!(
+                    "The content of {path:?} must be a text, or null."
+                )));
+            }
         };
         changes.push(Change {
             path: place.file(file)?,
@@ -133,11 +139,25 @@ mod tests {
             Place::of("projects/P/site.das"),
             Some((Place::Project("P".into()), "site.das"))
         );
-        for path in ["", "site", "site/a/b", "/site/a", "projects/P/a/b", "removed/P-1/policy.json"] {
+        for path in [
+            "",
+            "site",
+            "site/a/b",
+            "/site/a",
+            "projects/P/a/b",
+            "removed/P-1/policy.json",
+        ] {
             assert_eq!(Place::of(path), None, "{path}");
         }
         let place = |path| Place::of(path).unwrap();
-        for path in ["projects/../x", "modules/m/..", "site/", "site/.x", "site/a b", "modules//x"] {
+        for path in [
+            "projects/../x",
+            "modules/m/..",
+            "site/",
+            "site/.x",
+            "site/a b",
+            "modules//x",
+        ] {
             let (place, file) = place(path);
             assert!(place.file(file).is_err(), "{path}");
         }

@@ -38,8 +38,11 @@ pub fn routes() -> Api {
             list_modules,
         )
         .on(
-            get("/rules/modules/{name}", "A module, with its manifest and the schema of its settings")
-                .json::<ModuleDetail>(),
+            get(
+                "/rules/modules/{name}",
+                "A module, with its manifest and the schema of its settings",
+            )
+            .json::<ModuleDetail>(),
             modules::module,
         )
         .on(
@@ -119,12 +122,18 @@ pub fn routes() -> Api {
     };
     let api = api
         .on(
-            chain("/rules/site/chain", "What runs where a project says nothing of its own"),
+            chain(
+                "/rules/site/chain",
+                "What runs where a project says nothing of its own",
+            ),
             modules::site_chain,
         )
         .on(
-            chain("/rules/projects/{project}/chain", "What runs in a project, in order, with its settings")
-                .query::<modules::Of>(),
+            chain(
+                "/rules/projects/{project}/chain",
+                "What runs in a project, in order, with its settings",
+            )
+            .query::<modules::Of>(),
             modules::project_chain,
         );
     api.on(read(site, "The site's policy"), site_policy)
@@ -153,18 +162,33 @@ pub fn file_routes() -> Api {
     let of_module = "/rules/modules/{name}/files/{file}";
     let mut api = Api::new(FAMILY)
         .on(
-            post("/rules/check", "What changes of the rules would change, and what is wrong with them")
-                .takes_json::<check::Wanted>()
-                .json::<check::Checked>()
-                .fails([404]),
+            post(
+                "/rules/check",
+                "What changes of the rules would change, and what is wrong with them",
+            )
+            .takes_json::<check::Wanted>()
+            .json::<check::Checked>()
+            .fails([404]),
             check::check,
         )
         .on(read(of_module, "A file of a module"), files::module_file)
-        .on(write(of_module, "Change a file of a module"), files::put_module_file);
-    for path in ["/rules/site/files/{file}", "/rules/projects/{project}/files/{file}"] {
+        .on(
+            write(of_module, "Change a file of a module"),
+            files::put_module_file,
+        );
+    for path in [
+        "/rules/site/files/{file}",
+        "/rules/projects/{project}/files/{file}",
+    ] {
         api = api
-            .on(read(path, "A script or a table beside a policy"), files::policy_file)
-            .on(write(path, "Set a script or a table beside a policy"), files::put_policy_file);
+            .on(
+                read(path, "A script or a table beside a policy"),
+                files::policy_file,
+            )
+            .on(
+                write(path, "Set a script or a table beside a policy"),
+                files::put_policy_file,
+            );
     }
     api.layer(DefaultBodyLimit::max(LARGEST_FILE))
 }
