@@ -13,8 +13,8 @@ run:
 	target/release/sluice demo
 
 # All tests, with what they need: real DICOM files, pydicom as an independent reader, XNAT's Python clients,
-# schemathesis, which calls all that the OpenAPI document describes, and PostgreSQL, on which all that touches a
-# database runs a second time.
+# schemathesis, which calls all that the OpenAPI document describes, PostgreSQL, on which all that touches a
+# database runs a second time, and Chromium for the page.
 test:
 	tests/venv.sh
 	target/venv/bin/python tests/real_files.py
@@ -26,6 +26,8 @@ test:
 	tests/venv.sh target/openapi-venv tests/openapi/requirements.txt
 	target/openapi-venv/bin/python tests/openapi/main.py
 	target/venv/bin/python tests/identity/main.py
+	tests/page/setup.sh
+	node --test --test-concurrency=1 tests/page/*.test.mjs
 
 # Import throughput as a ratio to cp and sync of the same tree, and what rules cost for an instance.
 bench:

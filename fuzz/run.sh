@@ -14,6 +14,8 @@ if [ $# -eq 0 ]; then
     set -- $(ls fuzz/fuzz_targets | sed 's/\.rs$//')
 fi
 nice -n 19 "$fuzz" build --sanitizer none || exit 1
+# Run as they were built: sources may change in the hours that follow.
+built=$CARGO_TARGET_DIR/$(rustc -vV | sed -n 's/^host: //p')/release
 logs=target/fuzz-logs
 mkdir -p "$logs"
 failed=0
@@ -22,7 +24,7 @@ for target in "$@"; do
     corpus=target/fuzz-corpus/$target
     artifacts=target/fuzz-artifacts/$target
     mkdir -p "$corpus" "$artifacts"
-    nice -n 19 "$fuzz" run --sanitizer none "$target" "$corpus" "fuzz/corpus/$target" -- \
+    nice -n 19 "$built/$target" "$corpus" "fuzz/corpus/$target" \
         -max_total_time="$seconds" -timeout=20 -rss_limit_mb=4096 -max_len=65536 -print_final_stats=1 \
         -artifact_prefix="$artifacts/" >"$logs/$target.log" 2>&1
     status=$?

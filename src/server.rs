@@ -22,6 +22,7 @@ mod import;
 mod inbox;
 mod log;
 mod metrics;
+mod overview;
 mod page;
 mod prearchive;
 mod projects;
@@ -91,6 +92,7 @@ fn api(document: &docs::Document) -> Api {
         .merge(rules::file_routes())
         .merge(anonymize::routes())
         .merge(site_config::routes())
+        .merge(overview::routes())
         .merge(site::xapi())
         .merge(docs::routes(document))
         .fallback(nothing_here)

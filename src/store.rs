@@ -7,6 +7,7 @@
 //! Everything goes through sqlx's `Any` driver with `$1` placeholders and the types BIGINT, TEXT and
 //! bytes, so that SQLite and PostgreSQL differ in `database.rs` alone.
 
+mod activity;
 mod audit;
 mod commits;
 mod database;
@@ -38,6 +39,7 @@ use tokio::sync::broadcast;
 use database::{Database, WriteTransaction};
 use signals::Signals;
 
+pub use activity::{LeakySession, Period, Process};
 pub use audit::{AuditEntry, SYSTEM};
 pub use commits::{CommitError, CommitPlan, Commits, Orphan, PendingCommit};
 pub use database::sqlite_url;

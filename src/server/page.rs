@@ -11,6 +11,7 @@ mod parts;
 mod rest;
 mod rules;
 mod shell;
+mod site;
 mod visitor;
 
 use axum::Router;
@@ -36,6 +37,7 @@ pub fn routes(state: AppState, rest: Router) -> Router {
         .merge(imports::routes())
         .merge(login::routes())
         .merge(rules::routes())
+        .merge(site::routes())
         .layer(map_response(guard))
         .merge(assets::routes())
         .with_state(Page { state, rest })

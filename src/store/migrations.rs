@@ -18,6 +18,7 @@ const SCRIPTS: &[&str] = &[
     include_str!("migrations/0006_retention.sql"),
     include_str!("migrations/0007_rules.sql"),
     include_str!("migrations/0008_shadow.sql"),
+    include_str!("migrations/0009_overview.sql"),
 ];
 
 /// The version that this program works with.

@@ -17,6 +17,8 @@ use super::shell::Section;
 use super::{Page, Refusal, Visitor};
 use model::Import;
 
+pub use model::view_of;
+
 /// Imports on one page of the list.
 const PAGE: u64 = 50;
 

@@ -6,6 +6,7 @@ use axum::extract::Request;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use tower::ServiceExt as _;
 
@@ -36,6 +37,25 @@ pub struct Rest {
 pub struct Refusal {
     pub status: StatusCode,
     pub message: String,
+}
+
+/// A listing, as XNAT wraps it.
+#[derive(Deserialize)]
+pub struct Table<T> {
+    #[serde(rename = "ResultSet")]
+    set: ResultSet<T>,
+}
+
+#[derive(Deserialize)]
+struct ResultSet<T> {
+    #[serde(rename = "Result")]
+    rows: Vec<T>,
+}
+
+impl<T> Table<T> {
+    pub fn rows(&self) -> &[T] {
+        &self.set.rows
+    }
 }
 
 impl Rest {

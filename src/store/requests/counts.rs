@@ -27,6 +27,23 @@ pub struct Counts {
 }
 
 impl Counts {
+    /// Counts the files of another request too.
+    pub fn add(&mut self, other: &Counts) {
+        self.found += other.found;
+        self.stored += other.stored;
+        self.duplicate += other.duplicate;
+        self.conflict += other.conflict;
+        self.filtered += other.filtered;
+        self.rejected += other.rejected;
+        self.failed += other.failed;
+        self.quarantined += other.quarantined;
+        self.not_dicom += other.not_dicom;
+        self.unreadable += other.unreadable;
+        self.cut_short += other.cut_short;
+        self.changed += other.changed;
+        self.staged += other.staged;
+    }
+
     /// What is not settled never will be: it has failed.
     pub fn give_up(&mut self) {
         let settled = self.stored

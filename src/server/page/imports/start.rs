@@ -8,6 +8,7 @@ use serde::Deserialize;
 
 use super::super::super::address::address;
 use super::super::parts;
+use super::super::rest::Table;
 use super::super::shell::{self, Section};
 use super::super::{Refusal, Visitor};
 use super::one::to_import;
@@ -50,18 +51,6 @@ struct Entry {
     name: String,
     kind: String,
     size: u64,
-}
-
-#[derive(Deserialize)]
-struct Projects {
-    #[serde(rename = "ResultSet")]
-    result_set: ResultSet,
-}
-
-#[derive(Deserialize)]
-struct ResultSet {
-    #[serde(rename = "Result")]
-    result: Vec<Project>,
 }
 
 #[derive(Deserialize)]
@@ -108,13 +97,8 @@ async fn view(
     place: &Place,
     refused: Option<(&Call, &Refusal)>,
 ) -> Result<Markup, Refusal> {
-    let projects: Projects = visitor.rest.get("/data/projects?format=json").await?;
-    let projects: Vec<String> = projects
-        .result_set
-        .result
-        .into_iter()
-        .map(|p| p.id)
-        .collect();
+    let projects: Table<Project> = visitor.rest.get("/data/projects?format=json").await?;
+    let projects: Vec<&str> = projects.rows().iter().map(|p| p.id.as_str()).collect();
     let project = match (place.project.as_str(), projects.as_slice()) {
         ("", [only]) => only,
         (chosen, _) => chosen,
@@ -135,7 +119,7 @@ async fn view(
         @if let Some((_, refusal)) = refused { (shell::told(false, &refusal.message)) }
         form.filter method="get" action="/imports/new" {
             label { "Inbox of"
-                select name="project" { @for id in &projects { option selected[id == project] { (id) } } }
+                select name="project" { @for id in &projects { option selected[*id == project] { (id) } } }
             }
             button { "Open" }
         }
@@ -190,7 +174,7 @@ fn call(
     project: &str,
     place: &Place,
     listing: &Listing,
-    projects: &[String],
+    projects: &[&str],
     before: Option<&Call>,
 ) -> Markup {
     let archives = listing
@@ -214,7 +198,7 @@ fn call(
                 }
             }
             label for="destination" { "Into the project" }
-            select #destination name="destination" { @for id in projects { option selected[id == destination] { (id) } } }
+            select #destination name="destination" { @for id in projects { option selected[*id == destination] { (id) } } }
             label for="subject" { "Subject " small { "(else the rules say)" } }
             input #subject name="subject" value=(subject) maxlength="64";
             label for="session" { "Session " small { "(else the rules say)" } }
