@@ -73,6 +73,7 @@ pub async fn put_module_file(
     check_reason(&reason)?;
     let changes = [place::change(path, &body)];
     check_belongs(&state, &of, &changes)?;
+    check_by_itself(&state, &changes).await?;
     let author = Author {
         username: &caller.name,
         reason: &reason,
@@ -162,6 +163,8 @@ fn check_belongs(state: &AppState, of: &OfModule, changes: &[Change]) -> Result<
     }
 }
 
+/// What compiles may still fail wherever a file comes to it: whoever writes by a call is told so, and not only the
+/// author of the next import's report.
 async fn check_by_itself(state: &AppState, changes: &[Change]) -> Result<(), ApiError> {
     let (root, changes) = (state.config.rules(), changes.to_vec());
     let looked = tokio::task::spawn_blocking(move || {

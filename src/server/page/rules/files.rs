@@ -12,7 +12,7 @@ use super::super::shell::{self, Section};
 use super::super::{Refusal, Visitor};
 use super::checked::{self, Checked, change};
 use super::edit::{hash, lines};
-use super::model::{Whose, module, none_if_missing};
+use super::model::{Whose, module};
 use super::trial;
 
 /// Where a file is, in the page and in the REST interface.
@@ -90,8 +90,8 @@ impl Place {
 
     /// The file's text; an empty one where there is none yet.
     async fn text(&self, visitor: &Visitor) -> Result<String, Refusal> {
-        let found = none_if_missing(visitor.rest.text(&self.uri("")).await)?;
-        Ok(found.unwrap_or_default())
+        let text = visitor.rest.text(&self.uri("")).await;
+        self.whose.or_empty(visitor, text).await
     }
 }
 

@@ -4,6 +4,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::super::super::address::address;
+use super::super::rest::Table;
 use super::super::{Refusal, Visitor};
 
 /// What stands for the site where a project's ID would stand; no ID has such a character.
@@ -160,8 +161,25 @@ impl Whose {
 
     /// The policy that the folder holds; an empty one where there is none.
     pub async fn policy(&self, visitor: &Visitor) -> Result<String, Refusal> {
-        let found = none_if_missing(visitor.rest.text(&self.call(&["policy"], &[])).await)?;
-        Ok(found.unwrap_or_default())
+        let text = visitor.rest.text(&self.call(&["policy"], &[])).await;
+        self.or_empty(visitor, text).await
+    }
+
+    /// A file of theirs; an empty text where there is none, and not where there is no such project.
+    pub async fn or_empty(
+        &self,
+        visitor: &Visitor,
+        text: Result<String, Refusal>,
+    ) -> Result<String, Refusal> {
+        if let Some(text) = none_if_missing(text)? {
+            return Ok(text);
+        }
+        if let Whose::Project(id) = self {
+            let query = [("project", id.as_str()), ("limit", "1")];
+            let uri = address(&["xapi", "rules", "versions"], &query);
+            visitor.rest.text(&uri).await?;
+        }
+        Ok(String::new())
     }
 }
 
@@ -185,19 +203,7 @@ pub async fn modules(visitor: &Visitor) -> Result<Vec<Module>, Refusal> {
 
 /// A version's hash, as much of it as tells it from others.
 pub fn short(hash: &str) -> &str {
-    &hash[..hash.len().min(12)]
-}
-
-#[derive(Deserialize)]
-struct Projects {
-    #[serde(rename = "ResultSet")]
-    result_set: ResultSet,
-}
-
-#[derive(Deserialize)]
-struct ResultSet {
-    #[serde(rename = "Result")]
-    result: Vec<Project>,
+    hash.get(..12).unwrap_or(hash)
 }
 
 #[derive(Deserialize)]
@@ -208,7 +214,7 @@ struct Project {
 
 /// The IDs of the projects that the visitor sees.
 pub async fn projects(visitor: &Visitor) -> Result<Vec<String>, Refusal> {
-    let projects: Projects = visitor.rest.get("/data/projects?format=json").await?;
-    let projects = projects.result_set.result.into_iter();
-    Ok(projects.map(|project| project.id).collect())
+    let projects: Table<Project> = visitor.rest.get("/data/projects?format=json").await?;
+    let ids = projects.rows().iter().map(|project| project.id.clone());
+    Ok(ids.collect())
 }

@@ -1,0 +1,785 @@
+//! Rules on the page, and the calls that it makes for them.
+
+use std::fs;
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+
+use serde_json::{Value, json};
+
+use crate::answer::authorization;
+use crate::browser::{Browser, multipart, unescaped, value};
+use crate::dicom;
+use crate::site::Site;
+
+const CODE: &str =
+    "fn anonymize(ds, ctx) {\n    ds.set(\"PatientName\", ctx.subject);\n    keep()\n}\n";
+
+const BROKEN: &str =
+    "fn anonymize(ds, ctx) {\n    ds.set(\"PatientNam\", ctx.subject);\n    keep()\n}\n";
+
+/// Project P with a module of the folder, and a study in its inbox.
+fn site() -> Site {
+    let site = Site::new();
+    site.rhai("mine", "anonymize", &[], &["PatientName"], CODE);
+    let policy = json!({ "anonymize": [{ "module": "mine" }, { "module": "ps315-basic" }] });
+    let put = "/xapi/rules/projects/P/policy?reason=first";
+    assert_eq!(site.put_json("otto", put, &policy).status, 200);
+    dicom::study(&site.inbox("P/s"), 1, 1, 2);
+    site
+}
+
+fn active(site: &Site) -> Value {
+    let all = site.get("root", "/xapi/rules/status").json();
+    let of = |status: &&Value| status["project"] == "P";
+    all.as_array().unwrap().iter().find(of).unwrap()["active"].clone()
+}
+
+fn policy(site: &Site) -> Value {
+    site.get("otto", "/xapi/rules/projects/P/policy").json()
+}
+
+fn on_disk(site: &Site, path: &str) -> String {
+    fs::read_to_string(site.path("rules").join(path)).unwrap()
+}
+
+/// The page's text of a policy's form, with the policy that it holds.
+fn form<'a>(page: &'a str, more: &[(&'a str, &'a str)]) -> Vec<(String, String)> {
+    let mut form = vec![
+        ("fields".to_owned(), "true".to_owned()),
+        ("policy".to_owned(), value(page, "policy")),
+        ("base".to_owned(), value(page, "base")),
+    ];
+    form.extend(more.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())));
+    form
+}
+
+fn post(browser: &Browser, path: &str, form: &[(String, String)]) -> crate::answer::Answer {
+    let form: Vec<_> = form.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
+    browser.post(path, &form)
+}
+
+#[test]
+fn what_is_active_where_since_when_by_whom_and_why_is_shown() {
+    let site = site();
+    site.rules("projects/AUTO/policy.json", "{ \"leak_chek\": 1 }");
+    let browser = Browser::log_in(&site, "otto");
+    let list = browser.view("/rules");
+    for expected in [
+        "href=\"/rules/P\"",
+        "<td>otto</td><td>first</td>",
+        "the folder is broken",
+        "/leak_chek: unknown key (did you mean &quot;leak_check&quot;?)",
+        "href=\"/rules/~modules/mine\"",
+    ] {
+        assert!(list.contains(expected), "{expected}\n{list}");
+    }
+    assert!(!list.contains("~site"), "the site's rules are no owner's");
+    assert!(!list.contains("OTHER"));
+
+    let page = browser.view("/rules/P");
+    let gates = page.split("<ol class=\"gates\"").nth(1).unwrap();
+    let gates = gates.split("</ol>").next().unwrap();
+    let order = [
+        "inbox",
+        "xnat-labels",
+        "xnat-default",
+        "mine",
+        "ps315-basic",
+        "xnat-routing",
+        "prearchive",
+    ];
+    let places: Vec<_> = order.iter().map(|name| gates.find(name).unwrap()).collect();
+    assert!(places.is_sorted(), "{gates}");
+    assert!(
+        gates.contains("anonymize · the project&#39;s")
+            || gates.contains("anonymize · the project's"),
+        "{gates}"
+    );
+    let root = Browser::log_in(&site, "root");
+    assert!(root.view("/rules/~site").contains("xnat-default"));
+}
+
+#[test]
+fn who_does_not_own_a_project_sees_none_of_its_rules_and_changes_none() {
+    let site = site();
+    let before = active(&site);
+    for (user, status) in [("ada", 403), ("bob", 403), ("eve", 404)] {
+        let browser = Browser::log_in(&site, user);
+        for path in ["/rules/P", "/rules/P/edit", "/rules/P/files/site.das"] {
+            assert_eq!(browser.get(path).status, status, "{user}, {path}");
+        }
+        let list = browser.view("/rules");
+        assert!(!list.contains("<td>first</td>"), "{list}");
+        let save = [("policy", "{}"), ("base", ""), ("do", "save")];
+        assert_eq!(browser.post("/rules/P/edit", &save).status, status);
+    }
+    let nobody = site.call("", "GET", "/rules/P", &[]);
+    assert!(nobody.text().contains("name=\"password\""));
+    assert_eq!(active(&site), before);
+}
+
+#[test]
+fn a_setting_is_changed_by_a_form_of_its_schema_and_saved_after_its_difference_was_shown() {
+    let site = site();
+    let browser = Browser::log_in(&site, "otto");
+    let page = browser.view("/rules/P/edit");
+    for expected in [
+        "Move dates by whole days, by one offset for a subject",
+        "type=\"number\" id=\"a1.s.max_shift_days\"",
+        "min=\"1\" max=\"36500\" placeholder=\"365\"",
+        "name=\"a1.s.retain_uids\"",
+    ] {
+        assert!(page.contains(expected), "{expected}\n{page}");
+    }
+    let filled = [
+        ("a0.module", "mine"),
+        ("a0.on", "true"),
+        ("a0.at", "import"),
+        ("a1.module", "ps315-basic"),
+        ("a1.on", "true"),
+        ("a1.at", "import"),
+        ("a1.s", "sent"),
+        ("a1.s.retain_modified_dates", "true"),
+        ("a1.s.max_shift_days", "30"),
+        (
+            "a1.s.retain_safe_private",
+            "*/(0019,{SIEMENS MR HEADER}0C)\r\n",
+        ),
+        ("label.module", ""),
+        ("route.module", ""),
+        ("leak_check", "report"),
+        ("overwrite", ""),
+        ("file_names", ""),
+        ("do", "check"),
+    ];
+    let before = active(&site);
+    let checked = post(&browser, "/rules/P/edit", &form(&page, &filled));
+    assert_eq!(checked.status, 200, "{}", checked.text());
+    let checked = checked.text();
+    assert!(
+        checked.contains("<span class=\"added\">+        &quot;max_shift_days&quot;: 30,"),
+        "{checked}"
+    );
+    assert_eq!(active(&site), before, "looking changes nothing");
+    let save = [
+        ("policy", value(checked, "policy")),
+        ("base", value(checked, "base")),
+        ("reason", "dates may stay".into()),
+        ("do", "save".into()),
+    ];
+    let save = save.map(|(name, value)| (name.to_owned(), value));
+    let saved = post(&browser, "/rules/P/edit", &save);
+    assert_eq!(saved.status, 200, "{}", saved.text());
+    assert!(
+        saved.text().contains("The rules are changed"),
+        "{}",
+        saved.text()
+    );
+    let now = policy(&site);
+    let settings = json!({
+        "retain_modified_dates": true, "max_shift_days": 30, "retain_safe_private": ["*/(0019,{SIEMENS MR HEADER}0C)"]
+    });
+    assert_eq!(now["anonymize"][1]["settings"], settings);
+    assert_eq!(now["leak_check"], "report");
+    let active = active(&site);
+    assert_eq!(
+        (&active["username"], &active["reason"]),
+        (&json!("otto"), &json!("dates may stay"))
+    );
+    // Of two who change it at once, the second is told.
+    let again = post(&browser, "/rules/P/edit", &save);
+    assert_eq!(again.status, 400);
+    assert!(
+        again
+            .text()
+            .contains("Somebody has changed the policy meanwhile"),
+        "{}",
+        again.text()
+    );
+}
+
+#[test]
+fn a_setting_that_is_wrong_is_told_at_its_input_and_nothing_is_saved() {
+    let site = site();
+    let before = active(&site);
+    let browser = Browser::log_in(&site, "otto");
+    let page = browser.view("/rules/P/edit");
+    let filled = |days| {
+        [
+            ("a1.module", "ps315-basic"),
+            ("a1.on", "true"),
+            ("a1.s", "sent"),
+            ("a1.s.max_shift_days", days),
+            ("do", "check"),
+        ]
+    };
+    for (days, why) in [("many", "is no number"), ("0", "0 is less than 1")] {
+        let told = post(&browser, "/rules/P/edit", &form(&page, &filled(days)));
+        assert_eq!(told.status, 400);
+        let told = told.text();
+        let input = told.split("id=\"a1.s.max_shift_days\"").nth(1).unwrap();
+        assert!(
+            input
+                .split('>')
+                .next()
+                .unwrap()
+                .contains(&format!("value=\"{days}\"")),
+            "{told}"
+        );
+        let problem = told
+            .split("id=\"a1.s.max_shift_days-problem\">")
+            .nth(1)
+            .unwrap();
+        assert!(
+            problem.split("</p>").next().unwrap().contains(why),
+            "{told}"
+        );
+        assert!(!told.contains("value=\"save\""), "{told}");
+    }
+    assert_eq!(active(&site), before);
+}
+
+#[test]
+fn steps_are_added_moved_and_removed_by_buttons() {
+    let site = site();
+    let browser = Browser::log_in(&site, "otto");
+    let page = browser.view("/rules/P/edit");
+    let act = |page: &str, wanted: &str, module: &str| {
+        let steps = [
+            ("a0.on", "true"),
+            ("a1.on", "true"),
+            ("new.module", module),
+            ("do", wanted),
+        ];
+        let answer = post(&browser, "/rules/P/edit", &form(page, &steps));
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        answer.text().to_owned()
+    };
+    let page = act(&page, "add", "redact-regions");
+    assert!(
+        page.contains("The regions that ship, which nobody has verified"),
+        "its settings are there at once"
+    );
+    let page = act(&page, "up:2", "");
+    let page = act(&page, "remove:0", "");
+    let chain: Value = serde_json::from_str(&value(&page, "policy")).unwrap();
+    let names: Vec<_> = chain["anonymize"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|step| step["module"].clone())
+        .collect();
+    assert_eq!(names, ["redact-regions", "ps315-basic"]);
+    assert_eq!(
+        policy(&site)["anonymize"][0]["module"],
+        "mine",
+        "nothing is saved yet"
+    );
+}
+
+#[test]
+fn a_policy_is_written_as_json_with_errors_at_their_lines() {
+    let site = site();
+    let browser = Browser::log_in(&site, "otto");
+    let page = browser.view("/rules/P/edit?as=text");
+    assert!(
+        unescaped(&page).contains("\"module\":\"ps315-basic\""),
+        "{page}"
+    );
+    let base = value(&page, "base");
+    let wrong = "{\r\n  \"leak_check\": \"of\",\r\n  \"anonymize\": []\r\n}";
+    let told = browser.post(
+        "/rules/P/edit",
+        &[("text", wrong), ("base", &base), ("do", "check")],
+    );
+    let told = told.text();
+    assert!(
+        told.contains(", line 2, column 3: /leak_check: &quot;of&quot; is not one of"),
+        "{told}"
+    );
+    assert!(
+        told.contains("   2 |   &quot;leak_check&quot;: &quot;of&quot;,"),
+        "{told}"
+    );
+    let cut = browser.post(
+        "/rules/P/edit",
+        &[("text", "{\n"), ("base", &base), ("do", "save")],
+    );
+    assert_eq!(cut.status, 400);
+    assert!(cut.text().contains("is no JSON"), "{}", cut.text());
+    assert_eq!(policy(&site)["anonymize"][0]["module"], "mine");
+    let good = browser.post(
+        "/rules/P/edit",
+        &[
+            ("text", "{ \"anonymize\": [] }\r\n"),
+            ("base", &base),
+            ("do", "save"),
+        ],
+    );
+    assert_eq!(good.status, 200);
+    assert_eq!(
+        on_disk(&site, "projects/P/policy.json"),
+        "{ \"anonymize\": [] }\n"
+    );
+}
+
+#[test]
+fn a_broken_rule_is_shown_with_its_line_and_is_not_live() {
+    let site = site();
+    let before = active(&site);
+    let browser = Browser::log_in(&site, "root");
+    let path = "/rules/~modules/mine/files/rule.rhai";
+    let page = browser.view(path);
+    let base = value(&page, "base");
+    for wanted in ["check", "save"] {
+        let told = browser.post(path, &[("text", BROKEN), ("base", &base), ("do", wanted)]);
+        assert_eq!(told.status, 400, "{wanted}");
+        let told = told.text();
+        assert!(
+            told.contains("rules/modules/mine/rule.rhai</code>, line 2"),
+            "{told}"
+        );
+        assert!(told.contains("PatientName"), "a hint: {told}");
+        assert!(
+            told.contains("   2 |     ds.set(&quot;PatientNam&quot;, ctx.subject);"),
+            "{told}"
+        );
+        assert!(
+            told.contains("ds.set(&quot;PatientNam&quot;, ctx.subject);\n    keep()"),
+            "the text is kept: {told}"
+        );
+    }
+    assert_eq!(on_disk(&site, "modules/mine/rule.rhai"), CODE);
+    assert_eq!(active(&site), before);
+    assert_eq!(
+        site.import("P", "P/s", &[]).status["ruleSet"],
+        before["ruleSet"]
+    );
+
+    let good = CODE.replace("ctx.subject", "\"X\"");
+    let checked = browser.post(path, &[("text", &good), ("base", &base), ("do", "check")]);
+    let checked = checked.text();
+    assert!(
+        checked
+            .contains("<span class=\"added\">+    ds.set(&quot;PatientName&quot;, &quot;X&quot;);"),
+        "{checked}"
+    );
+    assert!(
+        checked.contains("Live with the next import into P (1 project)"),
+        "{checked}"
+    );
+    let saved = browser.post(
+        path,
+        &[
+            ("text", &good),
+            ("base", &base),
+            ("reason", "all alike"),
+            ("do", "save"),
+        ],
+    );
+    assert!(
+        saved.text().contains("rule.rhai is saved"),
+        "{}",
+        saved.text()
+    );
+    let now = active(&site);
+    assert_ne!(now["ruleSet"], before["ruleSet"]);
+    assert_eq!(
+        (&now["username"], &now["reason"]),
+        (&json!("root"), &json!("all alike"))
+    );
+    assert_eq!(
+        site.audit("module/mine"),
+        [("root".to_owned(), "rules.module".to_owned())]
+    );
+}
+
+#[test]
+fn an_owner_reads_shipped_modules_and_touches_none_of_the_sites() {
+    let site = site();
+    let browser = Browser::log_in(&site, "otto");
+    let page = browser.view("/rules/~modules/xnat-default/files/rule.rhai");
+    assert!(
+        page.contains("fn anonymize") && !page.contains("<textarea"),
+        "{page}"
+    );
+    let own = browser.view("/rules/~modules/mine");
+    assert!(
+        !own.contains("Run its tests") && own.contains("Site administrators see and change them"),
+        "{own}"
+    );
+    let path = "/rules/~modules/mine/files/rule.rhai";
+    assert_eq!(browser.get(path).status, 403);
+    assert_eq!(
+        browser.post(path, &[("text", CODE), ("do", "save")]).status,
+        403
+    );
+    assert_eq!(
+        browser
+            .post(path, &[("text", CODE), ("do", "check")])
+            .status,
+        403
+    );
+    let site_policy = [("policy", "{}"), ("base", ""), ("do", "save")];
+    assert_eq!(browser.post("/rules/~site/edit", &site_policy).status, 403);
+    assert_eq!(on_disk(&site, "modules/mine/rule.rhai"), CODE);
+    // Nor by way of a candidate.
+    let changes = json!({ "modules/mine/rule.rhai": CODE }).to_string();
+    let path = site.path("inbox/P/s");
+    let form = [
+        ("PROJECT_ID", "P"),
+        ("path", path.to_str().unwrap()),
+        ("changes", &changes),
+    ];
+    assert_eq!(
+        site.post_form("otto", "/xapi/rules/explain", &form).status,
+        403
+    );
+}
+
+#[test]
+fn a_shipped_module_can_not_be_changed() {
+    let site = site();
+    let path = "/xapi/rules/modules/xnat-default/files/rule.rhai";
+    let answer = site.put_text("root", path, "fn anonymize(ds, ctx) { keep() }");
+    assert_eq!(answer.status, 409);
+    assert!(!site.path("rules/modules/xnat-default").exists());
+    let stray = site.put_text("root", "/xapi/rules/modules/mine/files/other.rhai", CODE);
+    assert_eq!(stray.status, 400, "{}", stray.text());
+    for name in ["..%2Fx", ".hidden", "a%20b"] {
+        let answer = site.put_text(
+            "root",
+            &format!("/xapi/rules/modules/mine/files/{name}"),
+            CODE,
+        );
+        assert_eq!(answer.status, 400, "{name}");
+    }
+}
+
+#[test]
+fn what_is_broken_elsewhere_does_not_stand_in_the_way_of_mending_a_module() {
+    let site = site();
+    site.rules("projects/AUTO/policy.json", "{");
+    let path = "/xapi/rules/modules/mine/files/rule.rhai?reason=mended";
+    let good = CODE.replace("ctx.subject", "\"X\"");
+    let answer = site.put_text("root", path, &good);
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    assert_eq!(active(&site)["reason"], "mended");
+    // The manifest is a promise, which the code does not keep with this.
+    let manifest = on_disk(&site, "modules/mine/module.json").replace("mine", "yours");
+    let answer = site.put_text(
+        "root",
+        "/xapi/rules/modules/mine/files/module.json",
+        &manifest,
+    );
+    assert_eq!(answer.status, 400);
+    assert!(
+        answer.text().contains("is not the folder's name"),
+        "{}",
+        answer.text()
+    );
+}
+
+#[test]
+fn a_script_beside_the_policy_is_written_with_errors_at_their_lines() {
+    let site = site();
+    let browser = Browser::log_in(&site, "otto");
+    let path = "/rules/P/files/project.das";
+    let page = browser.view(path);
+    let base = value(&page, "base");
+    let wrong = "version \"6.3\"\r\n(0010,0010) := \r\n";
+    let told = browser.post(path, &[("text", wrong), ("base", &base), ("do", "save")]);
+    assert_eq!(told.status, 400);
+    assert!(
+        told.text()
+            .contains("rules/projects/P/project.das</code>, line "),
+        "{}",
+        told.text()
+    );
+    assert!(!site.path("rules/projects/P/project.das").exists());
+    let good = "version \"6.3\"\r\n(0010,0010) := \"Nobody\"\r\n";
+    let saved = browser.post(path, &[("text", good), ("base", &base), ("do", "save")]);
+    assert!(
+        saved.text().contains("project.das is saved"),
+        "{}",
+        saved.text()
+    );
+    assert_eq!(
+        on_disk(&site, "projects/P/project.das"),
+        good.replace("\r\n", "\n")
+    );
+    let page = browser.view("/rules/P/edit");
+    let steps = [
+        ("a0.on", "true"),
+        ("a1.on", "true"),
+        ("new.script", "project.das"),
+        ("do", "add"),
+    ];
+    let added = post(&browser, "/rules/P/edit", &form(&page, &steps));
+    let chain: Value = serde_json::from_str(&value(added.text(), "policy")).unwrap();
+    assert_eq!(chain["anonymize"][2], json!({ "script": "project.das" }));
+    assert_eq!(
+        site.put_json("otto", "/xapi/rules/projects/P/policy", &chain)
+            .status,
+        200
+    );
+    let before = active(&site);
+    // Once it is named, a change of it is a new version.
+    let next = "/xapi/rules/projects/P/files/project.das?reason=other+name";
+    assert_eq!(
+        site.put_text("otto", next, "version \"6.3\"\n(0010,0010) := \"None\"\n")
+            .status,
+        200
+    );
+    assert_ne!(active(&site)["ruleSet"], before["ruleSet"]);
+    assert_eq!(active(&site)["reason"], "other name");
+    assert!(
+        browser
+            .view("/rules/P")
+            .contains("href=\"/rules/P/files/project.das\"")
+    );
+}
+
+#[test]
+fn rules_are_tried_on_a_file_of_the_inbox_and_on_one_that_is_brought() {
+    let site = site();
+    let browser = Browser::log_in(&site, "otto");
+    let page = browser.view("/rules/~try?project=P");
+    assert!(
+        page.contains("value=\"s\"") && page.contains(">s/</button>"),
+        "{page}"
+    );
+    let opened = browser.post("/rules/~try", &[("project", "P"), ("folder", "s")]);
+    assert!(opened.text().contains("1-1.dcm ("), "{}", opened.text());
+    let path = site.path("inbox/P/s/1-1.dcm");
+    let name = dicom::text(&path, dicom_dictionary_std::tags::PATIENT_NAME).unwrap();
+    let wish = [
+        ("project", "P"),
+        ("folder", "s"),
+        ("path", path.to_str().unwrap()),
+        ("subject", "S7"),
+        ("do", "try"),
+    ];
+    let told = browser.post("/rules/~try", &wish);
+    assert_eq!(told.status, 200);
+    let of_inbox = told.text();
+    let file = fs::read(&path).unwrap();
+    let fields = [("project", "P"), ("folder", ""), ("subject", "S7")];
+    let told = browser.post_file("/rules/~try", &fields, &file);
+    assert_eq!(told.status, 200, "{}", told.text());
+    for page in [of_inbox, told.text()] {
+        for expected in [
+            "<code>PatientName</code><br><small>set</small></td><td class=\"value\">",
+            // The site's step comes first, and leaves nothing to do for the project's.
+            "<td class=\"value\">S7</td><td>xnat-default <small>1.0.0, line ",
+            "<h3>S7 / ",
+            "<span class=\"badge plain\">prearchive</span>",
+            &format!("<td class=\"value\">{name}</td>"),
+        ] {
+            // The site's step may have given the name before.
+            let is_name = expected.contains(&name);
+            assert!(
+                page.contains(expected) || is_name && page.contains(&name),
+                "{expected}\n{page}"
+            );
+        }
+    }
+    assert_eq!(
+        site.files("uploads"),
+        Vec::<String>::new(),
+        "what is tried is not kept"
+    );
+    assert_eq!(site.files("staging"), Vec::<String>::new());
+    assert_eq!(site.get("root", "/xapi/dicom/list/all").json(), json!([]));
+    // A member imports, and sees no values.
+    let member = Browser::log_in(&site, "ada");
+    let told = member.post_file("/rules/~try", &fields, &file);
+    let told = told.text();
+    assert!(
+        told.contains("<code>PatientName</code>") && !told.contains(&name),
+        "{told}"
+    );
+    assert!(told.contains("Values are shown to owners"), "{told}");
+    let stranger = Browser::log_in(&site, "eve");
+    assert!([400, 403, 404].contains(&stranger.post_file("/rules/~try", &fields, &file).status));
+    let nothing = browser.post_file("/rules/~try", &fields, b"no DICOM");
+    assert!(
+        nothing.text().contains("not DICOM") || nothing.text().contains("not dicom"),
+        "{}",
+        nothing.text()
+    );
+}
+
+#[test]
+fn changes_are_tried_before_they_are_saved() {
+    let site = site();
+    let before = active(&site);
+    let browser = Browser::log_in(&site, "root");
+    let path = "/rules/~modules/mine/files/rule.rhai";
+    let page = browser.view(path);
+    let code = CODE.replace("ctx.subject", "\"Candidate\"");
+    let checked = browser.post(
+        path,
+        &[
+            ("text", &code),
+            ("base", &value(&page, "base")),
+            ("do", "check"),
+        ],
+    );
+    let changes = value(checked.text(), "changes");
+    let asked = browser.post("/rules/~try", &[("changes", &changes), ("project", "P")]);
+    assert!(asked.text().contains("not saved"), "{}", asked.text());
+    assert_eq!(value(asked.text(), "changes"), changes, "they go along");
+    let file = fs::read(site.path("inbox/P/s/1-1.dcm")).unwrap();
+    let fields = [("project", "P"), ("changes", changes.as_str())];
+    let told = browser.post_file("/rules/~try", &fields, &file);
+    assert!(
+        told.text().contains("<td class=\"value\">Candidate</td>"),
+        "{}",
+        told.text()
+    );
+    let (kind, body) = multipart(&[("PROJECT_ID", "P")], &file);
+    let now = site
+        .upload("root", "/xapi/rules/explain", &[], &kind, &body)
+        .json();
+    assert_eq!(
+        now["rule_set"], before["ruleSet"],
+        "the active rules are what they were"
+    );
+    assert_eq!(active(&site), before);
+    let broken = json!({ "modules/mine/rule.rhai": "fn (" }).to_string();
+    let told = browser.post_file(
+        "/rules/~try",
+        &[("project", "P"), ("changes", &broken)],
+        &file,
+    );
+    assert_eq!(told.status, 400);
+    assert!(
+        told.text().contains("rules/modules/mine/rule.rhai: line 1"),
+        "{}",
+        told.text()
+    );
+}
+
+#[test]
+fn a_modules_tests_are_run_from_the_page() {
+    let site = site();
+    let case = |verdict: &str| {
+        let case = json!({
+            "dataset": { "00100010": { "vr": "PN", "Value": [{ "Alphabetic": "Doe^J" }] } },
+            "expect": { "verdict": verdict, "elements": { "PatientName": "S1" } },
+        });
+        site.rules(
+            "modules/mine/tests/the-name-is-the-subject.json",
+            case.to_string(),
+        );
+    };
+    let browser = Browser::log_in(&site, "root");
+    case("keep");
+    let told = browser.post("/rules/~modules/mine/test", &[]);
+    assert!(
+        told.text()
+            .contains("<span class=\"badge good\">passed</span> 1 case."),
+        "{}",
+        told.text()
+    );
+    assert!(
+        told.text().contains("They run 2 of 2 lines"),
+        "{}",
+        told.text()
+    );
+    case("reject");
+    let told = browser.post("/rules/~modules/mine/test", &[]);
+    let told = told.text();
+    assert!(
+        told.contains("<span class=\"badge bad\">failed</span> 1 of 1 case"),
+        "{told}"
+    );
+    assert!(
+        told.contains("the name is the subject") && told.contains("expected reject"),
+        "{told}"
+    );
+}
+
+#[test]
+fn the_history_shows_differences_and_leads_back() {
+    let site = site();
+    let put = "/xapi/rules/projects/P/policy?reason=second";
+    let first = active(&site)["ruleSet"].as_str().unwrap().to_owned();
+    assert_eq!(
+        site.put_json("otto", put, &json!({ "leak_check": "report" }))
+            .status,
+        200
+    );
+    let second = active(&site)["ruleSet"].as_str().unwrap().to_owned();
+    let browser = Browser::log_in(&site, "otto");
+    let page = browser.view("/rules/P");
+    let diff = format!("/rules/P/diff?from={first}&amp;to={second}");
+    assert!(page.contains(&diff), "{page}");
+    assert!(page.contains("<td>otto</td><td>second</td>"), "{page}");
+    let diff = browser.view(&unescaped(&diff));
+    assert!(
+        diff.contains("<span class=\"file\">--- project/policy.json</span>"),
+        "{diff}"
+    );
+    let earlier = browser.view(&format!("/rules/P?version={first}"));
+    assert!(
+        earlier.contains("Go back to this version") && earlier.contains("ps315-basic"),
+        "{earlier}"
+    );
+    let back = [("version", first.as_str()), ("reason", "too early")];
+    let done = browser.post("/rules/P/rollback", &back);
+    assert!(done.text().contains("is active again"), "{}", done.text());
+    let now = active(&site);
+    assert_eq!(
+        (&now["ruleSet"], &now["reason"]),
+        (&json!(first), &json!("too early"))
+    );
+    assert!(browser.view("/rules").contains("gone back"));
+    let refused = browser.post("/rules/P/rollback", &[("version", "äöüäöüäöü")]);
+    assert_eq!(refused.status, 404);
+}
+
+#[test]
+fn where_a_candidate_disagrees_is_counted_and_leads_to_the_import() {
+    let site = site();
+    site.rhai(
+        "next",
+        "anonymize",
+        &[],
+        &["StationName"],
+        "fn anonymize(ds, ctx) { reject(\"all\") }",
+    );
+    site.policy(
+        "P",
+        &json!({ "anonymize": [], "shadow": { "anonymize": [{ "module": "next" }] } }),
+    );
+    let done = site.import("P", "P/s", &[]);
+    let page = Browser::log_in(&site, "otto").view("/rules/P");
+    assert!(
+        page.contains("Beside 1 import: 2 files, 1 session; disagreements: 2 outcomes"),
+        "{page}"
+    );
+    assert!(
+        page.contains(&format!("<a href=\"/imports/{}\">Import", done.id())),
+        "{page}"
+    );
+}
+
+#[test]
+fn a_try_is_bounded() {
+    let site = site();
+    let address = site.server().base.replace("http://", "");
+    let mut stream = TcpStream::connect(address).unwrap();
+    let head = format!(
+        "POST /xapi/rules/explain?PROJECT_ID=P HTTP/1.1\r\nHost: sluice\r\nAuthorization: {}\r\n\
+         Content-Type: application/dicom\r\nContent-Length: {}\r\n\r\n",
+        authorization("otto").unwrap(),
+        257 * 1024 * 1024
+    );
+    stream.write_all(head.as_bytes()).unwrap();
+    let mut start = [0; 12];
+    stream.read_exact(&mut start).unwrap();
+    assert_eq!(&start, b"HTTP/1.1 413");
+    assert_eq!(site.files("uploads"), Vec::<String>::new());
+}
