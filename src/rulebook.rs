@@ -14,6 +14,7 @@ use crate::store::{Activation, NewActivation, Store, StoreError};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
+use tokio::sync::RwLock;
 
 pub use watch::watch;
 
@@ -69,6 +70,9 @@ impl Author<'static> {
 pub struct Rulebook {
     store: Store,
     registry: Arc<Registry>,
+    /// Held for writing from a change's first file to its activation: whoever looks at the folder in between would
+    /// make it active under another name.
+    changing: Arc<RwLock<()>>,
     /// Held so that no import compiles anew what is active; and what was told of each project last.
     project_to_known: Arc<Mutex<BTreeMap<String, Known>>>,
 }
@@ -84,6 +88,7 @@ impl Rulebook {
         Self {
             store,
             registry: Arc::new(registry),
+            changing: Arc::default(),
             project_to_known: Arc::default(),
         }
     }
@@ -98,6 +103,7 @@ impl Rulebook {
     /// # Errors
     /// If the folder is broken for the project and there never was a good version.
     pub async fn pin(&self, project: &str) -> Result<Arc<RuleSet>, RulebookError> {
+        let _unchanged = self.changing.read().await;
         self.refresh(project, Author::FILES).await
     }
 
@@ -105,7 +111,7 @@ impl Rulebook {
     ///
     /// # Errors
     /// As [`Rulebook::pin`].
-    pub async fn refresh(
+    async fn refresh(
         &self,
         project: &str,
         author: Author<'_>,
@@ -165,6 +171,7 @@ impl Rulebook {
     /// If the store fails. What is wrong with rules is in [`Rulebook::status`].
     pub async fn refresh_all(&self, author: Author<'_>) -> Result<(), StoreError> {
         for project in self.store.projects().list().await? {
+            let _unchanged = self.changing.read().await;
             // Anything else is told in the status, and in the log when it was new.
             if let Err(RulebookError::Store(error)) = self.refresh(&project.id, author).await {
                 return Err(error);
@@ -231,6 +238,7 @@ impl Rulebook {
             // The site's rules are checked before there is a project, too.
             self.of_site(changes).await?;
         }
+        let _alone = self.changing.write().await;
         self.write(changes).await?;
         for project in projects {
             self.refresh(project, author).await?;
@@ -255,6 +263,7 @@ impl Rulebook {
         self.work(move |registry| registry.stage_module(&name, &changed).map(drop))
             .await?;
         let concerned = self.concerned(projects, changes).await?;
+        let _alone = self.changing.write().await;
         self.write(changes).await?;
         for project in &concerned {
             self.refresh(project, author).await?;
