@@ -111,9 +111,11 @@ impl Finding {
                 position,
                 message,
             } => Self::error(&real(file), *position, message),
-            RuleSetError::Test { file, message } | RuleSetError::Unreadable { file, message } => {
+            RuleSetError::Test { file, message } => {
+                let message = format!("the module fails its own test: {message}");
                 Self::error(&real(file), None, message)
             }
+            RuleSetError::Unreadable { file, message } => Self::error(&real(file), None, message),
             RuleSetError::ProjectId(id) => Self::error(&real(id), None, error.to_string()),
         }
     }

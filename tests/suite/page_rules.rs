@@ -86,7 +86,7 @@ fn what_is_active_where_since_when_by_whom_and_why_is_shown() {
         "mine",
         "ps315-basic",
         "xnat-routing",
-        "prearchive",
+        "stored",
     ];
     let places: Vec<_> = order.iter().map(|name| gates.find(name).unwrap()).collect();
     assert!(places.is_sorted(), "{gates}");
@@ -159,6 +159,10 @@ fn a_setting_is_changed_by_a_form_of_its_schema_and_saved_after_its_difference_w
     assert!(
         checked.contains("<span class=\"added\">+        &quot;max_shift_days&quot;: 30,"),
         "{checked}"
+    );
+    assert!(
+        !checked.contains("-{"),
+        "what is as it was is not in the difference: {checked}"
     );
     assert_eq!(active(&site), before, "looking changes nothing");
     let save = [

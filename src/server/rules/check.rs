@@ -127,5 +127,25 @@ fn diff(state: &AppState, changes: &[Change]) -> String {
             to.insert(change.path.clone(), new.clone());
         }
     }
+    for (path, new) in &mut to {
+        let Some(old) = from.get_mut(path) else {
+            continue;
+        };
+        // What is only laid out in another way is not what a reader looks for.
+        if let (Some(was), Some(is)) = (laid_out(path, old), laid_out(path, new))
+            && was != is
+        {
+            (*old, *new) = (was.as_bytes().into(), is.as_bytes().into());
+        }
+    }
     super::unified_diff(&from, &to)
+}
+
+/// A JSON document in the layout that all of them have here.
+fn laid_out(path: &str, text: &[u8]) -> Option<String> {
+    let value: Value = match path.ends_with(".json") {
+        true => serde_json::from_slice(text).ok()?,
+        false => return None,
+    };
+    Some(serde_json::to_string_pretty(&value).ok()? + "\n")
 }

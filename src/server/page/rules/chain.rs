@@ -23,7 +23,7 @@ pub fn picture(chain: &Chain) -> Markup {
                     @if step.waits() { (badge(Tone::Warn, "at the archive")) }
                 }
             }
-            li.end { "prearchive, archive or quarantine" }
+            li.end { "stored" }
         }
     }
 }
@@ -32,9 +32,17 @@ pub fn facts(chain: &Chain) -> Markup {
     html! {
         dl.facts {
             dt { "Leak check" } dd { (chain.leak_check) }
-            dt { "Overwriting" } dd { "at most " (chain.overwrite) }
+            dt { "Overwriting" } dd { (overwriting(&chain.overwrite)) }
             dt { "File names" } dd { @if chain.file_names == "source" { "as the sources'" } @else { "from the anonymized header" } }
         }
+    }
+}
+
+fn overwriting(most: &str) -> &'static str {
+    match most {
+        "none" => "nothing that is stored is touched",
+        "append" => "new files may join what is stored, none is replaced",
+        _ => "new files may join what is stored, and replace files of other content",
     }
 }
 

@@ -245,7 +245,7 @@ fn single(
     let step = &policy[place];
     let name = step["module"].as_str().unwrap_or_default();
     html! {
-        label for={ (place) ".module" } { "Module" }
+        label for={ (place) ".module" } { "Module" } " "
         (select(&format!("{place}.module"), name, known, place, Some(inherited)))
         " " button.plain name="do" value="show" { "Show its settings" }
         (of_settings(place, step, name, known, sent, problems))
@@ -282,7 +282,7 @@ fn anonymize(
     html! {
         article {
             div.head {
-                h3 { (called) }
+                h2.step { (called) }
                 @if at > 0 { button.plain name="do" value=(act("up")) aria-label={ "Move " (called) " up" } { "Up" } }
                 @if at + 1 < count { button.plain name="do" value=(act("down")) aria-label={ "Move " (called) " down" } { "Down" } }
                 button.plain name="do" value=(act("remove")) aria-label={ "Remove " (called) } { "Remove" }

@@ -73,6 +73,7 @@ pub async fn rules(visitor: &Visitor, whose: &Whose, uri: &str) -> Result<Markup
         (chain::picture(&chain))
         (chain::facts(&chain))
         @for note in &chain.notes { p.notice.bad { (note) } }
+        h2 { "What runs" }
         (chain::steps(whose, &chain, &|name| name_to_module.get(name)))
         p.dim { "Version " code { (short(&chain.rule_set)) } }
     })
