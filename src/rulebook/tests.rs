@@ -1,6 +1,7 @@
 //! Which version an import gets while the folder changes, breaks and is mended, on one server and on two.
 
 use super::*;
+use crate::rules::Change;
 use crate::store::{NewProject, testing};
 use std::fs;
 use std::sync::atomic::{AtomicBool, Ordering};

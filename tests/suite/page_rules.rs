@@ -1,21 +1,18 @@
 //! Rules on the page, and the calls that it makes for them.
 
+mod files;
+mod tries;
+
 use std::fs;
-use std::io::{Read as _, Write as _};
-use std::net::TcpStream;
 
 use serde_json::{Value, json};
 
-use crate::answer::authorization;
-use crate::browser::{Browser, multipart, unescaped, value};
+use crate::browser::{Browser, unescaped, value};
 use crate::dicom;
 use crate::site::Site;
 
 const CODE: &str =
     "fn anonymize(ds, ctx) {\n    ds.set(\"PatientName\", ctx.subject);\n    keep()\n}\n";
-
-const BROKEN: &str =
-    "fn anonymize(ds, ctx) {\n    ds.set(\"PatientNam\", ctx.subject);\n    keep()\n}\n";
 
 /// Project P with a module of the folder, and a study in its inbox.
 fn site() -> Site {
@@ -80,13 +77,13 @@ fn what_is_active_where_since_when_by_whom_and_why_is_shown() {
     let gates = page.split("<ol class=\"gates\"").nth(1).unwrap();
     let gates = gates.split("</ol>").next().unwrap();
     let order = [
-        "inbox",
+        ">inbox<",
         "xnat-labels",
         "xnat-default",
         "mine",
         "ps315-basic",
         "xnat-routing",
-        "stored",
+        ">stored<",
     ];
     let places: Vec<_> = order.iter().map(|name| gates.find(name).unwrap()).collect();
     assert!(places.is_sorted(), "{gates}");
@@ -328,384 +325,6 @@ fn a_policy_is_written_as_json_with_errors_at_their_lines() {
 }
 
 #[test]
-fn a_broken_rule_is_shown_with_its_line_and_is_not_live() {
-    let site = site();
-    let before = active(&site);
-    let browser = Browser::log_in(&site, "root");
-    let path = "/rules/~modules/mine/files/rule.rhai";
-    let page = browser.view(path);
-    let base = value(&page, "base");
-    for wanted in ["check", "save"] {
-        let told = browser.post(path, &[("text", BROKEN), ("base", &base), ("do", wanted)]);
-        assert_eq!(told.status, 400, "{wanted}");
-        let told = told.text();
-        assert!(
-            told.contains("rules/modules/mine/rule.rhai</code>, line 2"),
-            "{told}"
-        );
-        assert!(told.contains("PatientName"), "a hint: {told}");
-        assert!(
-            told.contains("   2 |     ds.set(&quot;PatientNam&quot;, ctx.subject);"),
-            "{told}"
-        );
-        assert!(
-            told.contains("ds.set(&quot;PatientNam&quot;, ctx.subject);\n    keep()"),
-            "the text is kept: {told}"
-        );
-    }
-    assert_eq!(on_disk(&site, "modules/mine/rule.rhai"), CODE);
-    assert_eq!(active(&site), before);
-    assert_eq!(
-        site.import("P", "P/s", &[]).status["ruleSet"],
-        before["ruleSet"]
-    );
-
-    let good = CODE.replace("ctx.subject", "\"X\"");
-    let checked = browser.post(path, &[("text", &good), ("base", &base), ("do", "check")]);
-    let checked = checked.text();
-    assert!(
-        checked
-            .contains("<span class=\"added\">+    ds.set(&quot;PatientName&quot;, &quot;X&quot;);"),
-        "{checked}"
-    );
-    assert!(
-        checked.contains("Live with the next import into P (1 project)"),
-        "{checked}"
-    );
-    let saved = browser.post(
-        path,
-        &[
-            ("text", &good),
-            ("base", &base),
-            ("reason", "all alike"),
-            ("do", "save"),
-        ],
-    );
-    assert!(
-        saved.text().contains("rule.rhai is saved"),
-        "{}",
-        saved.text()
-    );
-    let now = active(&site);
-    assert_ne!(now["ruleSet"], before["ruleSet"]);
-    assert_eq!(
-        (&now["username"], &now["reason"]),
-        (&json!("root"), &json!("all alike"))
-    );
-    assert_eq!(
-        site.audit("module/mine"),
-        [("root".to_owned(), "rules.module".to_owned())]
-    );
-}
-
-#[test]
-fn an_owner_reads_shipped_modules_and_touches_none_of_the_sites() {
-    let site = site();
-    let browser = Browser::log_in(&site, "otto");
-    let page = browser.view("/rules/~modules/xnat-default/files/rule.rhai");
-    assert!(
-        page.contains("fn anonymize") && !page.contains("<textarea"),
-        "{page}"
-    );
-    let own = browser.view("/rules/~modules/mine");
-    assert!(
-        !own.contains("Run its tests") && own.contains("Site administrators see and change them"),
-        "{own}"
-    );
-    let path = "/rules/~modules/mine/files/rule.rhai";
-    assert_eq!(browser.get(path).status, 403);
-    assert_eq!(
-        browser.post(path, &[("text", CODE), ("do", "save")]).status,
-        403
-    );
-    assert_eq!(
-        browser
-            .post(path, &[("text", CODE), ("do", "check")])
-            .status,
-        403
-    );
-    let site_policy = [("policy", "{}"), ("base", ""), ("do", "save")];
-    assert_eq!(browser.post("/rules/~site/edit", &site_policy).status, 403);
-    assert_eq!(on_disk(&site, "modules/mine/rule.rhai"), CODE);
-    // Nor by way of a candidate.
-    let changes = json!({ "modules/mine/rule.rhai": CODE }).to_string();
-    let path = site.path("inbox/P/s");
-    let form = [
-        ("PROJECT_ID", "P"),
-        ("path", path.to_str().unwrap()),
-        ("changes", &changes),
-    ];
-    assert_eq!(
-        site.post_form("otto", "/xapi/rules/explain", &form).status,
-        403
-    );
-}
-
-#[test]
-fn a_shipped_module_can_not_be_changed() {
-    let site = site();
-    let path = "/xapi/rules/modules/xnat-default/files/rule.rhai";
-    let answer = site.put_text("root", path, "fn anonymize(ds, ctx) { keep() }");
-    assert_eq!(answer.status, 409);
-    assert!(!site.path("rules/modules/xnat-default").exists());
-    let stray = site.put_text("root", "/xapi/rules/modules/mine/files/other.rhai", CODE);
-    assert_eq!(stray.status, 400, "{}", stray.text());
-    for name in ["..%2Fx", ".hidden", "a%20b"] {
-        let answer = site.put_text(
-            "root",
-            &format!("/xapi/rules/modules/mine/files/{name}"),
-            CODE,
-        );
-        assert_eq!(answer.status, 400, "{name}");
-    }
-}
-
-#[test]
-fn what_is_broken_elsewhere_does_not_stand_in_the_way_of_mending_a_module() {
-    let site = site();
-    site.rules("projects/AUTO/policy.json", "{");
-    let path = "/xapi/rules/modules/mine/files/rule.rhai?reason=mended";
-    let good = CODE.replace("ctx.subject", "\"X\"");
-    let answer = site.put_text("root", path, &good);
-    assert_eq!(answer.status, 200, "{}", answer.text());
-    assert_eq!(active(&site)["reason"], "mended");
-    // The manifest is a promise, which the code does not keep with this.
-    let manifest = on_disk(&site, "modules/mine/module.json").replace("mine", "yours");
-    let answer = site.put_text(
-        "root",
-        "/xapi/rules/modules/mine/files/module.json",
-        &manifest,
-    );
-    assert_eq!(answer.status, 400);
-    assert!(
-        answer.text().contains("is not the folder's name"),
-        "{}",
-        answer.text()
-    );
-}
-
-#[test]
-fn a_script_beside_the_policy_is_written_with_errors_at_their_lines() {
-    let site = site();
-    let browser = Browser::log_in(&site, "otto");
-    let path = "/rules/P/files/project.das";
-    let page = browser.view(path);
-    let base = value(&page, "base");
-    let wrong = "version \"6.3\"\r\n(0010,0010) := \r\n";
-    let told = browser.post(path, &[("text", wrong), ("base", &base), ("do", "save")]);
-    assert_eq!(told.status, 400);
-    assert!(
-        told.text()
-            .contains("rules/projects/P/project.das</code>, line "),
-        "{}",
-        told.text()
-    );
-    assert!(!site.path("rules/projects/P/project.das").exists());
-    let good = "version \"6.3\"\r\n(0010,0010) := \"Nobody\"\r\n";
-    let saved = browser.post(path, &[("text", good), ("base", &base), ("do", "save")]);
-    assert!(
-        saved.text().contains("project.das is saved"),
-        "{}",
-        saved.text()
-    );
-    assert_eq!(
-        on_disk(&site, "projects/P/project.das"),
-        good.replace("\r\n", "\n")
-    );
-    let page = browser.view("/rules/P/edit");
-    let steps = [
-        ("a0.on", "true"),
-        ("a1.on", "true"),
-        ("new.script", "project.das"),
-        ("do", "add"),
-    ];
-    let added = post(&browser, "/rules/P/edit", &form(&page, &steps));
-    let chain: Value = serde_json::from_str(&value(added.text(), "policy")).unwrap();
-    assert_eq!(chain["anonymize"][2], json!({ "script": "project.das" }));
-    assert_eq!(
-        site.put_json("otto", "/xapi/rules/projects/P/policy", &chain)
-            .status,
-        200
-    );
-    let before = active(&site);
-    // Once it is named, a change of it is a new version.
-    let next = "/xapi/rules/projects/P/files/project.das?reason=other+name";
-    assert_eq!(
-        site.put_text("otto", next, "version \"6.3\"\n(0010,0010) := \"None\"\n")
-            .status,
-        200
-    );
-    assert_ne!(active(&site)["ruleSet"], before["ruleSet"]);
-    assert_eq!(active(&site)["reason"], "other name");
-    assert!(
-        browser
-            .view("/rules/P")
-            .contains("href=\"/rules/P/files/project.das\"")
-    );
-}
-
-#[test]
-fn rules_are_tried_on_a_file_of_the_inbox_and_on_one_that_is_brought() {
-    let site = site();
-    let browser = Browser::log_in(&site, "otto");
-    let page = browser.view("/rules/~try?project=P");
-    assert!(
-        page.contains("value=\"s\"") && page.contains(">s/</button>"),
-        "{page}"
-    );
-    let opened = browser.post("/rules/~try", &[("project", "P"), ("folder", "s")]);
-    assert!(opened.text().contains("1-1.dcm ("), "{}", opened.text());
-    let path = site.path("inbox/P/s/1-1.dcm");
-    let name = dicom::text(&path, dicom_dictionary_std::tags::PATIENT_NAME).unwrap();
-    let wish = [
-        ("project", "P"),
-        ("folder", "s"),
-        ("path", path.to_str().unwrap()),
-        ("subject", "S7"),
-        ("do", "try"),
-    ];
-    let told = browser.post("/rules/~try", &wish);
-    assert_eq!(told.status, 200);
-    let of_inbox = told.text();
-    let file = fs::read(&path).unwrap();
-    let fields = [("project", "P"), ("folder", ""), ("subject", "S7")];
-    let told = browser.post_file("/rules/~try", &fields, &file);
-    assert_eq!(told.status, 200, "{}", told.text());
-    for page in [of_inbox, told.text()] {
-        for expected in [
-            "<code>PatientName</code><br><small>set</small></td><td class=\"value\">",
-            // The site's step comes first, and leaves nothing to do for the project's.
-            "<td class=\"value\">S7</td><td>xnat-default <small>1.0.0, line ",
-            "<h3>S7 / ",
-            "<span class=\"badge plain\">prearchive</span>",
-            &format!("<td class=\"value\">{name}</td>"),
-        ] {
-            // The site's step may have given the name before.
-            let is_name = expected.contains(&name);
-            assert!(
-                page.contains(expected) || is_name && page.contains(&name),
-                "{expected}\n{page}"
-            );
-        }
-    }
-    assert_eq!(
-        site.files("uploads"),
-        Vec::<String>::new(),
-        "what is tried is not kept"
-    );
-    assert_eq!(site.files("staging"), Vec::<String>::new());
-    assert_eq!(site.get("root", "/xapi/dicom/list/all").json(), json!([]));
-    // A member imports, and sees no values.
-    let member = Browser::log_in(&site, "ada");
-    let told = member.post_file("/rules/~try", &fields, &file);
-    let told = told.text();
-    assert!(
-        told.contains("<code>PatientName</code>") && !told.contains(&name),
-        "{told}"
-    );
-    assert!(told.contains("Values are shown to owners"), "{told}");
-    let stranger = Browser::log_in(&site, "eve");
-    assert!([400, 403, 404].contains(&stranger.post_file("/rules/~try", &fields, &file).status));
-    let nothing = browser.post_file("/rules/~try", &fields, b"no DICOM");
-    assert!(
-        nothing.text().contains("not DICOM") || nothing.text().contains("not dicom"),
-        "{}",
-        nothing.text()
-    );
-}
-
-#[test]
-fn changes_are_tried_before_they_are_saved() {
-    let site = site();
-    let before = active(&site);
-    let browser = Browser::log_in(&site, "root");
-    let path = "/rules/~modules/mine/files/rule.rhai";
-    let page = browser.view(path);
-    let code = CODE.replace("ctx.subject", "\"Candidate\"");
-    let checked = browser.post(
-        path,
-        &[
-            ("text", &code),
-            ("base", &value(&page, "base")),
-            ("do", "check"),
-        ],
-    );
-    let changes = value(checked.text(), "changes");
-    let asked = browser.post("/rules/~try", &[("changes", &changes), ("project", "P")]);
-    assert!(asked.text().contains("not saved"), "{}", asked.text());
-    assert_eq!(value(asked.text(), "changes"), changes, "they go along");
-    let file = fs::read(site.path("inbox/P/s/1-1.dcm")).unwrap();
-    let fields = [("project", "P"), ("changes", changes.as_str())];
-    let told = browser.post_file("/rules/~try", &fields, &file);
-    assert!(
-        told.text().contains("<td class=\"value\">Candidate</td>"),
-        "{}",
-        told.text()
-    );
-    let (kind, body) = multipart(&[("PROJECT_ID", "P")], &file);
-    let now = site
-        .upload("root", "/xapi/rules/explain", &[], &kind, &body)
-        .json();
-    assert_eq!(
-        now["rule_set"], before["ruleSet"],
-        "the active rules are what they were"
-    );
-    assert_eq!(active(&site), before);
-    let broken = json!({ "modules/mine/rule.rhai": "fn (" }).to_string();
-    let told = browser.post_file(
-        "/rules/~try",
-        &[("project", "P"), ("changes", &broken)],
-        &file,
-    );
-    assert_eq!(told.status, 400);
-    assert!(
-        told.text().contains("rules/modules/mine/rule.rhai: line 1"),
-        "{}",
-        told.text()
-    );
-}
-
-#[test]
-fn a_modules_tests_are_run_from_the_page() {
-    let site = site();
-    let case = |verdict: &str| {
-        let case = json!({
-            "dataset": { "00100010": { "vr": "PN", "Value": [{ "Alphabetic": "Doe^J" }] } },
-            "expect": { "verdict": verdict, "elements": { "PatientName": "S1" } },
-        });
-        site.rules(
-            "modules/mine/tests/the-name-is-the-subject.json",
-            case.to_string(),
-        );
-    };
-    let browser = Browser::log_in(&site, "root");
-    case("keep");
-    let told = browser.post("/rules/~modules/mine/test", &[]);
-    assert!(
-        told.text()
-            .contains("<span class=\"badge good\">passed</span> 1 case."),
-        "{}",
-        told.text()
-    );
-    assert!(
-        told.text().contains("They run 2 of 2 lines"),
-        "{}",
-        told.text()
-    );
-    case("reject");
-    let told = browser.post("/rules/~modules/mine/test", &[]);
-    let told = told.text();
-    assert!(
-        told.contains("<span class=\"badge bad\">failed</span> 1 of 1 case"),
-        "{told}"
-    );
-    assert!(
-        told.contains("the name is the subject") && told.contains("expected reject"),
-        "{told}"
-    );
-}
-
-#[test]
 fn the_history_shows_differences_and_leads_back() {
     let site = site();
     let put = "/xapi/rules/projects/P/policy?reason=second";
@@ -768,22 +387,4 @@ fn where_a_candidate_disagrees_is_counted_and_leads_to_the_import() {
         page.contains(&format!("<a href=\"/imports/{}\">Import", done.id())),
         "{page}"
     );
-}
-
-#[test]
-fn a_try_is_bounded() {
-    let site = site();
-    let address = site.server().base.replace("http://", "");
-    let mut stream = TcpStream::connect(address).unwrap();
-    let head = format!(
-        "POST /xapi/rules/explain?PROJECT_ID=P HTTP/1.1\r\nHost: sluice\r\nAuthorization: {}\r\n\
-         Content-Type: application/dicom\r\nContent-Length: {}\r\n\r\n",
-        authorization("otto").unwrap(),
-        257 * 1024 * 1024
-    );
-    stream.write_all(head.as_bytes()).unwrap();
-    let mut start = [0; 12];
-    stream.read_exact(&mut start).unwrap();
-    assert_eq!(&start, b"HTTP/1.1 413");
-    assert_eq!(site.files("uploads"), Vec::<String>::new());
 }
