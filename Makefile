@@ -29,8 +29,10 @@ test:
 	tests/page/setup.sh
 	node --test --test-concurrency=1 tests/page/*.test.mjs
 
-# Import throughput as a ratio to cp and sync of the same tree, and what rules cost for an instance.
+# Import throughput as a ratio to cp and sync of the same tree, beside other programs that are installed for it; what
+# a caller notices of a server at work; and what rules cost for an instance.
 bench:
+	benches/rivals.sh
 	$(CARGO) bench --locked --profile release --bench rules
 	$(CARGO) bench --locked --profile release --bench import
 

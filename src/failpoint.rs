@@ -32,6 +32,18 @@ pub fn disk_point(name: &'static str) -> io::Result<()> {
     }
 }
 
+/// Whether a test asks for what the name says.
+#[inline]
+pub fn is_asked(name: &'static str) -> bool {
+    #[cfg(feature = "failpoints")]
+    return armed::is_asked(name);
+    #[cfg(not(feature = "failpoints"))]
+    {
+        let _ = name;
+        false
+    }
+}
+
 /// Reads what the environment asks for. To be called once, at the start of the program.
 pub fn arm() {
     #[cfg(feature = "failpoints")]
@@ -65,6 +77,11 @@ mod armed {
         trace(name);
         fail::fail_point!(name, |_| Err(rustix::io::Errno::NOSPC.into()));
         Ok(())
+    }
+
+    pub fn is_asked(name: &str) -> bool {
+        fail::fail_point!(name, |_| true);
+        false
     }
 
     fn trace(name: &str) {

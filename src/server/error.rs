@@ -219,7 +219,7 @@ pub async fn html_errors(mut response: Response) -> Response {
     response
 }
 
-pub fn escape(text: &str) -> String {
+fn escape(text: &str) -> String {
     text.replace('&', "&amp;")
         .replace('<', "&lt;")
         .replace('>', "&gt;")

@@ -7,7 +7,7 @@ use axum::extract::{Query, State};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::store::{Counts, Leak, LeakySession, Period, Process, now_ms};
+use crate::store::{Counts, Leak, LeakySession, Period, Process, SYSTEM, now_ms};
 
 use super::api::{Api, get};
 use super::auth::Caller;
@@ -21,7 +21,10 @@ const PERIODS: usize = 48;
 const LONGEST: u32 = 24 * 31;
 
 const MOST_LEAKY: usize = 100;
-const MOST_ENTRIES: i64 = 50;
+const MOST_ENTRIES: usize = 50;
+
+/// The server's own steps are many; what people did is looked for among so many entries.
+const MOST_LOOKED_THROUGH: i64 = 2000;
 
 pub fn routes() -> Api {
     Api::new("Site").on(
@@ -58,7 +61,7 @@ struct Overview {
     history: Vec<PeriodView>,
     /// The sessions last made in which identifying values still stand.
     leaks: Vec<LeakyView>,
-    /// The latest entries of the audit.
+    /// The latest entries of the audit, but for what the server does by itself.
     audit: Vec<AuditView>,
 }
 
@@ -125,7 +128,7 @@ async fn overview(
     // What ends while this is asked for belongs to the last stretch.
     let history = state.store.activity(since, step, PERIODS).await?;
     let leaky = state.store.leaky_sessions(MOST_LEAKY).await?;
-    let audit = state.store.audit_trail(MOST_ENTRIES).await?;
+    let audit = state.store.audit_trail(MOST_LOOKED_THROUGH).await?;
     let processes = state.store.processes().await?;
     let by_state = now.sessions.into_iter();
     let by_status = now.requests.into_iter();
@@ -139,6 +142,8 @@ async fn overview(
         leaks: leaky.into_iter().map(LeakyView::from).collect(),
         audit: audit
             .into_iter()
+            .filter(|entry| entry.username != SYSTEM)
+            .take(MOST_ENTRIES)
             .map(|entry| AuditView {
                 at: entry.at,
                 username: entry.username,

@@ -1,7 +1,11 @@
 //! DicomEdit scripts as a site of XNAT brings them: set over XNAT's calls on a running server, run over real
 //! files, recorded in them, refused where they are broken, and gone back from.
 
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use dicom_dictionary_std::tags;
 use serde_json::{Value, json};
@@ -343,4 +347,87 @@ fn a_script_is_explained_line_by_line_and_one_with_cases_is_tested_before_it_is_
     assert!(tested.contains("1 case, 0 failed"), "{tested}");
     let put = site.put_json("otto", "/xapi/rules/projects/P/policy", &policy);
     assert_eq!(put.status, 200, "{}", put.text());
+}
+
+/// A host that knows a code for each subject, and counts who asks.
+struct Codes {
+    address: String,
+    asked: Arc<AtomicUsize>,
+}
+
+impl Codes {
+    fn start() -> Codes {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let asked = Arc::new(AtomicUsize::new(0));
+        let counter = asked.clone();
+        // It ends with the tests' process.
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                let mut stream = stream.unwrap();
+                let mut line = String::new();
+                BufReader::new(&stream).read_line(&mut line).unwrap();
+                counter.fetch_add(1, Ordering::SeqCst);
+                let known = line.starts_with("GET /codes/S1 ");
+                let (status, body) = if known { (200, "C-0042") } else { (404, "") };
+                let head = format!(
+                    "HTTP/1.1 {status} -\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
+                    body.len()
+                );
+                stream.write_all((head + body).as_bytes()).unwrap();
+            }
+        });
+        Codes { address, asked }
+    }
+
+    fn script(&self) -> String {
+        let address = &self.address;
+        format!(
+            "{SCRIPT}(0010,1000) := getURL[format[\"http://{address}/codes/{{0}}\", subject]]\n"
+        )
+    }
+
+    /// Imports a study on a site so configured; what became of it, and how often the host was asked.
+    fn import(&self, settings: &str, environment: &[(&str, &str)], subject: &str) -> (Done, usize) {
+        let mut site = Site::prepared();
+        std::fs::write(site.path("sluice.toml"), settings).unwrap();
+        site.serve(environment);
+        put(&site, "root", SITE, &self.script());
+        dicom::study(&site.inbox("P/s"), 1, 1, 1);
+        let before = self.asked.load(Ordering::SeqCst);
+        let labels = [("SUBJECT_ID", subject), ("EXPT_LABEL", "E1")];
+        let done = site.import("P", "P/s", &labels);
+        if done.state() == "Completed" {
+            let path = stored(&site, &done.folder());
+            assert_eq!(
+                dicom::text(&path, tags::OTHER_PATIENT_I_DS).as_deref(),
+                Some("C-0042")
+            );
+        }
+        (done, self.asked.load(Ordering::SeqCst) - before)
+    }
+}
+
+#[test]
+fn a_script_asks_a_host_that_is_allowed_and_no_other_and_nothing_private() {
+    let codes = Codes::start();
+    let allowed = format!("geturl_hosts = [\"{}\"]\n", codes.address);
+    let refused = |settings: &str, environment: &[(&str, &str)], subject: &str, why: &str| {
+        let (done, asked) = codes.import(settings, environment, subject);
+        assert_eq!(done.state(), "Failed");
+        let reason = done.reason("1-1.dcm");
+        assert!(reason.contains(why), "{reason}");
+        assert!(!reason.contains(&codes.address), "{reason}");
+        asked
+    };
+    assert_eq!(refused("", &[], "S1", "getURL is off"), 0);
+    let other = "geturl_hosts = [\"codes.example.org\"]\n";
+    assert_eq!(refused(other, &[], "S1", "is not one of geturl_hosts"), 0);
+    assert_eq!(refused(&allowed, &[], "S1", "private address"), 0);
+    if cfg!(feature = "failpoints") {
+        let public = [("FAILPOINTS", "geturl.private=return")];
+        assert_eq!(refused(&allowed, &public, "S2", "answered 404"), 1);
+        let (done, asked) = codes.import(&allowed, &public, "S1");
+        assert_eq!((done.state(), asked), ("Completed", 1));
+    }
 }

@@ -3,11 +3,9 @@
 //! Routes that differ in nothing but what their paths begin with are shown as one entry, with all the paths.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 
+use maud::{DOCTYPE, Markup, PreEscaped, html};
 use serde_json::Value;
-
-use super::super::error::escape;
 
 const METHODS: [&str; 4] = ["get", "post", "put", "delete"];
 
@@ -30,61 +28,44 @@ struct Entry<'a> {
 }
 
 pub fn page(document: &Value) -> String {
-    let mut page = String::from(
-        "<!DOCTYPE html><html lang=en><meta charset=utf-8><meta name=viewport content=\"width=device-width\">",
-    );
-    // Writing to a String can't fail.
-    let _ = write!(
-        page,
-        "<title>Sluice: its REST calls</title><style>{STYLE}</style><h1>Sluice</h1>"
-    );
-    let about = marked(text(&document["info"]["description"]));
-    let version = escape(text(&document["info"]["version"]));
-    let _ = write!(
-        page,
-        "<p>{about}</p><p>Version {version}. The same for programs: <a href=openapi.json>openapi.json</a> (OpenAPI). \
-         Calls need a login, by HTTP Basic or the cookie <code>JSESSIONID</code>, but where they say <i>open</i>.</p><nav>"
-    );
     let families: Vec<&str> = list(&document["tags"])
         .map(|tag| text(&tag["name"]))
         .collect();
-    for family in &families {
-        let _ = write!(
-            page,
-            "<a href=\"#{}\">{}</a>",
-            anchor(family),
-            escape(family)
-        );
-    }
-    page.push_str("</nav>");
-    for family in families {
-        let _ = write!(
-            page,
-            "<h2 id=\"{}\">{}</h2>",
-            anchor(family),
-            escape(family)
-        );
-        for entry in entries(document, family) {
-            write_entry(&mut page, &entry);
-        }
-    }
-    let _ = write!(
-        page,
-        "<h2 id=listings>Listings</h2><p>What every listing takes:</p><dl>"
-    );
-    for parameter in document["components"]["parameters"]
+    let listing = document["components"]["parameters"]
         .as_object()
         .into_iter()
-        .flatten()
-    {
-        write_parameter(&mut page, parameter.1);
-    }
-    page.push_str("</dl><h2 id=errors>Errors</h2><dl>");
-    for (status, what) in errors(document) {
-        let _ = write!(page, "<dt>{status}<dd>{}", escape(what));
-    }
-    page.push_str("</dl></html>\n");
-    page
+        .flatten();
+    let page = html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                title { "Sluice: its REST calls" }
+                style { (PreEscaped(STYLE)) }
+            }
+            body {
+                h1 { "Sluice" }
+                p { (marked(text(&document["info"]["description"]))) }
+                p {
+                    "Version " (text(&document["info"]["version"])) ". The same for programs: "
+                    a href="openapi.json" { "openapi.json" } " (OpenAPI). Calls need a login, by HTTP Basic or the cookie "
+                    code { "JSESSIONID" } ", but where they say " i { "open" } "."
+                }
+                nav { @for family in &families { a href={ "#" (anchor(family)) } { (family) } } }
+                @for family in &families {
+                    h2 id=(anchor(family)) { (family) }
+                    @for entry in entries(document, family) { (show(&entry)) }
+                }
+                h2 #listings { "Listings" }
+                p { "What every listing takes:" }
+                dl { @for (_, of) in listing { (parameter(of)) } }
+                h2 #errors { "Errors" }
+                dl { @for (status, what) in errors(document) { dt { (status) } dd { (what) } } }
+            }
+        }
+    };
+    page.into_string()
 }
 
 /// The errors that there are, and what they mean.
@@ -130,94 +111,61 @@ fn entries<'a>(document: &'a Value, family: &str) -> Vec<Entry<'a>> {
     entries
 }
 
-fn write_entry(page: &mut String, entry: &Entry) {
+fn show(entry: &Entry) -> Markup {
     let (method, operation) = (entry.method, entry.operation);
-    let upper = method.to_uppercase();
     // The longest names all that can be named.
-    let shown = entry
+    let longest = entry.paths.iter().max_by_key(|path| path.len());
+    let shown = longest.copied().unwrap_or_default();
+    let others: Vec<&str> = entry
         .paths
         .iter()
-        .max_by_key(|path| path.len())
         .copied()
-        .unwrap_or_default();
-    let summary = marked(text(&operation["summary"]));
-    let open = match operation.get("security") {
-        Some(_) => " (open)",
-        None => "",
-    };
-    let _ = write!(
-        page,
-        "<details><summary><b class={method}>{upper}</b><code>{}</code><i>{summary}{open}</i></summary><div>",
-        escape(shown)
-    );
-    let others: Vec<String> = entry
-        .paths
-        .iter()
-        .filter(|path| **path != shown)
-        .map(|path| format!("<code>{}</code>", escape(path)))
+        .filter(|path| *path != shown)
         .collect();
-    if !others.is_empty() {
-        let _ = write!(page, "<p>Also {}</p>", others.join(", "));
-    }
-    page.push_str("<dl>");
-    let mut is_listing = false;
-    for parameter in list(&operation["parameters"]) {
-        match parameter.get("$ref") {
-            Some(_) => is_listing = true,
-            None => write_parameter(page, parameter),
-        }
-    }
-    if is_listing {
-        page.push_str("<dt>…<dd>and those of <a href=\"#listings\">listings</a>");
-    }
-    if let Some(body) = operation.get("requestBody") {
-        let _ = write!(page, "<dt>body<dd>{}", kinds(&body["content"]));
-    }
-    let mut errors = Vec::new();
-    for (status, response) in operation["responses"].as_object().into_iter().flatten() {
-        match response.get("$ref") {
-            Some(_) => errors.push(status.as_str()),
-            None => {
-                let what = marked(text(&response["description"]));
-                let _ = write!(
-                    page,
-                    "<dt>{status}<dd>{what} <i>{}</i>",
-                    kinds(&response["content"])
-                );
+    let is_reference = |value: &Value| value.get("$ref").is_some();
+    let parameters = || list(&operation["parameters"]);
+    let responses = || operation["responses"].as_object().into_iter().flatten();
+    let errors: Vec<&str> = responses()
+        .filter(|(_, response)| is_reference(response))
+        .map(|(status, _)| status.as_str())
+        .collect();
+    html! {
+        details {
+            summary {
+                b class=(method) { (method.to_uppercase()) } code { (shown) }
+                i { (marked(text(&operation["summary"]))) @if operation.get("security").is_some() { " (open)" } }
+            }
+            div {
+                @if !others.is_empty() {
+                    p { "Also " @for (at, path) in others.iter().enumerate() { @if at > 0 { ", " } code { (path) } } }
+                }
+                dl {
+                    @for of in parameters().filter(|of| !is_reference(of)) { (parameter(of)) }
+                    @if parameters().any(is_reference) { dt { "…" } dd { "and those of " a href="#listings" { "listings" } } }
+                    @if let Some(body) = operation.get("requestBody") { dt { "body" } dd { (kinds(&body["content"])) } }
+                    @for (status, response) in responses().filter(|(_, response)| !is_reference(response)) {
+                        dt { (status) } dd { (marked(text(&response["description"]))) " " i { (kinds(&response["content"])) } }
+                    }
+                    dt { a href="#errors" { "errors" } } dd { (errors.join(" ")) }
+                }
             }
         }
     }
-    let _ = write!(
-        page,
-        "<dt><a href=\"#errors\">errors</a><dd>{}</dl></div></details>",
-        errors.join(" ")
-    );
 }
 
-fn write_parameter(page: &mut String, parameter: &Value) {
+fn parameter(parameter: &Value) -> Markup {
     let schema = &parameter["schema"];
     let values: Vec<&str> = list(&schema["enum"]).map(text).collect();
     let kind = match (values.is_empty(), text(&parameter["in"])) {
         (false, _) => values.join(" | "),
-        (true, place) => {
-            let kind = text(&schema["type"]);
-            match place {
-                "query" => kind.to_owned(),
-                place => format!("{kind}, {place}"),
-            }
-        }
+        (true, "query") => text(&schema["type"]).to_owned(),
+        (true, place) => format!("{}, {place}", text(&schema["type"])),
     };
-    let needed = match parameter["required"] == true && parameter["in"] == "query" {
-        true => ", required",
-        false => "",
-    };
-    let _ = write!(
-        page,
-        "<dt><code>{}</code><dd>{} <i>{}{needed}</i>",
-        escape(text(&parameter["name"])),
-        marked(text(&parameter["description"])),
-        escape(&kind)
-    );
+    let is_needed = parameter["required"] == true && parameter["in"] == "query";
+    html! {
+        dt { code { (text(&parameter["name"])) } }
+        dd { (marked(text(&parameter["description"]))) " " i { (kind) @if is_needed { ", required" } } }
+    }
 }
 
 /// The types of a body, with the schemas' names.
@@ -230,8 +178,8 @@ fn kinds(content: &Value) -> String {
             false => (reference, ""),
         };
         match reference.rsplit('/').next().filter(|name| !name.is_empty()) {
-            Some(name) => format!("{} ({many}{})", escape(kind), escape(name)),
-            None => escape(kind),
+            Some(name) => format!("{kind} ({many}{name})"),
+            None => kind.clone(),
         }
     });
     kinds.collect::<Vec<_>>().join(", ")
@@ -242,14 +190,12 @@ fn anchor(family: &str) -> String {
 }
 
 /// Text with what stands between backticks as code.
-fn marked(text: &str) -> String {
-    let parts = text.split('`').enumerate();
-    parts
-        .map(|(index, part)| match index % 2 {
-            1 => format!("<code>{}</code>", escape(part)),
-            _ => escape(part),
-        })
-        .collect()
+fn marked(text: &str) -> Markup {
+    html! {
+        @for (at, part) in text.split('`').enumerate() {
+            @if at % 2 == 1 { code { (part) } } @else { (part) }
+        }
+    }
 }
 
 fn list(value: &Value) -> impl Iterator<Item = &Value> {
