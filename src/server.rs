@@ -90,6 +90,7 @@ fn api(document: &docs::Document) -> Api {
         .merge(webhooks::routes())
         .merge(users::xapi())
         .merge(rules::routes())
+        .merge(rules::file_routes())
         .merge(anonymize::routes())
         .merge(site_config::routes())
         .merge(overview::routes())

@@ -10,6 +10,7 @@ mod login;
 mod parts;
 mod prearchive;
 mod rest;
+mod rules;
 mod shell;
 mod site;
 mod visitor;
@@ -37,6 +38,7 @@ pub fn routes(state: AppState, rest: Router) -> Router {
         .merge(imports::routes())
         .merge(login::routes())
         .merge(prearchive::routes())
+        .merge(rules::routes())
         .merge(site::routes())
         .layer(map_response(guard))
         .merge(assets::routes())

@@ -61,6 +61,18 @@ impl Store {
         tx.commit().await
     }
 
+    /// Records that somebody changed a module: where no project uses it, no project's history tells.
+    pub async fn record_module_changed(
+        &self,
+        username: &str,
+        module: &str,
+    ) -> Result<(), StoreError> {
+        let mut tx = self.begin_rows().await?;
+        let object = format!("module/{module}");
+        record(&mut tx, username, "rules.module", object).await?;
+        tx.commit().await
+    }
+
     /// The last `limit` entries, newest first.
     pub async fn audit_trail(&self, limit: i64) -> Result<Vec<AuditEntry>, StoreError> {
         let rows = sqlx::query("SELECT * FROM audit ORDER BY id DESC LIMIT $1")
