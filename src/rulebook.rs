@@ -7,13 +7,14 @@
 //! earlier version active again without touching the folder: it stands until the folder holds something
 //! else than it did then.
 
+mod change;
 mod watch;
 
-use crate::rules::{Change, Draft, Registry, RuleSet, RuleSetError};
+use crate::rules::{Draft, Registry, RuleSet, RuleSetError};
 use crate::store::{Activation, NewActivation, Store, StoreError};
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
+use tokio::sync::RwLock;
 
 pub use watch::watch;
 
@@ -69,6 +70,9 @@ impl Author<'static> {
 pub struct Rulebook {
     store: Store,
     registry: Arc<Registry>,
+    /// Held for writing from a change's first file to its activation: whoever looks at the folder in between would
+    /// make it active under another name.
+    changing: Arc<RwLock<()>>,
     /// Held so that no import compiles anew what is active; and what was told of each project last.
     project_to_known: Arc<Mutex<BTreeMap<String, Known>>>,
 }
@@ -84,6 +88,7 @@ impl Rulebook {
         Self {
             store,
             registry: Arc::new(registry),
+            changing: Arc::default(),
             project_to_known: Arc::default(),
         }
     }
@@ -98,6 +103,7 @@ impl Rulebook {
     /// # Errors
     /// If the folder is broken for the project and there never was a good version.
     pub async fn pin(&self, project: &str) -> Result<Arc<RuleSet>, RulebookError> {
+        let _unchanged = self.changing.read().await;
         self.refresh(project, Author::FILES).await
     }
 
@@ -105,7 +111,7 @@ impl Rulebook {
     ///
     /// # Errors
     /// As [`Rulebook::pin`].
-    pub async fn refresh(
+    async fn refresh(
         &self,
         project: &str,
         author: Author<'_>,
@@ -165,6 +171,7 @@ impl Rulebook {
     /// If the store fails. What is wrong with rules is in [`Rulebook::status`].
     pub async fn refresh_all(&self, author: Author<'_>) -> Result<(), StoreError> {
         for project in self.store.projects().list().await? {
+            let _unchanged = self.changing.read().await;
             // Anything else is told in the status, and in the log when it was new.
             if let Err(RulebookError::Store(error)) = self.refresh(&project.id, author).await {
                 return Err(error);
@@ -211,34 +218,6 @@ impl Rulebook {
             true => self.of_version(hash).await,
             false => Err(RulebookError::NoVersion(hash.to_owned())),
         }
-    }
-
-    /// Changes the rules folder, if every project that is given is good with the change; their new
-    /// versions are active when this returns. Nothing is written otherwise.
-    ///
-    /// # Errors
-    /// What the first of the projects would be broken by.
-    pub async fn change(
-        &self,
-        projects: &[String],
-        changes: &[Change],
-        author: Author<'_>,
-    ) -> Result<(), RulebookError> {
-        for project in projects {
-            let draft = self.registry.draft(project, changes)?;
-            self.stage(draft).await?;
-        }
-        if projects.is_empty() {
-            // The site's rules are checked before there is a project, too.
-            let draft = self.registry.draft(NO_PROJECT, changes)?;
-            self.stage(draft).await?;
-        }
-        let (root, changes) = (self.registry.root().to_owned(), changes.to_vec());
-        run_blocking(move || changes.iter().try_for_each(|change| write(&root, change))).await??;
-        for project in projects {
-            self.refresh(project, author).await?;
-        }
-        Ok(())
     }
 
     /// Where the rules of a project stand, the folder looked at anew.
@@ -305,10 +284,10 @@ impl Rulebook {
         self.work(move |registry| registry.stage(draft)).await
     }
 
-    async fn work(
+    async fn work<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&Registry) -> Result<Arc<RuleSet>, RuleSetError> + Send + 'static,
-    ) -> Result<Arc<RuleSet>, RuleSetError> {
+        work: impl FnOnce(&Registry) -> Result<T, RuleSetError> + Send + 'static,
+    ) -> Result<T, RuleSetError> {
         let registry = self.registry.clone();
         match run_blocking(move || work(&registry)).await {
             Ok(made) => made,
@@ -360,22 +339,6 @@ async fn run_blocking<T: Send + 'static>(
     tokio::task::spawn_blocking(work)
         .await
         .map_err(std::io::Error::other)
-}
-
-/// Whole or not at all: a reader of the folder never sees half a file.
-fn write(root: &Path, change: &Change) -> std::io::Result<()> {
-    let path = root.join(&change.path);
-    let Some(content) = &change.content else {
-        return match std::fs::remove_file(path) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
-            _ => Ok(()),
-        };
-    };
-    let folder = path.parent().unwrap_or(root);
-    std::fs::create_dir_all(folder)?;
-    let draft = folder.join(format!(".{}.tmp", crate::store::now_ms()));
-    std::fs::write(&draft, content)?;
-    std::fs::rename(draft, path)
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ pub mod case;
 pub mod check;
 mod closure;
 pub mod codes;
+mod detail;
 pub mod dicomedit;
 mod document;
 mod engine;
@@ -35,6 +36,8 @@ mod usage;
 mod wasm;
 
 pub use answer::{Decision, Labels, Part, Refusal, RuleFailure, Verdict};
+pub use case::ModuleTests;
+pub use detail::{Chain, ModuleDetail};
 pub use document::DocumentError;
 pub use engine::{Engine, Ran, Routed};
 pub use error::RuleSetError;

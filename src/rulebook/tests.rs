@@ -1,8 +1,10 @@
 //! Which version an import gets while the folder changes, breaks and is mended, on one server and on two.
 
 use super::*;
+use crate::rules::Change;
 use crate::store::{NewProject, testing};
 use std::fs;
+use std::sync::atomic::{AtomicBool, Ordering};
 use tempfile::TempDir;
 
 const ADA: Author<'static> = Author {
@@ -179,4 +181,35 @@ async fn two_servers_that_see_the_same_change_record_it_once() {
     let (one, two) = tokio::join!(site.book.pin("DEMO"), other.pin("DEMO"));
     assert_eq!(one.unwrap().hash(), two.unwrap().hash());
     assert_eq!(site.history().await.len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_looks_while_a_change_is_made_does_not_take_it_for_an_edit_on_disk() {
+    let site = Site::new().await;
+    site.hash().await;
+    let (book, done) = (site.book.clone(), Arc::new(AtomicBool::new(false)));
+    let is_done = done.clone();
+    let looking = tokio::spawn(async move {
+        while !is_done.load(Ordering::Relaxed) {
+            book.pin("DEMO").await.unwrap();
+        }
+    });
+    for n in 0..20 {
+        let change = Change {
+            path: "projects/DEMO/policy.json".into(),
+            content: Some(
+                format!("{{ \"anonymize\": [] }}{}", " ".repeat(n))
+                    .as_bytes()
+                    .into(),
+            ),
+        };
+        let projects = ["DEMO".to_owned()];
+        site.book.change(&projects, &[change], ADA).await.unwrap();
+    }
+    done.store(true, Ordering::Relaxed);
+    looking.await.unwrap();
+    let rule_sets = site.book.store.rule_sets();
+    let history = rule_sets.history(Some("DEMO"), 100).await.unwrap();
+    let by_ada = history.iter().filter(|active| active.username == "ada");
+    assert_eq!((by_ada.count(), history.len()), (20, 21));
 }

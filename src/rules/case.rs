@@ -3,6 +3,7 @@
 
 mod expect;
 mod input;
+mod suite;
 
 use super::answer::{Decision, Labels, RuleFailure, Verdict};
 use super::document::{self, DocumentError, Schema};
@@ -25,6 +26,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock};
 
 pub use expect::Mismatch;
+pub use suite::{CaseTold, Coverage, ModuleTests, coverage, run_all};
 
 static SCHEMA: LazyLock<Schema> =
     LazyLock::new(|| Schema::embedded(include_str!("../../schemas/rule-test.schema.json")));

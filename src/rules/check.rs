@@ -1,6 +1,7 @@
 //! A look at modules and policies before they run: everything that is wrong with them, each with its
 //! place and, where one is near, what may have been meant. Nothing is run but what compiling runs.
 
+mod candidate;
 mod folder;
 mod module;
 mod script;
@@ -12,12 +13,13 @@ use super::position::Position;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 
+pub use candidate::Candidate;
 pub use folder::folder;
 pub use module::{loose, module};
 pub use script::script_lines;
 
 /// Something that is wrong, or looks it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct Finding {
     pub severity: Severity,
     pub file: PathBuf,
@@ -26,7 +28,7 @@ pub struct Finding {
     pub message: String,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
     /// The module, or the policy, can't be used, or fails where it comes to this place.
@@ -109,9 +111,11 @@ impl Finding {
                 position,
                 message,
             } => Self::error(&real(file), *position, message),
-            RuleSetError::Test { file, message } | RuleSetError::Unreadable { file, message } => {
+            RuleSetError::Test { file, message } => {
+                let message = format!("the module fails its own test: {message}");
                 Self::error(&real(file), None, message)
             }
+            RuleSetError::Unreadable { file, message } => Self::error(&real(file), None, message),
             RuleSetError::ProjectId(id) => Self::error(&real(id), None, error.to_string()),
         }
     }

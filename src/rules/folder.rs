@@ -3,7 +3,7 @@
 
 use super::error::RuleSetError;
 use cap_std::ambient_authority;
-use cap_std::fs::Dir;
+use cap_std::fs::{Dir, FileType};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{ErrorKind, Read};
 use std::path::Path;
@@ -132,18 +132,34 @@ impl Folder {
 
     /// The names of the folders in `path`, sorted.
     pub fn folders(&self, path: &str) -> Result<Vec<String>, RuleSetError> {
-        let dir = match &self.source {
-            Source::Disk(Some(dir)) => dir,
-            Source::Disk(None) => return Ok(Vec::new()),
+        match &self.source {
+            Source::Disk(Some(dir)) => self.names(dir, path, FileType::is_dir),
+            Source::Disk(None) => Ok(Vec::new()),
             Source::Version(files) => {
                 let below = format!("{path}/");
                 let names = files.keys().filter_map(|file| {
                     let (name, _) = file.strip_prefix(&below)?.split_once('/')?;
                     Some(name.to_owned())
                 });
-                return Ok(names.collect::<BTreeSet<_>>().into_iter().collect());
+                Ok(names.collect::<BTreeSet<_>>().into_iter().collect())
             }
-        };
+        }
+    }
+
+    /// The names of the files in `path` on the disk, sorted.
+    pub fn files(&self, path: &str) -> Result<Vec<String>, RuleSetError> {
+        match &self.source {
+            Source::Disk(Some(dir)) => self.names(dir, path, FileType::is_file),
+            Source::Disk(None) | Source::Version(_) => Ok(Vec::new()),
+        }
+    }
+
+    fn names(
+        &self,
+        dir: &Dir,
+        path: &str,
+        is_wanted: impl Fn(&FileType) -> bool,
+    ) -> Result<Vec<String>, RuleSetError> {
         let entries = match dir.read_dir(path) {
             Ok(entries) => entries,
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
@@ -151,7 +167,7 @@ impl Folder {
         };
         let mut names: Vec<String> = entries
             .filter_map(Result::ok)
-            .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
+            .filter(|entry| entry.file_type().is_ok_and(|kind| is_wanted(&kind)))
             .filter_map(|entry| entry.file_name().into_string().ok())
             .collect();
         names.sort();

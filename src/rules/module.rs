@@ -251,6 +251,11 @@ impl ModuleSource {
         }
     }
 
+    /// What settings it takes, as far as that is JSON.
+    pub fn settings_schema(&self) -> Option<Value> {
+        serde_json::from_slice(self.settings.as_deref()?).ok()
+    }
+
     /// Its files, by their names in its folder.
     pub fn files(&self) -> impl Iterator<Item = (&str, &Arc<[u8]>)> {
         let settings = self.settings.iter().map(|text| (SETTINGS, text));

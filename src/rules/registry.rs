@@ -2,7 +2,7 @@
 //! be after a change, or from the files of an earlier version. Which of them is active for a project is
 //! [`crate::rulebook`]'s to say.
 
-use super::case::Case;
+use super::case::{self, Case, ModuleTests};
 use super::closure::Closure;
 use super::dicomedit::Urls;
 use super::error::RuleSetError;
@@ -20,6 +20,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 const NAME: &str = "rules";
 
 const LONGEST_PROJECT_ID: usize = 64;
+
+/// Of the folder's files, the components of modules are the largest.
+const LARGEST_FILE: usize = 64 << 20;
 
 pub struct Registry {
     root: PathBuf,
@@ -95,12 +98,23 @@ impl Registry {
     /// What the folder holds for a project at present, or would hold after some changes.
     pub fn draft(&self, project: &str, changes: &[Change]) -> Result<Draft, RuleSetError> {
         check_project_id(project)?;
-        let folder = changes
-            .iter()
-            .fold(Folder::open(NAME, &self.root)?, |folder, change| {
-                folder.with(&change.path, change.content.clone())
-            });
-        Closure::read(&folder, project).map(Draft)
+        Closure::read(&self.folder(changes)?, project).map(Draft)
+    }
+
+    /// The folder as it would be after some changes.
+    pub(super) fn folder(&self, changes: &[Change]) -> Result<Folder, RuleSetError> {
+        let open = Folder::open(NAME, &self.root)?;
+        Ok(changes.iter().fold(open, |folder, change| {
+            folder.with(&change.path, change.content.clone())
+        }))
+    }
+
+    /// A file of the folder; none if there is none.
+    ///
+    /// # Errors
+    /// If it is too large, or can't be read.
+    pub fn file(&self, path: &str) -> Result<Option<Arc<[u8]>>, RuleSetError> {
+        self.folder(&[])?.read(path, LARGEST_FILE)
     }
 
     /// What a version held, from its files.
@@ -192,13 +206,48 @@ impl Registry {
         let own = draft.0.own_modules();
         let rule_set = self.compile(draft)?;
         for source in own {
-            let module = self.module(&source)?;
-            let folder = self.root.join("modules").join(&source.manifest.name);
-            for case in Case::read_all(&folder) {
-                test(&case?, &module)?;
-            }
+            self.run_cases(&source)?;
         }
         Ok(rule_set)
+    }
+
+    /// Whether a module of the folder would be good with some changes: compiled, and its cases run.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn stage_module(
+        &self,
+        name: &str,
+        changes: &[Change],
+    ) -> Result<ModuleSource, RuleSetError> {
+        let folder = self.folder(changes)?;
+        let path = format!("modules/{name}");
+        let source = ModuleSource::from_folder(&folder, &path, Origin::Folder)?;
+        self.run_cases(&source)?;
+        Ok(source)
+    }
+
+    fn run_cases(&self, source: &ModuleSource) -> Result<(), RuleSetError> {
+        let module = self.module(source)?;
+        for case in Case::read_all(&self.module_folder(&source.manifest.name)) {
+            test(&case?, &module)?;
+        }
+        Ok(())
+    }
+
+    /// Runs all cases of a module of the folder, and says of each what came.
+    ///
+    /// # Errors
+    /// If the module can't be used.
+    pub fn test_module(&self, name: &str) -> Result<ModuleTests, RuleSetError> {
+        let folder = self.folder(&[])?;
+        let path = format!("modules/{name}");
+        let source = ModuleSource::from_folder(&folder, &path, Origin::Folder)?;
+        case::run_all(&self.module_folder(name), &source)
+    }
+
+    fn module_folder(&self, name: &str) -> PathBuf {
+        self.root.join("modules").join(name)
     }
 
     fn module(&self, source: &ModuleSource) -> Result<Arc<Module>, RuleSetError> {

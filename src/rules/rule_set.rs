@@ -3,6 +3,7 @@
 
 use super::answer::{Answer, Decision, Labels, RuleFailure, Verdict};
 use super::closure::{Closure, Planned};
+use super::detail::StepDetail;
 use super::dicomedit::Urls;
 use super::engine::{Engine, Ran, Routed};
 use super::error::RuleSetError;
@@ -187,12 +188,12 @@ impl RuleSet {
 
     /// In the order in which they run.
     pub fn modules(&self) -> Vec<StepInfo> {
+        self.steps().map(Step::info).collect()
+    }
+
+    pub(super) fn steps(&self) -> impl Iterator<Item = &Step> {
         let label = std::iter::once(&self.label);
-        label
-            .chain(&self.chain)
-            .chain(std::iter::once(&self.route))
-            .map(Step::info)
-            .collect()
+        label.chain(&self.chain).chain(std::iter::once(&self.route))
     }
 
     /// The anonymize steps that run at a time, in order, with their places in [`RuleSet::modules`].
@@ -364,6 +365,14 @@ impl Step {
             version: manifest.version.clone(),
             hash: self.module.hash.clone(),
             at: self.at,
+        }
+    }
+
+    pub(super) fn detail(&self) -> StepDetail {
+        StepDetail {
+            info: self.info(),
+            engine: self.module.manifest.engine,
+            settings: serde_json::from_str(&self.settings).unwrap_or_default(),
         }
     }
 

@@ -19,6 +19,8 @@ use crate::store::{Inserted, NewRequest, SessionFilter};
 
 use crate::inbox::{Kind, Located};
 
+pub(super) use receive::{Bounds, Kind as Brought, receive};
+
 use super::api::{Api, Field, Schema, post};
 use super::auth::Caller;
 use super::error::ApiError;

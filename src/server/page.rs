@@ -8,7 +8,9 @@ mod assets;
 mod imports;
 mod login;
 mod parts;
+mod prearchive;
 mod rest;
+mod rules;
 mod shell;
 mod site;
 mod visitor;
@@ -35,6 +37,8 @@ pub fn routes(state: AppState, rest: Router) -> Router {
     Router::new()
         .merge(imports::routes())
         .merge(login::routes())
+        .merge(prearchive::routes())
+        .merge(rules::routes())
         .merge(site::routes())
         .layer(map_response(guard))
         .merge(assets::routes())

@@ -3,7 +3,11 @@
 //! For administrators, and for a project's owners as far as it goes: they see and change their own
 //! project's policy, and may go back to a version of it, but not past a change of the site's rules.
 
+mod check;
 mod explain;
+mod files;
+mod modules;
+mod place;
 mod routes;
 mod shadow;
 
@@ -25,7 +29,7 @@ use super::error::ApiError;
 use super::form::Parameters;
 use super::state::AppState;
 
-pub use routes::{routes, slow_routes};
+pub use routes::{file_routes, routes, slow_routes};
 
 const LONGEST_REASON: usize = 500;
 const DEFAULT_LIMIT: i64 = 100;
@@ -96,7 +100,7 @@ async fn status(
     Ok(Json(views))
 }
 
-async fn modules(
+async fn list_modules(
     State(state): State<AppState>,
     _caller: Caller,
 ) -> Result<Json<Vec<ModuleStatus>>, ApiError> {
@@ -249,8 +253,7 @@ async fn put_site_policy(
     body: Bytes,
 ) -> Result<StatusCode, ApiError> {
     caller.require_admin()?;
-    let projects = state.store.projects().list().await?;
-    let projects: Vec<String> = projects.into_iter().map(|project| project.id).collect();
+    let projects = all_projects(&state).await?;
     put_policy(&state, &caller, &projects, SITE_POLICY, query, body).await
 }
 
@@ -272,6 +275,11 @@ struct Reason {
     /// For the history.
     #[schemars(length(max = 500))]
     reason: Option<String>,
+}
+
+async fn all_projects(state: &AppState) -> Result<Vec<String>, ApiError> {
+    let projects = state.store.projects().list().await?;
+    Ok(projects.into_iter().map(|project| project.id).collect())
 }
 
 const SITE_POLICY: &str = "site/policy.json";

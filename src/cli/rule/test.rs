@@ -3,10 +3,8 @@
 
 use super::junit::{self, Suite, TestCase};
 use super::{CliError, RulesArg, counted, exit, modules_in, say};
-use crate::rules::case::{Case, Mismatch};
-use crate::rules::check::script_lines;
-use crate::rules::{Module, ModuleSource, RuleSetError};
-use std::collections::BTreeSet;
+use crate::rules::case::{Case, Coverage, Mismatch, coverage};
+use crate::rules::{Module, ModuleSource};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -69,14 +67,8 @@ fn test_module(folder: &Path, args: &Args) -> Result<Suite, CliError> {
         }
         cases.push(TestCase { name, failure });
     }
-    if let Some(code) = source.script() {
-        let reached = reached(&source, &runnable)?;
-        tell_coverage(
-            &script_lines(&source.manifest, code),
-            &reached,
-            code,
-            args.coverage,
-        );
+    if let (Some(coverage), Some(code)) = (coverage(&source, &runnable)?, source.script()) {
+        tell_coverage(&coverage, code, args.coverage);
     }
     Ok(Suite {
         name: source.manifest.name.clone(),
@@ -112,24 +104,12 @@ fn indented(text: &str) -> String {
         .join("\n")
 }
 
-/// The lines that the cases ran, found in runs of their own: being watched takes time.
-fn reached(source: &ModuleSource, cases: &[Case]) -> Result<BTreeSet<usize>, RuleSetError> {
-    let (module, reached) = source.compile_watched()?;
-    for case in cases {
-        // What fails is told already.
-        if let Ok(prepared) = case.prepare(&module) {
-            _ = prepared.run(&module);
-        }
-    }
-    Ok(reached.lines())
-}
-
-fn tell_coverage(lines: &BTreeSet<usize>, reached: &BTreeSet<usize>, code: &str, list: bool) {
-    let missed: Vec<usize> = lines.difference(reached).copied().collect();
+fn tell_coverage(coverage: &Coverage, code: &str, list: bool) {
+    let Coverage { lines, missed } = coverage;
     say!(
         "  {} of {} run",
-        lines.len() - missed.len(),
-        counted(lines.len(), "line")
+        lines - missed.len(),
+        counted(*lines, "line")
     );
     let texts: Vec<&str> = code.lines().collect();
     for line in missed.iter().filter(|_| list) {

@@ -54,7 +54,8 @@ pub fn folder(root: &Path) -> Vec<Finding> {
     findings
 }
 
-fn policy(file: &Path) -> Vec<Finding> {
+/// Everything that is wrong with a policy by itself; nothing if it is not there.
+pub(super) fn policy(file: &Path) -> Vec<Finding> {
     let Ok(text) = std::fs::read(file) else {
         return Vec::new();
     };

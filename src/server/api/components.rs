@@ -21,7 +21,7 @@ pub const SCHEMAS: [(&str, &str); 3] = [
 ];
 
 /// The steps that an address may have: kind and meaning.
-pub const STEPS: [Field; 19] = [
+pub const STEPS: [Field; 20] = [
     ("code", "text", "A code's number."),
     (
         "element",
@@ -33,6 +33,7 @@ pub const STEPS: [Field; 19] = [
         "text",
         "An experiment's label or id; by its id only, where no project is named.",
     ),
+    ("file", "text", "The name of a file of rules."),
     ("folder", "text", "A session's folder in the prearchive."),
     ("hash", "text", "A rule set's hash."),
     (
@@ -41,7 +42,7 @@ pub const STEPS: [Field; 19] = [
         "The number that the call which made it answered.",
     ),
     ("login", "text", "A user's name."),
-    ("name", "text", "A file's name, or that of a schema."),
+    ("name", "text", "The name of a file, a schema or a module."),
     ("path", "text", "A configuration's path; may hold slashes."),
     ("project", "text", "A project's id."),
     (

@@ -20,8 +20,6 @@ use super::super::state::AppState;
 /// A client that sends nothing for so long is gone.
 const SILENCE: Duration = Duration::from_secs(60);
 
-/// Of a multipart field that is no file.
-const LONGEST_FIELD: usize = 64 * 1024;
 const MOST_FIELDS: usize = 100;
 
 /// Of an uploaded file.
@@ -43,6 +41,28 @@ pub enum Kind {
     Tar,
     Dicom,
     Unknown,
+}
+
+/// How much a call may bring.
+#[derive(Debug, Clone, Copy)]
+pub struct Bounds {
+    /// Of the file, in bytes.
+    pub file: u64,
+    /// What the file's limit is called, for who meets it.
+    pub name: &'static str,
+    /// Of a multipart field that is no file, in bytes.
+    pub field: usize,
+}
+
+impl Bounds {
+    /// Those of an import.
+    pub fn of_import(state: &AppState) -> Bounds {
+        Bounds {
+            file: state.importer.limits.bytes,
+            name: " (archive_max_mb)",
+            field: 64 * 1024,
+        }
+    }
 }
 
 /// An upload that is whole.
@@ -67,11 +87,12 @@ impl Received {
 /// Writes down what the call brings. Fields of a multipart form are added to `parameters`.
 ///
 /// # Errors
-/// If there is no file or more than one, it is larger than an archive may unpack to or than the disk
-/// has room for, or it breaks off.
+/// If there is no file or more than one, it is larger than the bounds or than the disk has room for, or it breaks
+/// off.
 pub async fn receive(
     state: &AppState,
     uploads: &Uploads,
+    bounds: Bounds,
     request: Request,
     parameters: &mut Parameters,
 ) -> Result<Received, ApiError> {
@@ -80,18 +101,19 @@ pub async fn receive(
     let boundary = multer::parse_boundary(kind).ok();
     let announced = request.headers().get(header::CONTENT_LENGTH);
     let announced = announced.and_then(|length| length.to_str().ok()?.parse().ok());
-    check_size(state, announced.unwrap_or(0))?;
+    check_size(bounds, announced.unwrap_or(0))?;
     check_room(state, announced.unwrap_or(0))?;
     let body = request.into_body();
     match boundary {
-        Some(boundary) => of_form(state, uploads, body, boundary, parameters).await,
-        None => write(state, uploads, body.into_data_stream()).await,
+        Some(boundary) => of_form(state, uploads, bounds, body, boundary, parameters).await,
+        None => write(state, uploads, bounds, body.into_data_stream()).await,
     }
 }
 
 async fn of_form(
     state: &AppState,
     uploads: &Uploads,
+    bounds: Bounds,
     body: Body,
     boundary: String,
     parameters: &mut Parameters,
@@ -107,7 +129,7 @@ async fn of_form(
                 ));
             }
             let file_name = field.file_name().and_then(legal);
-            let written = write(state, uploads, field).await?;
+            let written = write(state, uploads, bounds, field).await?;
             received = Some(Received {
                 file_name,
                 ..written
@@ -118,9 +140,9 @@ async fn of_form(
         let mut value = Vec::new();
         while let Some(chunk) = in_time(field.chunk()).await?.map_err(|_| broken())? {
             value.extend_from_slice(&chunk);
-            if value.len() > LONGEST_FIELD {
+            if value.len() > bounds.field {
                 return Err(ApiError::TooLarge(
-                    format!("A field of the form is larger than {LONGEST_FIELD} bytes.").into(),
+                    format!("A field of the form is larger than {} bytes.", bounds.field).into(),
                 ));
             }
         }
@@ -138,6 +160,7 @@ async fn of_form(
 async fn write<E>(
     state: &AppState,
     uploads: &Uploads,
+    bounds: Bounds,
     chunks: impl Stream<Item = Result<Bytes, E>>,
 ) -> Result<Received, ApiError> {
     let failed = || ApiError::io("an upload could not be written");
@@ -149,7 +172,7 @@ async fn write<E>(
     while let Some(chunk) = in_time(chunks.next()).await? {
         let chunk = chunk.map_err(|_| broken())?;
         size += chunk.len() as u64;
-        check_size(state, size)?;
+        check_size(bounds, size)?;
         check_room(state, chunk.len() as u64)?;
         if head.len() < HEAD {
             head.extend_from_slice(&chunk[..chunk.len().min(HEAD - head.len())]);
@@ -201,12 +224,11 @@ fn broken() -> ApiError {
     ApiError::BadRequest("The upload broke off, or is malformed; nothing of it was kept.".into())
 }
 
-fn check_size(state: &AppState, bytes: u64) -> Result<(), ApiError> {
-    let most = state.importer.limits.bytes;
-    match bytes <= most {
+fn check_size(bounds: Bounds, bytes: u64) -> Result<(), ApiError> {
+    match bytes <= bounds.file {
         true => Ok(()),
         false => Err(ApiError::TooLarge(
-            format!("An upload may have {} MB (archive_max_mb).", most / MB).into(),
+            format!("An upload may have {} MB{}.", bounds.file / MB, bounds.name).into(),
         )),
     }
 }

@@ -23,7 +23,7 @@ use super::super::dicom;
 use super::super::error::{ApiError, refusal};
 use super::super::form::{Parameters, is_form};
 use super::super::state::AppState;
-use super::receive::{Kind, Received, receive};
+use super::receive::{Bounds, Kind, Received, receive};
 use super::{check_label, destination, idempotency, overwrite, settle_session_label};
 
 const ZIP_HANDLER: &str = "DICOM-zip";
@@ -70,7 +70,14 @@ pub async fn import(
     }
     let uploads = state.inbox.uploads().cloned();
     let uploads = uploads.ok_or(ApiError::Internal("the server takes no uploads"))?;
-    let received = receive(&state, &uploads, request, &mut parameters).await?;
+    let received = receive(
+        &state,
+        &uploads,
+        Bounds::of_import(&state),
+        request,
+        &mut parameters,
+    )
+    .await?;
     crash_point("upload.received");
     check_handler(&parameters)?;
     settle_handler(&mut parameters, is_object);

@@ -18,12 +18,13 @@ use super::shell;
 /// The largest answer that a view is made of: listings and reports of sessions with many files.
 const LARGEST_ANSWER: usize = 256 * 1024 * 1024;
 
-/// What says who is calling, and from where.
-const PASSED_ON: [header::HeaderName; 4] = [
+/// What says who is calling, from where, and what they know already.
+const PASSED_ON: [header::HeaderName; 5] = [
     header::COOKIE,
     header::AUTHORIZATION,
     header::ORIGIN,
     header::HOST,
+    header::IF_NONE_MATCH,
 ];
 
 pub struct Rest {
@@ -117,6 +118,17 @@ impl Rest {
         read(response).await
     }
 
+    /// A call with a body that is passed on as it comes.
+    pub async fn pass_on(
+        &self,
+        method: Method,
+        uri: &str,
+        kind: &str,
+        body: Body,
+    ) -> Result<Bytes, Refusal> {
+        read(self.answer(method, uri, kind, body).await?).await
+    }
+
     /// The answer as it comes, with its headers; an error's too.
     pub async fn response(
         &self,
@@ -124,6 +136,16 @@ impl Rest {
         uri: &str,
         kind: &str,
         body: Bytes,
+    ) -> Result<Response, Refusal> {
+        self.answer(method, uri, kind, Body::from(body)).await
+    }
+
+    async fn answer(
+        &self,
+        method: Method,
+        uri: &str,
+        kind: &str,
+        body: Body,
     ) -> Result<Response, Refusal> {
         let mut request = Request::builder().method(method).uri(uri);
         if let Some(headers) = request.headers_mut() {
@@ -135,9 +157,7 @@ impl Rest {
         if let Some(context) = &self.context {
             request = request.extension(context.clone());
         }
-        let request = request
-            .body(Body::from(body))
-            .map_err(|_| Refusal::internal())?;
+        let request = request.body(body).map_err(|_| Refusal::internal())?;
         match self.router.clone().oneshot(request).await {
             Ok(response) => Ok(response),
             Err(never) => match never {},
@@ -145,7 +165,8 @@ impl Rest {
     }
 }
 
-fn understood<T: DeserializeOwned>(body: &[u8]) -> Result<T, Refusal> {
+/// The JSON of an answer.
+pub fn understood<T: DeserializeOwned>(body: &[u8]) -> Result<T, Refusal> {
     serde_json::from_slice(body).map_err(|error| {
         // The error's text may hold a value.
         let (line, column) = (error.line(), error.column());

@@ -1,16 +1,21 @@
 //! The addresses below /xapi/rules, and what they are for.
 
+use axum::extract::DefaultBodyLimit;
+
 use crate::import::explain::Explanation;
-use crate::rules::ModuleStatus;
+use crate::rules::{Chain, ModuleDetail, ModuleStatus, ModuleTests};
 
 use super::super::api::{Api, Field, Schema, get, post, put};
 use super::{
-    ActivationView, FileView, FromTo, Reason, StatusView, Which, WhichFile, diff, explain, modules,
-    project_policy, put_project_policy, put_site_policy, reload, roll_back, shadow, site_policy,
-    status, version, versions,
+    ActivationView, FileView, FromTo, Reason, StatusView, Which, WhichFile, check, diff, explain,
+    files, list_modules, modules, project_policy, put_project_policy, put_site_policy, reload,
+    roll_back, shadow, site_policy, status, version, versions,
 };
 
 const FAMILY: &str = "Rules";
+
+/// A script may have 1 MB; as JSON it is longer.
+const LARGEST_FILE: usize = 2 * 1024 * 1024;
 
 const ROLL_BACK: &[Field] = &[
     ("project", "text", "The project."),
@@ -30,7 +35,21 @@ pub fn routes() -> Api {
         )
         .on(
             get("/rules/modules", "The modules that there are").json::<Vec<ModuleStatus>>(),
-            modules,
+            list_modules,
+        )
+        .on(
+            get(
+                "/rules/modules/{name}",
+                "A module, with its manifest and the schema of its settings",
+            )
+            .json::<ModuleDetail>(),
+            modules::module,
+        )
+        .on(
+            post("/rules/modules/{name}/test", "Run a module's test cases")
+                .json::<ModuleTests>()
+                .fails([409]),
+            modules::test,
         )
         .on(
             get("/rules/versions", "The history, the newest first")
@@ -98,10 +117,80 @@ pub fn routes() -> Api {
             .fails([409])
     };
     let (site, project) = ("/rules/site/policy", "/rules/projects/{project}/policy");
+    let chain = |path: &'static str, what: &'static str| {
+        get(path, what).json::<Chain>().fails([400, 403, 409])
+    };
+    let api = api
+        .on(
+            chain(
+                "/rules/site/chain",
+                "What runs where a project says nothing of its own",
+            ),
+            modules::site_chain,
+        )
+        .on(
+            chain(
+                "/rules/projects/{project}/chain",
+                "What runs in a project, in order, with its settings",
+            )
+            .query::<modules::Of>(),
+            modules::project_chain,
+        );
     api.on(read(site, "The site's policy"), site_policy)
         .on(write(site, "Set the site's policy"), put_site_policy)
         .on(read(project, "A project's policy"), project_policy)
         .on(write(project, "Set a project's policy"), put_project_policy)
+}
+
+/// Files of rules, which may be larger than what other calls have to say.
+pub fn file_routes() -> Api {
+    let read = |path: &'static str, what: &'static str| {
+        get(path, what)
+            .text()
+            .kind("application/octet-stream", Schema::Opaque)
+            .fails([403])
+            .bare()
+    };
+    let write = |path: &'static str, what: &'static str| {
+        put(path, what)
+            .query::<Reason>()
+            .takes("text/plain", Schema::Opaque)
+            .takes("application/octet-stream", Schema::Opaque)
+            .empty(200, "Active")
+            .fails([409])
+    };
+    let of_module = "/rules/modules/{name}/files/{file}";
+    let mut api = Api::new(FAMILY)
+        .on(
+            post(
+                "/rules/check",
+                "What changes of the rules would change, and what is wrong with them",
+            )
+            .takes_json::<check::Wanted>()
+            .json::<check::Checked>()
+            .fails([404]),
+            check::check,
+        )
+        .on(read(of_module, "A file of a module"), files::module_file)
+        .on(
+            write(of_module, "Change a file of a module"),
+            files::put_module_file,
+        );
+    for path in [
+        "/rules/site/files/{file}",
+        "/rules/projects/{project}/files/{file}",
+    ] {
+        api = api
+            .on(
+                read(path, "A script or a table beside a policy"),
+                files::policy_file,
+            )
+            .on(
+                write(path, "Set a script or a table beside a policy"),
+                files::put_policy_file,
+            );
+    }
+    api.layer(DefaultBodyLimit::max(LARGEST_FILE))
 }
 
 /// Those whose answer may be long in coming.
@@ -113,5 +202,19 @@ pub fn slow_routes() -> Api {
     .parameters(explain::PARAMETERS)
     .json::<Explanation>()
     .fails([404, 409]);
-    Api::new(FAMILY).on(explaining, explain::explain)
+    let trying = post(
+        "/rules/explain",
+        "The same with a file in the call, or with changes of the rules that are not made yet",
+    )
+    .form(explain::TRIAL)
+    .takes("multipart/form-data", Schema::Opaque)
+    .takes("application/dicom", Schema::Opaque)
+    .takes("application/zip", Schema::Opaque)
+    .takes("application/octet-stream", Schema::Opaque)
+    .json::<Explanation>()
+    .fails([404, 409, 503]);
+    Api::new(FAMILY)
+        .on(explaining, explain::explain)
+        .on(trying, explain::try_out)
+        .layer(DefaultBodyLimit::max(LARGEST_FILE))
 }

@@ -1,0 +1,243 @@
+//! Changing a policy: as a form or as the JSON that it is, looked at with its difference before it is saved.
+//!
+//! Nothing is kept on the server meanwhile: the form brings the policy as it stands, and what was filled in is put
+//! over that.
+
+use axum::extract::{Form, Path, Query};
+use axum::http::{Method, StatusCode};
+use axum::response::{IntoResponse, Response};
+use maud::{Markup, html};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
+use std::collections::BTreeMap;
+
+use super::super::shell::{self, Section};
+use super::super::{Refusal, Visitor};
+use super::checked::{self, Checked};
+use super::model::{Whose, module, modules};
+use super::policy::{self, Known};
+use super::settings::{Problems, Sent};
+use super::trial;
+
+const FILE: &str = "policy.json";
+
+#[derive(Deserialize, Default)]
+pub struct As {
+    /// `text`: the JSON that it is.
+    #[serde(default, rename = "as")]
+    form: String,
+}
+
+/// What stands in the view.
+struct Draft {
+    text: String,
+    /// Where it came from has that hash.
+    base: String,
+    is_text: bool,
+    sent: Sent,
+    problems: Problems,
+    checked: Option<Checked>,
+    refused: Option<String>,
+}
+
+pub async fn show(
+    visitor: Visitor,
+    Path(whose): Path<String>,
+    Query(shown): Query<As>,
+) -> Result<Response, Refusal> {
+    let whose = Whose::of(&whose);
+    let text = whose.policy(&visitor).await?;
+    let draft = Draft {
+        base: hash(&text),
+        is_text: shown.form == "text",
+        text,
+        sent: Sent::default(),
+        problems: Vec::new(),
+        checked: None,
+        refused: None,
+    };
+    let content = view(&visitor, &whose, draft).await?;
+    Ok(visitor.show(Section::Rules, "Change rules", content))
+}
+
+/// Every button of the form leads here; only `save` changes anything.
+pub async fn change(
+    visitor: Visitor,
+    Path(whose): Path<String>,
+    Form(sent): Form<Vec<(String, String)>>,
+) -> Result<Response, Refusal> {
+    let whose = Whose::of(&whose);
+    let sent = Sent(sent);
+    let mut problems = Vec::new();
+    let text = match (sent.get("text"), sent.get("policy")) {
+        (Some(text), _) => lines(text),
+        (None, Some(policy)) if sent.get("fields").is_none() => lines(policy),
+        (None, policy) => {
+            let before = parsed(policy.unwrap_or_default());
+            let known = known(&visitor, &before).await?;
+            pretty(&policy::sent_policy(before, &known, &sent, &mut problems))
+        }
+    };
+    let mut draft = Draft {
+        base: sent.get("base").unwrap_or_default().to_owned(),
+        is_text: sent.get("text").is_some() || sent.get("as") == Some("text"),
+        text,
+        problems,
+        checked: None,
+        refused: None,
+        sent,
+    };
+    let wanted = draft.sent.get("do").unwrap_or_default().to_owned();
+    if wanted == "form" {
+        draft.is_text = false;
+    }
+    if wanted == "text" {
+        draft.is_text = true;
+    }
+    let changes = change_of(&whose, &draft.text);
+    if wanted == "save" && draft.problems.is_empty() {
+        match save(&visitor, &whose, &draft).await {
+            Ok(()) => {
+                let here = whose.view(&[], &[]);
+                return Ok(visitor.done("The rules are changed; the next import runs them.", &here));
+            }
+            Err(refusal) => draft.refused = Some(refusal.message),
+        }
+    }
+    if matches!(wanted.as_str(), "check" | "save") {
+        let checked = checked::check(&visitor, &changes).await?;
+        for finding in checked.findings.iter().filter(|finding| finding.is_error()) {
+            if let Some((pointer, why)) = finding.place()
+                && let Some(input) = policy::input_of(pointer)
+            {
+                draft.problems.push((input, why.to_owned()));
+            }
+        }
+        draft.checked = Some(checked);
+    }
+    let status = match (&draft.refused, draft.problems.is_empty()) {
+        (None, true) => StatusCode::OK,
+        _ => StatusCode::BAD_REQUEST,
+    };
+    let content = view(&visitor, &whose, draft).await?;
+    let page = visitor.show(Section::Rules, "Change rules", content);
+    Ok((status, page).into_response())
+}
+
+async fn save(visitor: &Visitor, whose: &Whose, draft: &Draft) -> Result<(), Refusal> {
+    let now = whose.policy(visitor).await?;
+    if hash(&now) != draft.base {
+        return Err(Refusal {
+            status: StatusCode::CONFLICT,
+            message: "Somebody has changed the policy meanwhile: see below what yours would now change, and save again."
+                .into(),
+        });
+    }
+    let reason = draft.sent.get("reason").unwrap_or_default();
+    let uri = whose.call(&["policy"], &[("reason", reason)]);
+    let body = draft.text.clone().into();
+    let kind = "application/json";
+    visitor
+        .rest
+        .call(Method::PUT, &uri, kind, body)
+        .await
+        .map(drop)
+}
+
+fn change_of(whose: &Whose, text: &str) -> checked::Changes {
+    checked::change(whose.path(FILE), text)
+}
+
+/// Browsers send each line's end as two characters.
+pub fn lines(text: &str) -> String {
+    text.replace("\r\n", "\n")
+}
+
+pub fn hash(text: &str) -> String {
+    hex::encode(Sha256::digest(text))
+}
+
+fn parsed(text: &str) -> Value {
+    serde_json::from_str(text).unwrap_or_else(|_| json!({}))
+}
+
+fn pretty(policy: &Value) -> String {
+    serde_json::to_string_pretty(policy).unwrap_or_default() + "\n"
+}
+
+async fn known(visitor: &Visitor, policy: &Value) -> Result<Known, Refusal> {
+    let mut details = BTreeMap::new();
+    for name in policy::named(policy) {
+        if let Some(detail) = module(visitor, &name).await? {
+            details.insert(name, detail);
+        }
+    }
+    Ok(Known {
+        all: modules(visitor).await?,
+        details,
+    })
+}
+
+async fn view(visitor: &Visitor, whose: &Whose, mut draft: Draft) -> Result<Markup, Refusal> {
+    // What was saved against is what the next save has to find.
+    if draft.checked.is_some() || draft.base.is_empty() {
+        draft.base = hash(&whose.policy(visitor).await?);
+    }
+    let is_json = draft.text.is_empty() || serde_json::from_str::<Value>(&draft.text).is_ok();
+    let is_text = draft.is_text || !is_json;
+    let policy = parsed(&draft.text);
+    let known = known(visitor, &policy).await?;
+    let here = whose.view(&["edit"], &[]);
+    Ok(html! {
+        p.crumbs { a href="/rules" { "Rules" } " / " a href=(whose.view(&[], &[])) { (whose.step()) } }
+        h1 { "Change the " @if *whose == Whose::Site { "site's rules" } @else { "rules of " (whose.step()) } }
+        @if let Some(refused) = &draft.refused { (shell::told(false, refused)) }
+        @if let Some(checked) = &draft.checked { (looked_at(whose, &here, &draft, checked)) }
+        form method="post" action=(here) {
+            // Enter in a field must not be the first button of the chain.
+            button.hidden name="do" value="check" tabindex="-1" aria-hidden="true" { "Check" }
+            input type="hidden" name="base" value=(draft.base);
+            @if is_text {
+                label for="text" { "The policy as JSON" }
+                textarea.code #text name="text" spellcheck="false" rows="24" { "\n" (draft.text) }
+            } @else {
+                input type="hidden" name="fields" value="true";
+                input type="hidden" name="policy" value=(draft.text);
+                (policy::form(&policy, &known, &draft.sent, &draft.problems, *whose == Whose::Site))
+            }
+            p {
+                button name="do" value="check" { "Check, and show what changes" } " "
+                @if is_text { button.plain name="do" value="form" disabled[!is_json] { "As a form" } }
+                @else { button.plain name="do" value="text" { "As JSON" } }
+            }
+        }
+    })
+}
+
+fn looked_at(whose: &Whose, here: &str, draft: &Draft, checked: &Checked) -> Markup {
+    let changes = change_of(whose, &draft.text);
+    let reason = draft.sent.get("reason").unwrap_or_default();
+    html! {
+        section aria-labelledby="changes" {
+            h2 #changes { "What would change" }
+            (checked::findings(&checked.findings, &changes))
+            (checked::diff(&checked.diff))
+            @if checked.is_good() && draft.problems.is_empty() && !checked.diff.is_empty() {
+                (checked::concerned(&checked.projects))
+                form.stacked method="post" action=(here) {
+                    input type="hidden" name="base" value=(draft.base);
+                    input type="hidden" name="policy" value=(draft.text);
+                    @if draft.is_text { input type="hidden" name="as" value="text"; }
+                    label for="reason" { "Why" }
+                    input #reason name="reason" maxlength="500" value=(reason);
+                    button name="do" value="save" { "Save" }
+                }
+                (trial::offer(&changes, whose))
+            } @else if !checked.is_good() {
+                p { "This can't be saved: what is active stays." }
+            }
+        }
+        h2 { "Go on changing" }
+    }
+}
