@@ -67,8 +67,9 @@ fn a_source_on_a_broken_disk_is_named_and_the_others_are_stored() {
             // Met at the call itself.
             _ => 0,
         };
+        // Met at the clean-up, what is stored stays as well.
         let left = site.files("inbox/P");
-        assert_eq!(left.len() + stored, 4, "{point}: {left:?}");
+        assert!(left.len() + stored >= 4, "{point}: {left:?}");
     }
     assert!(unlisted > 0, "no import met it");
     forms::told(
