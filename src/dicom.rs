@@ -12,6 +12,7 @@ mod instance;
 mod meta;
 mod parse;
 pub mod path;
+mod picture;
 mod redact;
 mod source;
 #[cfg(test)]
@@ -27,6 +28,7 @@ pub use dicom_dictionary_std::tags;
 pub use digest::{HeaderDigest, Told};
 pub use error::ReadError;
 pub use instance::Instance;
+pub use picture::{Picture, PictureError};
 pub use redact::Region;
 pub use source::{Source, Span};
 pub use tree::{Dataset, Element, Encoding, Value};

@@ -86,6 +86,7 @@ fn api(document: &docs::Document) -> Api {
     let xapi = Api::new("")
         .merge(dicom::routes())
         .merge(inbox::routes())
+        .merge(prearchive::waiting::routes())
         .merge(webhooks::routes())
         .merge(users::xapi())
         .merge(rules::routes())
@@ -119,6 +120,7 @@ fn data() -> Api {
         .merge(users::data())
         .merge(site::data())
         .merge(listings())
+        .merge(session::headers())
         .also_at("/archive", "", listings())
         .fallback(nothing_here)
         .layer(timeout(SLOWEST_ANSWER));

@@ -4,6 +4,7 @@
 mod edit;
 mod encoder;
 mod parse;
+mod picture;
 mod property;
 mod redact;
 mod text;

@@ -1,16 +1,19 @@
-//! Compressed pixels, unpacked a frame at a time: only where a region of them is to be black, which has to be
-//! done to the pixels themselves. What is written is then uncompressed.
+//! Compressed pixels, unpacked a frame at a time: where a region of them is to be black, which has to be done to
+//! the pixels themselves, and where somebody looks at one. What is written is then uncompressed.
 //!
-//! RLE Lossless, JPEG of 8 bits, JPEG Lossless, and frames that are wrapped and not compressed. For the others
-//! there is no decoder in safe Rust that is kept well enough to be handed files from anywhere.
+//! RLE Lossless, JPEG of 8 bits, JPEG Lossless, and frames that are wrapped and not compressed; to be looked at,
+//! JPEG 2000 too. For the others there is no decoder in safe Rust that is kept well enough to be handed files from
+//! anywhere.
 
 mod fragments;
 mod jpeg;
+mod jpeg2000;
 mod rle;
 
 use super::source::{Source, Span};
 use dicom_dictionary_std::uids;
 use fragments::Frames;
+pub(super) use jpeg2000::Reduced;
 use std::io;
 
 /// A frame is in memory as a whole while it is unpacked; no modality's is larger.
@@ -25,6 +28,20 @@ enum Codec {
     Rle,
     /// ITU-T T.81, with and without loss.
     Jpeg,
+}
+
+impl Codec {
+    fn of(transfer_syntax: &str) -> Option<Self> {
+        match transfer_syntax {
+            ENCAPSULATED_UNCOMPRESSED => Some(Self::Wrapped),
+            uids::RLE_LOSSLESS => Some(Self::Rle),
+            uids::JPEG_BASELINE8_BIT
+            | uids::JPEG_EXTENDED12_BIT
+            | uids::JPEG_LOSSLESS
+            | uids::JPEG_LOSSLESS_SV1 => Some(Self::Jpeg),
+            _ => None,
+        }
+    }
 }
 
 /// What the header says of a frame.
@@ -72,26 +89,17 @@ impl Packed {
         shape: Shape,
         photometric: &str,
     ) -> Result<Self, String> {
-        let codec = match transfer_syntax {
-            ENCAPSULATED_UNCOMPRESSED => Codec::Wrapped,
-            uids::RLE_LOSSLESS => Codec::Rle,
-            uids::JPEG_BASELINE8_BIT
-            | uids::JPEG_EXTENDED12_BIT
-            | uids::JPEG_LOSSLESS
-            | uids::JPEG_LOSSLESS_SV1 => Codec::Jpeg,
-            _ => {
-                return Err(format!(
-                    "can't redact transfer syntax {transfer_syntax}: there is no decoder for it"
-                ));
-            }
-        };
+        let codec = Codec::of(transfer_syntax).ok_or_else(|| {
+            format!("can't redact transfer syntax {transfer_syntax}: there is no decoder for it")
+        })?;
         if shape.frame() == 0 || shape.frame() > LARGEST_FRAME {
             return Err(format!(
                 "can't redact frames of {} x {} pixels",
                 shape.columns, shape.rows
             ));
         }
-        let frames = Frames::find(source, fragments, frames, codec == Codec::Jpeg)?;
+        let frames = Frames::find(source, fragments, frames, codec == Codec::Jpeg)
+            .map_err(|why| format!("can't redact: {why}"))?;
         let mut packed = Self {
             codec,
             frames,
@@ -162,6 +170,70 @@ impl Packed {
         }
         Ok(())
     }
+}
+
+/// One frame, to be looked at.
+#[derive(Debug)]
+pub(super) enum Unpacked {
+    /// As native ones lie, in the little byte order; `is_rgb` if its colours are no more what the header says.
+    Bytes { bytes: Vec<u8>, is_rgb: bool },
+    /// Perhaps smaller than the header says.
+    Reduced(Reduced),
+}
+
+/// Samples of a frame that is unpacked to be looked at: mammograms and chest films stay below it.
+const LARGEST_LOOK: u64 = 16 * 1024 * 1024;
+
+/// Unpacks one frame by itself, to be shown with `side` pixels.
+///
+/// # Errors
+/// Why it can't be unpacked.
+pub(super) fn one_frame(
+    transfer_syntax: &str,
+    source: &Source,
+    fragments: Span,
+    (number, frames): (u64, u64),
+    shape: Shape,
+    is_ybr: bool,
+    side: u32,
+) -> Result<Unpacked, String> {
+    let codec = Codec::of(transfer_syntax);
+    let is_jpeg2000 = matches!(transfer_syntax, uids::JPEG2000_LOSSLESS | uids::JPEG2000);
+    if codec.is_none() && !is_jpeg2000 {
+        return Err(format!(
+            "there is no decoder for transfer syntax {transfer_syntax}"
+        ));
+    }
+    let samples = shape.pixels().saturating_mul(shape.samples);
+    if samples == 0 || samples > LARGEST_LOOK {
+        let (columns, rows) = (shape.columns, shape.rows);
+        return Err(format!(
+            "compressed frames of {columns} x {rows} pixels are not shown"
+        ));
+    }
+    let packed = Frames::find(source, fragments, frames, codec == Some(Codec::Jpeg))?;
+    if packed.size(number as usize) > LARGEST_LOOK * 4 {
+        return Err("the frame is too large".into());
+    }
+    let packed = packed
+        .bytes(source, number as usize)
+        .map_err(|error| error.kind().to_string())?;
+    let bytes = match codec {
+        None => return jpeg2000::unpack(&packed, shape, side).map(Unpacked::Reduced),
+        Some(Codec::Wrapped) => packed,
+        Some(Codec::Rle) => rle::unpack(&packed, shape)?,
+        Some(Codec::Jpeg) => {
+            let is_lossy = jpeg::check(&packed, shape)?;
+            return Ok(Unpacked::Bytes {
+                bytes: jpeg::unpack(&packed, shape, is_ybr)?,
+                is_rgb: is_lossy && shape.samples == 3,
+            });
+        }
+    };
+    Ok(Unpacked::Bytes {
+        bytes,
+        is_rgb: false,
+    })
 }
 
 const ENCAPSULATED_UNCOMPRESSED: &str = "1.2.840.10008.1.2.1.98";

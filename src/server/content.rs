@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use axum::http::HeaderMap;
 use axum::response::Response;
 
-use crate::store::{ResourceSummary, Session, Store, StoredFile};
+use crate::store::{ResourceSummary, ScanSummary, Session, Store, StoredFile};
 
 use super::error::ApiError;
 use super::file_body;
@@ -204,7 +204,7 @@ pub async fn download(
     .await
 }
 
-async fn find_file(
+pub async fn find_file(
     store: &Store,
     session: &Session,
     scan: &str,
@@ -224,6 +224,33 @@ async fn find_file(
         }
     }
     Ok(None)
+}
+
+/// The files of the first scan that a URI names, in the order of their instances; its DICOM files, if it has some.
+pub async fn files_of_scan(
+    store: &Store,
+    session: &Session,
+    scan: &str,
+) -> Result<Vec<StoredFile>, ApiError> {
+    let sessions = store.sessions();
+    let scans = sessions.scans(session.id).await?;
+    let named = |summary: &&ScanSummary| Scans(scan).names(&summary.scan.scan_id);
+    let Some(first) = scans.iter().find(named) else {
+        return Ok(Vec::new());
+    };
+    let files = sessions
+        .files(session.id, Some(&first.scan.scan_id))
+        .await?;
+    let (mut dicom, others): (Vec<_>, Vec<_>) =
+        files.into_iter().partition(|file| file.resource == "DICOM");
+    if dicom.is_empty() {
+        dicom = others;
+    }
+    dicom.sort_by_cached_key(|file| {
+        let number = file.instance_number.as_deref().unwrap_or_default();
+        (number.trim().parse::<i64>().ok(), file.name.clone())
+    });
+    Ok(dicom)
 }
 
 /// The folders of files in the scans that a URI names.

@@ -8,6 +8,7 @@ mod assets;
 mod imports;
 mod login;
 mod parts;
+mod prearchive;
 mod rest;
 mod rules;
 mod shell;
@@ -36,6 +37,7 @@ pub fn routes(state: AppState, rest: Router) -> Router {
     Router::new()
         .merge(imports::routes())
         .merge(login::routes())
+        .merge(prearchive::routes())
         .merge(rules::routes())
         .merge(site::routes())
         .layer(map_response(guard))

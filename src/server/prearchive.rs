@@ -5,6 +5,7 @@
 //! administrators alone. So is deleting what is in quarantine.
 
 pub mod actions;
+pub mod waiting;
 
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
@@ -100,10 +101,20 @@ async fn list_all(
     caller: Caller,
     view: View,
 ) -> Result<Response, ApiError> {
-    let mut sessions = waiting(&state, None).await?;
+    let sessions = editable(&state, &caller, None).await?;
+    rows(sessions).answer(&view)
+}
+
+/// The waiting sessions that the caller may edit, of one project or of all.
+async fn editable(
+    state: &AppState,
+    caller: &Caller,
+    project: Option<&str>,
+) -> Result<Vec<Session>, ApiError> {
+    let mut sessions = waiting(state, project).await?;
     let mut editable = std::collections::BTreeSet::new();
-    for project in state.visible_projects(&caller).await? {
-        if state.may_edit(&caller, &project.id).await? {
+    for project in state.visible_projects(caller).await? {
+        if state.may_edit(caller, &project.id).await? {
             editable.insert(project.id);
         }
     }
@@ -111,7 +122,7 @@ async fn list_all(
         UNASSIGNED => caller.admin,
         project => editable.contains(project),
     });
-    rows(sessions).answer(&view)
+    Ok(sessions)
 }
 
 /// One project's, or several with commas between. XNAT: 403 for who may not, here also for a project

@@ -3,6 +3,13 @@
 //! A URI's first steps say which session; whoever may see that may list what is in it. Bytes of what is in
 //! quarantine, or has still to be anonymized for the archive, are for owners and administrators.
 
+mod header;
+mod summary;
+mod thumbnail;
+
+use std::fs::File;
+use std::path::PathBuf;
+
 use axum::extract::{FromRequestParts, Path, Query, State};
 use axum::http::HeaderMap;
 use axum::http::request::Parts;
@@ -10,6 +17,7 @@ use axum::response::Response;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use crate::dicom::Instance;
 use crate::store::{Area, ScanSummary, Session};
 
 use super::api::{Api, Schema, get};
@@ -30,6 +38,8 @@ const SCAN_COLUMNS: [&str; 8] = [
     "series_description",
     "URI",
 ];
+
+pub use header::routes as headers;
 
 /// The routes below a session's address, whichever way that was reached.
 pub fn below(family: &'static str) -> Api {
@@ -59,6 +69,10 @@ pub fn below(family: &'static str) -> Api {
             .table(),
             session_resources,
         )
+        .on(
+            get("/summary", "A session in short, with its scans").json::<summary::Summary>(),
+            summary::summary,
+        )
         .on(listing("/resources/{resource}/files"), files)
         .on(file("/resources/{resource}/files/{name}"), download)
         .on(get("/scans", "A session's scans").table(), scans)
@@ -71,6 +85,16 @@ pub fn below(family: &'static str) -> Api {
         .on(
             get("/scans/{scan}/resources", "A scan's resources").table(),
             resources,
+        )
+        .on(
+            get(
+                "/scans/{scan}/thumbnail",
+                "What the scan's middle instance shows, as a small picture",
+            )
+            .kind("image/png", Schema::Opaque)
+            .empty(304, "As `If-None-Match` knows it")
+            .fails([403, 422]),
+            thumbnail::thumbnail,
         )
         .on(listing("/scans/{scan}/files"), files)
         .on(file("/scans/{scan}/files/{name}"), download)
@@ -98,6 +122,33 @@ impl Steps {
     fn scan(&self) -> &str {
         self.scan.as_deref().unwrap_or("ALL")
     }
+
+    /// Those of an address that is a parameter, with `/data` and `/archive` before it or not; none if it leads to
+    /// no session.
+    fn of_source(source: &str) -> Option<Steps> {
+        let below = source.strip_prefix("/data").unwrap_or(source);
+        let below = below.strip_prefix("/archive").unwrap_or(below);
+        let mut parts = below.strip_prefix('/')?.split('/').map(str::to_owned);
+        let mut steps = Steps::default();
+        while let Some(kind) = parts.next() {
+            let value = parts.next().filter(|value| !value.is_empty())?;
+            match kind.as_str() {
+                "prearchive" if value == "projects" => {
+                    steps.project = Some(parts.next()?);
+                    steps.timestamp = Some(parts.next()?);
+                    steps.folder = Some(parts.next()?);
+                }
+                "projects" => steps.project = Some(value),
+                "subjects" => steps.subject = Some(value),
+                "experiments" => steps.experiment = Some(value),
+                "scans" => steps.scan = Some(value),
+                "resources" => steps.resource = Some(value),
+                "files" => steps.name = Some(value),
+                _ => return None,
+            }
+        }
+        (steps.folder.is_some() || steps.experiment.is_some()).then_some(steps)
+    }
 }
 
 /// The session that a URI names, which the caller may see, and what of it.
@@ -115,6 +166,12 @@ impl FromRequestParts<AppState> for Reached {
         let Path(steps) = Path::<Steps>::from_request_parts(parts, state)
             .await
             .map_err(|_| ApiError::BadRequest("The address could not be read.".into()))?;
+        Reached::find(state, caller, steps).await
+    }
+}
+
+impl Reached {
+    async fn find(state: &AppState, caller: Caller, steps: Steps) -> Result<Self, ApiError> {
         let session = match (&steps.project, &steps.timestamp, &steps.folder) {
             (Some(project), Some(timestamp), Some(folder)) => {
                 let place = prearchive::Place {
@@ -132,9 +189,7 @@ impl FromRequestParts<AppState> for Reached {
             steps,
         })
     }
-}
 
-impl Reached {
     /// What addresses of scans and files begin with.
     fn base(&self) -> String {
         match self.session.area() {
@@ -171,6 +226,15 @@ impl Reached {
         let (scan, resource) = (self.steps.scan(), self.steps.resource.as_deref());
         content::zip(state, &self.session, scan, resource).await
     }
+}
+
+/// A stored file, to be looked at. To be called on a thread that may block.
+fn opened(path: PathBuf) -> Result<Instance, ApiError> {
+    let file = File::open(path).map_err(ApiError::io("a stored file could not be opened"))?;
+    // The error's text tells of the file's structure, and not of what is in it.
+    Instance::read(file).map_err(|error| {
+        ApiError::Unprocessable(format!("The file can't be read: {error}.").into())
+    })
 }
 
 /// A scan as an object.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
 use crate::archive::Archive;
 use crate::config::Config;
@@ -33,6 +33,8 @@ pub struct Shared {
     /// For what goes to the archive by a call: rules may have to run on the way.
     pub importer: Importer,
     pub credentials: CredentialCache,
+    /// One for each core: files are looked into by no more calls at once.
+    looks: Arc<Semaphore>,
     pub started: Instant,
     /// Turns true when the server goes down: answers that wait must end.
     pub stopping: watch::Sender<bool>,
@@ -59,9 +61,28 @@ impl AppState {
             archive: importer.archive.clone(),
             rulebook: importer.rulebook.clone(),
             importer,
+            looks: Arc::new(Semaphore::new(
+                std::thread::available_parallelism().map_or(1, usize::from),
+            )),
             started: Instant::now(),
             stopping: watch::Sender::new(false),
         })))
+    }
+
+    /// Runs what looks into stored files: on a thread that may block, and when it is its turn.
+    pub async fn look<T: Send + 'static>(
+        &self,
+        look: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, ApiError> {
+        let stopped = |_| ApiError::Internal("looking into a file stopped");
+        let turn = self.looks.clone().acquire_owned().await;
+        let turn = turn.map_err(|_| ApiError::Internal("no file can be looked into"))?;
+        let looked = tokio::task::spawn_blocking(move || {
+            let looked = look();
+            drop(turn);
+            looked
+        });
+        looked.await.map_err(stopped)
     }
 
     /// The projects a caller sees: those they have a role in, for an administrator all.

@@ -3,7 +3,7 @@
 //! Written in the transaction of the change it records, so neither exists without the other. It holds
 //! user names, actions and ids: never a label, a header's value, a path or text written by a rule.
 
-use super::{Store, StoreError, WriteTransaction, column, now_ms};
+use super::{Store, StoreError, WriteTransaction, column, now_ms, sessions};
 
 /// The user of what the server does on its own.
 pub const SYSTEM: &str = "(system)";
@@ -41,6 +41,23 @@ impl Store {
         let mut tx = self.begin_rows().await?;
         let object = format!("project/{project}");
         record(&mut tx, username, "rules.explain", object).await?;
+        tx.commit().await
+    }
+
+    /// Records that somebody looks at the header of a session's file, before it is shown.
+    pub async fn record_header_shown(
+        &self,
+        username: &str,
+        session: i64,
+    ) -> Result<(), StoreError> {
+        let mut tx = self.begin_rows().await?;
+        record(
+            &mut tx,
+            username,
+            "session.header",
+            sessions::object(session),
+        )
+        .await?;
         tx.commit().await
     }
 

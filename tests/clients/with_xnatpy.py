@@ -148,6 +148,8 @@ def archive(site, session, originals):
         found = {}
         for scan in experiment.scans.values():
             site.check(scan.quality, "usable", "quality of a scan")
+            (row,) = scan.dicom_dump(fields=["SeriesInstanceUID"])
+            site.check((row["tag1"], row["value"]), ("(0020,000E)", scan.uid), "a row of a header")
             path = str(site.data / f"{label}-{scan.id}.zip")
             scan.download(path, verbose=False)
             for resource in scan.resources.values():

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use dicom_core::Tag;
 use dicom_dictionary_std::tags;
 use serde_json::{Value, json};
 
@@ -14,6 +15,9 @@ use crate::dicom;
 use crate::done::Done;
 use crate::server::run;
 use crate::site::Site;
+
+/// Retired in the standard, and still set by scripts of old.
+const OTHER_PATIENT_IDS: Tag = Tag(0x0010, 0x1000);
 
 const SITE: &str = "/xapi/anonymize/site";
 const OF_P: &str = "/xapi/anonymize/projects/P";
@@ -400,7 +404,7 @@ impl Codes {
         if done.state() == "Completed" {
             let path = stored(&site, &done.folder());
             assert_eq!(
-                dicom::text(&path, tags::OTHER_PATIENT_I_DS).as_deref(),
+                dicom::text(&path, OTHER_PATIENT_IDS).as_deref(),
                 Some("C-0042")
             );
         }

@@ -173,6 +173,15 @@ impl Server {
         self.log.lock().clone()
     }
 
+    /// The most bytes that the process has had in memory at once.
+    pub fn peak_memory(&self) -> u64 {
+        let path = format!("/proc/{}/status", self.child.id());
+        let status = std::fs::read_to_string(path).unwrap();
+        let line = status.lines().find(|line| line.starts_with("VmHWM:"));
+        let kilobytes = line.unwrap().split_whitespace().nth(1).unwrap();
+        1024 * kilobytes.parse::<u64>().unwrap()
+    }
+
     /// SIGTERM, as an init system sends it. Returns when the process has ended.
     pub fn terminate(&mut self) -> ExitStatus {
         // Once it is gone and waited for, its number may be another's.

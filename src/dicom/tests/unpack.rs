@@ -7,12 +7,12 @@ use crate::dicom::edit::EditProblem;
 use crate::dicom::{Encoding, Instance, Region, Tag, VR, tags};
 use proptest::prelude::*;
 
-const RLE: &str = "1.2.840.10008.1.2.5";
-const WRAPPED: &str = "1.2.840.10008.1.2.1.98";
-const BASELINE: &str = "1.2.840.10008.1.2.4.50";
-const LOSSLESS: &str = "1.2.840.10008.1.2.4.70";
+pub const RLE: &str = "1.2.840.10008.1.2.5";
+pub const WRAPPED: &str = "1.2.840.10008.1.2.1.98";
+pub const BASELINE: &str = "1.2.840.10008.1.2.4.50";
+pub const LOSSLESS: &str = "1.2.840.10008.1.2.4.70";
 
-fn compressed(picture: &Picture, syntax: &str, fragments: Vec<Vec<u8>>) -> Vec<u8> {
+pub fn compressed(picture: &Picture, syntax: &str, fragments: Vec<Vec<u8>>) -> Vec<u8> {
     let mut dataset = picture.dataset(&[]);
     for node in &mut dataset.nodes {
         if node.tag == tags::PIXEL_DATA {
@@ -36,12 +36,12 @@ fn compressed(picture: &Picture, syntax: &str, fragments: Vec<Vec<u8>>) -> Vec<u
 }
 
 /// One fragment a frame, without offsets.
-fn one_each(frames: impl Iterator<Item = Vec<u8>>) -> Vec<Vec<u8>> {
+pub fn one_each(frames: impl Iterator<Item = Vec<u8>>) -> Vec<Vec<u8>> {
     std::iter::once(Vec::new()).chain(frames).collect()
 }
 
 /// PS3.5 annex G, in runs of one and literals of up to three.
-fn rle(frame: &[u8], picture: &Picture) -> Vec<u8> {
+pub fn rle(frame: &[u8], picture: &Picture) -> Vec<u8> {
     let bytes = usize::from(picture.bits / 8);
     let pixel = bytes * usize::from(picture.samples);
     let mut header = vec![0u8; 64];
@@ -167,7 +167,7 @@ fn jpeg(picture: &Picture, process: u8, precision: u8, scan: Bits) -> Vec<u8> {
 }
 
 /// T.81 annex H with the first predictor: the sample to the left, above at the start of a row.
-fn lossless(frame: &[u8], picture: &Picture) -> Vec<u8> {
+pub fn lossless(frame: &[u8], picture: &Picture) -> Vec<u8> {
     let bytes = usize::from(picture.bits / 8);
     let samples = usize::from(picture.samples);
     let columns = usize::from(picture.columns);
@@ -195,7 +195,7 @@ fn lossless(frame: &[u8], picture: &Picture) -> Vec<u8> {
 }
 
 /// The baseline process, of blocks of one colour each: `colours` are those of the blocks, row by row.
-fn baseline(picture: &Picture, colours: &[[u8; 3]]) -> Vec<u8> {
+pub fn baseline(picture: &Picture, colours: &[[u8; 3]]) -> Vec<u8> {
     let mut scan = Bits::default();
     let mut before = [0; 3];
     for colour in colours {

@@ -7,6 +7,9 @@ use std::io;
 const HEADER: u64 = 8;
 const ITEM: [u8; 4] = [0xFE, 0xFF, 0x00, 0xE0];
 
+/// Whole slides have some hundred thousand.
+const MOST_FRAGMENTS: usize = 2_000_000;
+
 /// The fragments of each frame, none without.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Frames(Vec<Vec<Span>>);
@@ -17,16 +20,14 @@ impl Frames {
     /// # Errors
     /// If it can't be told where frames start.
     pub fn find(source: &Source, value: Span, frames: u64, is_jpeg: bool) -> Result<Self, String> {
-        let unreadable = |error: io::Error| format!("can't redact: {}", error.kind());
-        let items = items(source, value).map_err(unreadable)?;
+        let unreadable = |error: io::Error| error.kind().to_string();
+        let items = items(source, value)?;
         let Some((table, fragments)) = items.split_first() else {
-            return Err("can't redact: there is no offset table before the fragments".into());
+            return Err("there is no offset table before the fragments".into());
         };
         let count = fragments.len() as u64;
         if frames == 0 || count < frames {
-            return Err(format!(
-                "can't redact: {count} fragments are not {frames} frames"
-            ));
+            return Err(format!("{count} fragments are not {frames} frames"));
         }
         if count == frames {
             return Ok(Self(fragments.iter().map(|one| vec![*one]).collect()));
@@ -58,7 +59,7 @@ impl Frames {
         let is_rising = starts.first() == Some(&0) && starts.is_sorted_by(|a, b| a < b);
         if !is_rising || starts.len() as u64 != frames {
             return Err(format!(
-                "can't redact: it can't be told which of {count} fragments make up {frames} frames"
+                "it can't be told which of {count} fragments make up {frames} frames"
             ));
         }
         let ends = starts.iter().skip(1).copied().chain([fragments.len()]);
@@ -68,6 +69,12 @@ impl Frames {
 
     pub fn len(&self) -> usize {
         self.0.len()
+    }
+
+    /// How many bytes a frame has.
+    pub fn size(&self, number: usize) -> u64 {
+        let fragments = self.0.get(number).into_iter().flatten();
+        fragments.map(|one| one.len).sum()
     }
 
     /// A frame's bytes, its fragments one after the other.
@@ -82,14 +89,18 @@ impl Frames {
 }
 
 /// The contents of the items, of which the parser has seen that they are whole.
-fn items(source: &Source, value: Span) -> io::Result<Vec<Span>> {
+fn items(source: &Source, value: Span) -> Result<Vec<Span>, String> {
     let mut items = Vec::new();
     let mut at = value.start;
     while at + HEADER <= value.end() {
         let head = source.read(Span {
             start: at,
             len: HEADER,
-        })?;
+        });
+        let head = head.map_err(|error| error.kind().to_string())?;
+        if items.len() > MOST_FRAGMENTS {
+            return Err(format!("there are more than {MOST_FRAGMENTS} fragments"));
+        }
         if head[..4] != ITEM {
             break;
         }

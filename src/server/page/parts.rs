@@ -97,6 +97,16 @@ pub fn badge(tone: Tone, text: &str) -> Markup {
     html! { span class={ "badge " (tone.class()) } { (text) } }
 }
 
+/// A session's state.
+pub fn state(state: &str) -> Markup {
+    match state {
+        "READY" | "ARCHIVED" => badge(Tone::Good, state),
+        "CONFLICT" | "QUARANTINED" => badge(Tone::Warn, state),
+        "ERROR" => badge(Tone::Bad, state),
+        state => badge(Tone::Busy, state),
+    }
+}
+
 /// A button that does one thing by a call of its own; `confirm` is asked before, if there is something to ask.
 pub fn action(address: &str, name: &str, confirm: &str) -> Markup {
     let confirm = Some(confirm).filter(|confirm| !confirm.is_empty());

@@ -18,12 +18,13 @@ use super::shell;
 /// The largest answer that a view is made of: listings and reports of sessions with many files.
 const LARGEST_ANSWER: usize = 256 * 1024 * 1024;
 
-/// What says who is calling, and from where.
-const PASSED_ON: [header::HeaderName; 4] = [
+/// What says who is calling, from where, and what they know already.
+const PASSED_ON: [header::HeaderName; 5] = [
     header::COOKIE,
     header::AUTHORIZATION,
     header::ORIGIN,
     header::HOST,
+    header::IF_NONE_MATCH,
 ];
 
 pub struct Rest {

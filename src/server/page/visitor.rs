@@ -74,7 +74,9 @@ impl Visitor {
         let cleared = self.notice.as_ref().map(|_| {
             let mut cookie = Cookie::from(NOTICE);
             cookie.set_path("/");
-            CookieJar::new().add(cookie.clone()).remove(cookie)
+            // A jar that never had it would take it out without a word to the browser.
+            cookie.make_removal();
+            CookieJar::new().add(cookie)
         });
         (cleared, page).into_response()
     }

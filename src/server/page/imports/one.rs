@@ -268,10 +268,7 @@ fn sessions_so_far(import: &Import) -> Markup {
 fn state(state: Option<&str>) -> Markup {
     match state {
         None => badge(Tone::Bad, "not stored"),
-        Some(state @ ("READY" | "ARCHIVED")) => badge(Tone::Good, state),
-        Some(state @ ("CONFLICT" | "QUARANTINED")) => badge(Tone::Warn, state),
-        Some(state @ "ERROR") => badge(Tone::Bad, state),
-        Some(state) => badge(Tone::Busy, state),
+        Some(state) => parts::state(state),
     }
 }
 
