@@ -9,6 +9,7 @@ use super::outcome::Outcome;
 use super::trail::Trails;
 use super::trawl::{check_object, unread};
 use crate::archive::{Names, clean, same_bytes, series_folder, session_modality, template};
+use crate::client::base64;
 use crate::dicom::{HeaderDigest, Instance, tags};
 use crate::inbox::{Found, Located, Walk};
 use crate::rules::host::Detail;
@@ -22,6 +23,15 @@ use std::path::{Path, PathBuf};
 
 /// Of more, a server explains none: every edit of each is held in memory.
 const MOST_FILES: usize = 10_000;
+
+/// Of so many files, pictures are made where a rule makes regions black.
+const MOST_PICTURES: usize = 10;
+
+/// In bytes.
+const LARGEST_DRAWN: u64 = 64 << 20;
+
+/// A picture's width or height at most.
+const SIDE: u32 = 384;
 
 #[derive(Debug, Serialize, schemars::JsonSchema)]
 pub struct Explanation {
@@ -81,12 +91,22 @@ pub struct FileExplained {
     /// What each step of the chain did, as far as the chain went.
     pub steps: Vec<StepTrace>,
     pub leaks: Vec<Finding>,
+    /// Where a rule makes regions black: what it looks like before and after.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pictures: Option<Pictures>,
     /// Of the failure, if it is one of a rule.
     #[serde(skip)]
     pub(super) code: Option<&'static str>,
     /// In a [`trial`], in place of the steps.
     #[serde(skip)]
     pub(super) tried: Option<Tried>,
+}
+
+/// A frame, as PNG in base64.
+#[derive(Debug, Serialize, schemars::JsonSchema)]
+pub struct Pictures {
+    pub before: String,
+    pub after: String,
 }
 
 /// What rules did to a file, in little.
@@ -188,6 +208,9 @@ impl Explanation {
         for edit in steps.flat_map(|step| &mut step.edits) {
             (edit.before, edit.after) = (None, None);
         }
+        for file in &mut self.files {
+            file.pictures = None;
+        }
         self
     }
 }
@@ -202,6 +225,7 @@ impl<'a> Explainer<'a> {
             studies: Vec::new(),
             by_uid: HashMap::new(),
             instances: HashMap::new(),
+            drawn: 0,
         }
     }
 
@@ -237,6 +261,11 @@ impl<'a> Explainer<'a> {
 }
 
 impl FileExplained {
+    fn redacts(&self) -> bool {
+        let mut edits = self.steps.iter().flat_map(|step| &step.edits);
+        edits.any(|edit| edit.action == "redact")
+    }
+
     fn done(path: String, outcome: Outcome, reason: impl Into<String>) -> Self {
         Self {
             path,
@@ -245,6 +274,7 @@ impl FileExplained {
             study: None,
             steps: Vec::new(),
             leaks: Vec::new(),
+            pictures: None,
             code: None,
             tried: None,
         }
@@ -276,6 +306,8 @@ struct Explainer<'a> {
     by_uid: HashMap<String, usize>,
     /// Where each SOP instance was met first: as it is called, and where it is.
     instances: HashMap<String, (String, Place)>,
+    /// Files of which there are pictures.
+    drawn: usize,
 }
 
 impl Explainer<'_> {
@@ -308,7 +340,8 @@ impl Explainer<'_> {
             let reason = format!("the same SOP instance with {what} content as {earlier}");
             return FileExplained::done(name, outcome, reason);
         }
-        self.instances.insert(sop_uid, (name.clone(), place));
+        self.instances
+            .insert(sop_uid.clone(), (name.clone(), place));
         let (instance, index) = self.study_of(instance, &run);
         let mut told = FileExplained {
             study: Some(index),
@@ -323,6 +356,11 @@ impl Explainer<'_> {
             None => {
                 let (done, steps) = self.rules.explain(instance, &run, &labels);
                 told.steps = steps;
+                if self.drawn < MOST_PICTURES && told.redacts() {
+                    self.drawn += 1;
+                    let place = self.instances.get(&sop_uid).map(|(_, place)| place);
+                    told.pictures = place.and_then(|place| pictures(place, &done.instance));
+                }
                 done
             }
             Some(trails) => {
@@ -501,6 +539,23 @@ impl Study {
             }),
         }
     }
+}
+
+/// None where there is nothing to show, or too much to do for it: what is to be written has to be in memory.
+fn pictures(place: &Place, after: &Instance) -> Option<Pictures> {
+    let file = place.open().ok()?;
+    if file.metadata().ok()?.len() > LARGEST_DRAWN {
+        return None;
+    }
+    let drawn = |instance: &Instance| {
+        let picture = instance.picture(None, SIDE).ok()?;
+        Some(base64(&picture.png().ok()?))
+    };
+    let written = Instance::from_bytes(after.to_bytes().ok()?).ok()?;
+    Some(Pictures {
+        before: drawn(&Instance::read(file).ok()?)?,
+        after: drawn(&written)?,
+    })
 }
 
 /// What can't be read counts as different: that is what it will be told as.
