@@ -3,13 +3,14 @@
 //!
 //! The outcome holds values: it is for whoever may see the files.
 
+mod pictures;
+
 use super::Importer;
 use super::leak::{self, Finding, Identifiers};
 use super::outcome::Outcome;
 use super::trail::Trails;
 use super::trawl::{check_object, unread};
 use crate::archive::{Names, clean, same_bytes, series_folder, session_modality, template};
-use crate::client::base64;
 use crate::dicom::{HeaderDigest, Instance, tags};
 use crate::inbox::{Found, Located, Walk};
 use crate::rules::host::Detail;
@@ -21,17 +22,13 @@ use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use pictures::{Pictures, pictures};
+
 /// Of more, a server explains none: every edit of each is held in memory.
 const MOST_FILES: usize = 10_000;
 
 /// Of so many files, pictures are made where a rule makes regions black.
 const MOST_PICTURES: usize = 10;
-
-/// In bytes.
-const LARGEST_DRAWN: u64 = 64 << 20;
-
-/// A picture's width or height at most.
-const SIDE: u32 = 384;
 
 #[derive(Debug, Serialize, schemars::JsonSchema)]
 pub struct Explanation {
@@ -100,13 +97,6 @@ pub struct FileExplained {
     /// In a [`trial`], in place of the steps.
     #[serde(skip)]
     pub(super) tried: Option<Tried>,
-}
-
-/// A frame, as PNG in base64.
-#[derive(Debug, Serialize, schemars::JsonSchema)]
-pub struct Pictures {
-    pub before: String,
-    pub after: String,
 }
 
 /// What rules did to a file, in little.
@@ -539,23 +529,6 @@ impl Study {
             }),
         }
     }
-}
-
-/// None where there is nothing to show, or too much to do for it: what is to be written has to be in memory.
-fn pictures(place: &Place, after: &Instance) -> Option<Pictures> {
-    let file = place.open().ok()?;
-    if file.metadata().ok()?.len() > LARGEST_DRAWN {
-        return None;
-    }
-    let drawn = |instance: &Instance| {
-        let picture = instance.picture(None, SIDE).ok()?;
-        Some(base64(&picture.png().ok()?))
-    };
-    let written = Instance::from_bytes(after.to_bytes().ok()?).ok()?;
-    Some(Pictures {
-        before: drawn(&Instance::read(file).ok()?)?,
-        after: drawn(&written)?,
-    })
 }
 
 /// What can't be read counts as different: that is what it will be told as.
