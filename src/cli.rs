@@ -180,6 +180,7 @@ pub(crate) fn importer(config: &Config, store: &Store) -> Result<Importer, CliEr
         )),
         settle: config.settle,
         limits: config.archives,
+        max_files: config.max_files,
         runtime: tokio::runtime::Handle::current(),
     })
 }

@@ -30,6 +30,9 @@ const DEFAULT_SETTLE: u32 = 2;
 /// Enough for the database and the logs to go on while somebody makes room.
 const DEFAULT_RESERVE_MB: u32 = 1024;
 
+/// What is known of each of them is in memory until all are done.
+const DEFAULT_MAX_FILES: u32 = 200_000;
+
 /// In seconds.
 const DEFAULT_DISK_WAIT: u32 = 600;
 
@@ -104,6 +107,9 @@ pub struct RawConfig {
     /// Seconds that an import waits for space on the disk before it fails [default: 600]
     #[arg(long, env = "SLUICE_DISK_WAIT_SECONDS", value_name = "N")]
     pub disk_wait_seconds: Option<u32>,
+    /// Files that one import may find [default: 200000]
+    #[arg(long, env = "SLUICE_IMPORT_MAX_FILES", value_name = "N")]
+    pub import_max_files: Option<u32>,
     /// MB that an archive may unpack to [default: 102400]
     #[arg(long, env = "SLUICE_ARCHIVE_MAX_MB", value_name = "N")]
     pub archive_max_mb: Option<u32>,
@@ -228,6 +234,8 @@ pub struct Config {
     pub reserve_bytes: u64,
     /// How long an import waits for more.
     pub disk_wait: Duration,
+    /// Files that one import may find.
+    pub max_files: usize,
     /// What an archive may unpack to.
     pub archives: Limits,
     pub log: String,
@@ -275,6 +283,8 @@ impl Config {
         if minutes == 0 {
             return Err(value("login_minutes", "must be at least 1".into()));
         }
+        let max_files = flags.import_max_files.or(file.import_max_files);
+        let max_files = max_files.unwrap_or(DEFAULT_MAX_FILES) as usize;
         let archives = Limits {
             bytes: bytes(flags.archive_max_mb.or(file.archive_max_mb), 100 * 1024),
             member_bytes: bytes(
@@ -328,6 +338,7 @@ impl Config {
                 flags.disk_wait_seconds.or(file.disk_wait_seconds),
                 DEFAULT_DISK_WAIT,
             ),
+            max_files,
             archives,
             log: flags.log.or(file.log).unwrap_or_else(|| "info".into()),
             log_format: flags.log_format.or(file.log_format),

@@ -26,7 +26,7 @@ mod write;
 pub use dicom_core::{Tag, VR};
 pub use dicom_dictionary_std::tags;
 pub use digest::{HeaderDigest, Told};
-pub use error::ReadError;
+pub use error::{ReadError, SourceError};
 pub use instance::Instance;
 pub use picture::{Picture, PictureError};
 pub use redact::Region;

@@ -17,14 +17,29 @@ pub fn crash_point(name: &'static str) {
     let _ = name;
 }
 
-/// Fails here as on a full disk, if a test asks for it.
+/// Fails here as on a full disk, or on a broken one (`return(broken)`), if a test asks for it.
 ///
 /// # Errors
-/// `ENOSPC`, if asked for.
+/// `ENOSPC` or `EIO`, if asked for.
 #[inline]
 pub fn disk_point(name: &'static str) -> io::Result<()> {
     #[cfg(feature = "failpoints")]
-    return armed::refuse(name);
+    return armed::refuse(name, rustix::io::Errno::NOSPC);
+    #[cfg(not(feature = "failpoints"))]
+    {
+        let _ = name;
+        Ok(())
+    }
+}
+
+/// Fails here as a source on a broken disk, if a test asks for it.
+///
+/// # Errors
+/// `EIO`, if asked for.
+#[inline]
+pub fn read_point(name: &'static str) -> io::Result<()> {
+    #[cfg(feature = "failpoints")]
+    return armed::refuse(name, rustix::io::Errno::IO);
     #[cfg(not(feature = "failpoints"))]
     {
         let _ = name;
@@ -56,6 +71,8 @@ mod armed {
     use std::io::{self, Write as _};
     use std::sync::OnceLock;
 
+    use rustix::io::Errno;
+
     static TRACE: OnceLock<File> = OnceLock::new();
 
     pub fn arm() {
@@ -73,9 +90,12 @@ mod armed {
         fail::fail_point!(name, |_| std::process::abort());
     }
 
-    pub fn refuse(name: &str) -> io::Result<()> {
+    pub fn refuse(name: &str, usual: Errno) -> io::Result<()> {
         trace(name);
-        fail::fail_point!(name, |_| Err(rustix::io::Errno::NOSPC.into()));
+        fail::fail_point!(name, |how: Option<String>| Err(match how.as_deref() {
+            Some("broken") => Errno::IO.into(),
+            _ => usual.into(),
+        }));
         Ok(())
     }
 

@@ -80,6 +80,8 @@ pub struct Importer {
     pub settle: Duration,
     /// What an archive may unpack to.
     pub limits: Limits,
+    /// Of one request.
+    pub max_files: usize,
     pub runtime: Handle,
 }
 

@@ -6,6 +6,7 @@
 //! `server` and `worker` over `import`, over `archive`, `rules`, `inbox`, `store` and `dicom`.
 
 pub mod archive;
+pub mod arenas;
 pub mod backup;
 pub mod cli;
 pub mod client;

@@ -31,6 +31,7 @@ mod users;
 mod webhooks;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use sqlx::any::AnyRow;
 use sqlx::{Any, AnyPool, Row};
@@ -38,6 +39,9 @@ use tokio::sync::broadcast;
 
 use database::{Database, WriteTransaction};
 use signals::Signals;
+
+/// After which a database counts as away.
+const PING: Duration = Duration::from_secs(2);
 
 pub use activity::{LeakySession, Period, Process};
 pub use audit::{AuditEntry, SYSTEM};
@@ -232,7 +236,10 @@ impl Store {
 
     /// Whether the database answers.
     pub async fn ping(&self) -> Result<(), StoreError> {
-        sqlx::query("SELECT 1").fetch_one(&self.pool).await?;
+        let asked = sqlx::query("SELECT 1").fetch_one(&self.pool);
+        // A server that is away is waited for by what needs it, not by who asks whether it is there.
+        let answer = tokio::time::timeout(PING, asked).await;
+        answer.map_err(|_| sqlx::Error::PoolTimedOut)??;
         Ok(())
     }
 

@@ -52,4 +52,6 @@ macro_rules! targets {
         }
     };
 }
-targets!(archive, instance, path, script, script_run);
+targets!(
+    archive, documents, host_calls, instance, path, script, script_run
+);

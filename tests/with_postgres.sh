@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Runs a command beside a PostgreSQL of its own, whose URL is in SLUICE_TEST_POSTGRES:
 #     tests/with_postgres.sh cargo test …
-# The cluster lives in a temporary folder, on a free port of the loopback, as an unprivileged user.
+# The cluster lives in a folder of its own, on a free port of the loopback, as an unprivileged user.
 set -euo pipefail
 
 # Debian keeps these out of the path.
@@ -23,9 +23,14 @@ if [ -z "$bin" ]; then
     exit 1
 fi
 
+# In memory if there is enough: tests make and drop hundreds of databases.
+place=${TMPDIR:-/tmp}
+free=$(df --output=avail -k /dev/shm 2>/dev/null | tail -1)
+[ "${free:-0}" -gt 4000000 ] && [ -w /dev/shm ] && place=/dev/shm
+
 # PostgreSQL refuses to run as root.
 as=()
-folder=$(mktemp -d "${TMPDIR:-/tmp}/sluice-postgres.XXXXXX")
+folder=$(mktemp -d "$place/sluice-postgres.XXXXXX")
 if [ "$(id -u)" = 0 ]; then
     chown postgres "$folder"
     as=(setpriv --reuid=postgres --regid=postgres --clear-groups)
@@ -56,6 +61,8 @@ log_min_messages = error
 CONF
     "${as[@]}" "$bin/pg_ctl" -D data -l log -w start >/dev/null
 )
+# To stop it and start it again: what pg_ctl shall do is put behind this.
+export SLUICE_TEST_POSTGRES_CONTROL="cd $folder && ${as[*]} $bin/pg_ctl -D $folder/data -l $folder/log"
 port=$(sed -n 4p "$folder/data/postmaster.pid")
 export SLUICE_TEST_POSTGRES="postgres://sluice@127.0.0.1:$port"
 "$@"

@@ -1,14 +1,14 @@
 //! What is fuzzed: each function takes any bytes, and panics only where Sluice is wrong. The targets in
 //! `fuzz_targets/` run them under libFuzzer, `tests/fuzz_corpus.rs` over the committed corpus.
 
-use sluice::dicom::Instance;
 use sluice::dicom::edit::{Change, Reach, Wanted};
 use sluice::dicom::path::{Location, Pattern, location_text};
+use sluice::dicom::{Instance, Region};
 use sluice::inbox::{Format, Limits, UnpackError, unpack};
 use sluice::rules::dicomedit::{self, DicomEditEngine, convert};
-use sluice::rules::host::{Access, Context, Host};
+use sluice::rules::host::{Access, Action, Context, Edit, Host};
 use sluice::rules::pseudonym::Pseudonyms;
-use sluice::rules::{Engine, EngineKind, Manifest, Verdict};
+use sluice::rules::{Engine, EngineKind, Manifest, Policy, Verdict};
 use std::cell::RefCell;
 use std::io::{Seek, Write};
 use std::sync::Arc;
@@ -117,6 +117,146 @@ pub fn path(data: &[u8]) {
     });
     if found && pattern.is_path() && !pattern.may_be_in_meta() {
         assert!(hits > 0, "what a path leads to, its pattern matches");
+    }
+}
+
+/// Policies and manifests: any bytes are one, or are refused with a place; what is said of all problems agrees with
+/// what is said of the first. The first byte picks which of the two.
+pub fn documents(data: &[u8]) {
+    let Some((first, text)) = data.split_first() else {
+        return;
+    };
+    match first % 2 {
+        0 => {
+            let parsed = Policy::parse("policy.json", text);
+            let problems = Policy::problems("policy.json", text);
+            assert_eq!(parsed.is_ok(), problems.is_empty(), "{problems:?}");
+            if let Ok(policy) = parsed {
+                assert!(policy.steps().all(|(place, _)| place.starts_with('/')));
+            }
+        }
+        _ => {
+            let parsed = Manifest::parse("module.json", text);
+            let problems = Manifest::problems("module.json", text);
+            assert_eq!(parsed.is_ok(), problems.is_empty(), "{problems:?}");
+            if let Ok(manifest) = parsed {
+                _ = manifest.access("module.json");
+                assert!(manifest.limits.memory_bytes() <= 1 << 32);
+            }
+        }
+    }
+}
+
+/// What a guest may ask of its host, in any order and with any arguments: a line is a call, its parts are parted by
+/// tabs. What the manifest does not declare stays as it is, and what is left is an instance.
+pub fn host_calls(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else {
+        return;
+    };
+    let patterns = |list: &[&str]| list.iter().map(|p| (*p).to_owned()).collect::<Vec<_>>();
+    let reads = patterns(&["PatientName", "*/StudyDate", "*/(0008,XXXX)", "(0019,XXXX)"]);
+    let writes = patterns(&[
+        "PatientName",
+        "*/StudyDate",
+        "ReferencedStudySequence",
+        "(0019,XXXX)",
+        "PixelData",
+    ]);
+    let access = Arc::new(Access::new(&reads, &writes, true).expect("patterns"));
+    let original = Instance::from_bytes(INSTANCE.to_vec()).expect("the file beside this one");
+    let kept = undeclared(&original, &access);
+    let pseudonyms = Arc::new(Pseudonyms::new(&[7; 32]));
+    let mut host = Host::new(original, access.clone(), Arc::default(), pseudonyms);
+    let mut refused = false;
+    for line in text.lines() {
+        let parts: Vec<&str> = line.split('\t').collect();
+        call(&mut host, &parts);
+        // Once it is refused, nothing that the guest does takes that back.
+        assert!(!refused || host.refusal().is_some());
+        refused = host.refusal().is_some();
+    }
+    let instance = host.into_instance();
+    assert_eq!(
+        undeclared(&instance, &access),
+        kept,
+        "an element that is not declared"
+    );
+    written_and_read(&instance);
+}
+
+/// Elements of the first level that a module may not write, with their text.
+fn undeclared(instance: &Instance, access: &Access) -> Vec<(String, Option<String>)> {
+    let mut elements = Vec::new();
+    instance.walk(&mut |location: &Location, element, scope| {
+        let path = location_text(location);
+        if !path.contains('/') && !access.may_write(location) {
+            elements.push((path, scope.text(element)));
+        }
+        false
+    });
+    elements
+}
+
+/// One call of a guest.
+fn call(host: &mut Host, parts: &[&str]) {
+    let argument = |at: usize| parts.get(at).copied().unwrap_or_default();
+    let number = |at: usize| argument(at).parse().unwrap_or_default();
+    let owned = |parts: &[&str]| parts.iter().map(|p| (*p).to_owned()).collect::<Vec<_>>();
+    match argument(0) {
+        "get" => drop(host.get(argument(1))),
+        "values" => drop(host.values(argument(1))),
+        "vr" => drop(host.vr(argument(1))),
+        "exists" => _ = host.exists(argument(1)),
+        "find" => {
+            for path in host.find(argument(1)) {
+                Pattern::parse_path(&path).unwrap_or_else(|error| panic!("{error}"));
+            }
+        }
+        "set" => drop(host.set(argument(1), argument(2))),
+        "blank" => drop(host.blank(argument(1))),
+        "remove" => drop(host.remove(argument(1))),
+        "remove-private" => drop(host.remove_private(&owned(&parts[1..]))),
+        "apply" => {
+            let edits = parts[1..].chunks_exact(3).map(|part| Edit {
+                pattern: part[1].to_owned(),
+                action: match part[0] {
+                    "remove" => Action::Remove,
+                    "blank" => Action::Blank,
+                    "uid" => Action::Uid,
+                    "dummy" => Action::Dummy,
+                    "shift-date" => Action::ShiftDate(part[2].parse().unwrap_or_default()),
+                    _ => Action::Set(part[2].to_owned()),
+                },
+            });
+            drop(host.apply(&edits.collect::<Vec<_>>()));
+        }
+        "apply-table" => drop(host.apply_table(&parts[1..].join("\n"))),
+        "redact" => {
+            let region = Region {
+                left: number(1),
+                top: number(2),
+                right: number(3),
+                bottom: number(4),
+            };
+            drop(host.redact(region));
+        }
+        "uid" => {
+            let uid = host.pseudonyms.uid(argument(1));
+            assert!(
+                uid.is_empty() || uid.len() <= 64 && uid.starts_with("2.25."),
+                "{uid}"
+            );
+        }
+        "label" => drop(host.pseudonyms.label(argument(1), argument(2), number(3))),
+        "days" => {
+            let days = host.pseudonyms.days(argument(1), number(2));
+            assert!(days != 0, "a date that stays");
+        }
+        "shift" => {
+            let days = argument(2).parse().unwrap_or_default();
+            drop(host.pseudonyms.shift_date(argument(1), days));
+        }
+        _ => {}
     }
 }
 

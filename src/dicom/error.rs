@@ -24,3 +24,23 @@ pub enum ReadError {
     #[error("the file can't be read: {0}")]
     Io(#[source] std::io::Error),
 }
+
+/// In an error of writing an instance: what failed was the reading of its source.
+#[derive(Debug, thiserror::Error)]
+#[error("the file can't be read: {0}")]
+pub struct SourceError(#[source] std::io::Error);
+
+impl SourceError {
+    /// A source that ended early stays what it is.
+    pub(super) fn of(error: std::io::Error) -> std::io::Error {
+        match error.kind() {
+            std::io::ErrorKind::UnexpectedEof => error,
+            kind => std::io::Error::new(kind, Self(error)),
+        }
+    }
+
+    /// Whether it was the source that failed an [`super::Instance::write`].
+    pub fn is_in(error: &std::io::Error) -> bool {
+        error.get_ref().is_some_and(|inner| inner.is::<Self>())
+    }
+}

@@ -4,6 +4,7 @@
 //! bulk values are skipped, so memory does not grow with the file.
 
 use super::ReadError;
+use crate::failpoint::read_point;
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 
@@ -181,6 +182,7 @@ impl Source {
         let from = segment.bytes.len();
         let at = segment.end();
         segment.bytes.resize(from + more as usize, 0);
+        read_point("source.read").map_err(ReadError::Io)?;
         file.read_exact_at(&mut segment.bytes[from..], at)
             .map_err(|e| match e.kind() {
                 // The file was cut after its length was taken.

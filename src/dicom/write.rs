@@ -2,12 +2,14 @@
 //! in the file's own style, and of their ancestors only the lengths change. Pixels go from file to file
 //! in the kernel.
 
+use super::SourceError;
 use super::digest::{HeaderDigest, hash_file, is_told_by_length, parts};
 use super::instance::Instance;
 use super::redact::{Redaction, Rewritten};
 use super::source::{Source, Span};
 use super::tree::{Dataset, Element, Encoding, Item, Sequence, Value};
 use super::{Tag, VR, meta};
+use crate::failpoint::read_point;
 use dicom_dictionary_std::{tags, uids};
 use dicom_encoding::transfer_syntax::{Codec, TransferSyntaxIndex};
 use dicom_transfer_syntax_registry::TransferSyntaxRegistry;
@@ -326,6 +328,7 @@ impl Instance {
 
 /// `copy_file_range` where the file systems can, else through a buffer.
 fn copy(from: &File, span: Span, to: &mut File) -> io::Result<()> {
+    read_point("source.copied").map_err(SourceError::of)?;
     let mut offset = span.start;
     while offset < span.end() {
         let want = usize::try_from(span.end() - offset).unwrap_or(usize::MAX);
@@ -342,7 +345,9 @@ fn copy(from: &File, span: Span, to: &mut File) -> io::Result<()> {
                 rustix::io::Errno::XDEV
                 | rustix::io::Errno::INVAL
                 | rustix::io::Errno::NOSYS
-                | rustix::io::Errno::OPNOTSUPP,
+                | rustix::io::Errno::OPNOTSUPP
+                // The buffer's way tells which of the two files it is.
+                | rustix::io::Errno::IO,
             ) => {
                 return copy_buffered(from, offset, span.end(), to);
             }
@@ -356,7 +361,8 @@ fn copy_buffered(from: &File, mut offset: u64, end: u64, to: &mut dyn Write) -> 
     let mut buffer = vec![0; 256 * 1024];
     while offset < end {
         let want = (end - offset).min(buffer.len() as u64) as usize;
-        from.read_exact_at(&mut buffer[..want], offset)?;
+        let read = from.read_exact_at(&mut buffer[..want], offset);
+        read.map_err(SourceError::of)?;
         to.write_all(&buffer[..want])?;
         offset += want as u64;
     }

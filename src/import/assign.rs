@@ -62,7 +62,7 @@ impl Job<'_> {
         let mut source = self.prepare(opened)?;
         let mut met = HashSet::new();
         let mut chosen: Option<String> = None;
-        for found in source.entries()? {
+        for found in source.entries(self.importer.max_files)?.1 {
             self.check_stop()?;
             let instance = found.open().ok().and_then(|file| Instance::read(file).ok());
             // What can't be imported is told of by the import.

@@ -266,7 +266,7 @@ impl Job<'_> {
                     }
                     *quarantine = quarantine.take().or(before);
                     study.add_leaks(leaks);
-                    files[i].staged = Some(staged);
+                    files[i].staged = Some(Box::new(staged));
                     if let Some(provenance) = &mut files[i].provenance {
                         provenance.header_out = header_out;
                         provenance.trail = self.trails.add(Some(provenance.trail), &steps);

@@ -62,7 +62,8 @@ impl Importer {
                 .set_status(request.claim(), Status::Importing),
         )?;
         crash_point("import.importing");
-        let mut trawled = job.trawl(source.entries()?)?;
+        let (count, entries) = source.entries(self.max_files)?;
+        let mut trawled = job.trawl(count, entries)?;
         job.look_again(&source, &mut trawled)?;
         if trawled.fatal.is_none() {
             trawled.fatal = job.unparsable(&trawled.files);

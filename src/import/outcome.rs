@@ -55,7 +55,7 @@ pub enum Fate {
     Done(Outcome, Option<String>),
 }
 
-/// What is known of one file of the walk.
+/// What is known of one file of the walk. There may be very many that are no DICOM: these are to be small.
 #[derive(Debug)]
 pub struct FileState {
     pub found: Found,
@@ -66,8 +66,8 @@ pub struct FileState {
     /// The study it belongs to, by its place in the list of studies.
     pub study: Option<usize>,
     /// For what was staged, and where it is (or was) to stand.
-    pub staged: Option<Staged>,
-    pub provenance: Option<Provenance>,
+    pub staged: Option<Box<Staged>>,
+    pub provenance: Option<Box<Provenance>>,
     /// The steps at archiving ran over its session after it had joined that: it may be stored under another
     /// UID than it was staged with.
     pub made_anew: bool,

@@ -11,7 +11,7 @@ use super::trail::{Act, InOrder};
 use super::whole::write_whole;
 use crate::rules::StepInfo;
 use crate::store::{Counts, Leak};
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use std::fs;
 use std::io;
 use std::path::Path;
@@ -34,9 +34,24 @@ pub struct Report<'a> {
     /// What was done to files, by places in `acts`.
     trails: Vec<Vec<usize>>,
     sessions: Vec<SessionEntry<'a>>,
-    files: Vec<FileEntry<'a>>,
+    files: Entries<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
     shadow: Option<&'a Shadowed>,
+}
+
+/// An entry for each file, made when it is written: all at once they would take as much memory again.
+#[derive(Debug)]
+struct Entries<'a> {
+    files: &'a [FileState],
+    sessions: &'a [Settled],
+    told: InOrder,
+}
+
+impl Serialize for Entries<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let entry = |file| file_entry(file, self.sessions, &self.told);
+        serializer.collect_seq(self.files.iter().map(entry))
+    }
 }
 
 /// The fields of a [`FileEntry`] that an archive's members don't have.
@@ -111,9 +126,7 @@ impl<'a> Report<'a> {
         counts: &Counts,
     ) -> Self {
         let gone = files.iter().filter_map(kept_provenance);
-        let told = job.trails.in_order(gone.map(|provenance| provenance.trail));
-        let entries = files.iter().map(|f| file_entry(f, sessions, &told));
-        let files = entries.collect();
+        let mut told = job.trails.in_order(gone.map(|provenance| provenance.trail));
         Self {
             request: job.request.id,
             project: &job.request.project,
@@ -123,10 +136,14 @@ impl<'a> Report<'a> {
             modules: job.rules.modules(),
             counts: *counts,
             sessions: sessions.iter().map(session_entry).collect(),
-            files,
             shadow: job.shadowed.get().and_then(Option::as_ref),
-            acts: told.acts,
-            trails: told.trails,
+            acts: std::mem::take(&mut told.acts),
+            trails: std::mem::take(&mut told.trails),
+            files: Entries {
+                files,
+                sessions,
+                told,
+            },
         }
     }
 }
@@ -188,7 +205,7 @@ fn is_kept(file: &FileState) -> bool {
 }
 
 fn kept_provenance(file: &FileState) -> Option<&Provenance> {
-    file.provenance.as_ref().filter(|_| is_kept(file))
+    file.provenance.as_deref().filter(|_| is_kept(file))
 }
 
 fn file_entry<'a>(file: &'a FileState, sessions: &'a [Settled], told: &InOrder) -> FileEntry<'a> {
@@ -202,7 +219,7 @@ fn file_entry<'a>(file: &'a FileState, sessions: &'a [Settled], told: &InOrder) 
         path: file.found.display(),
         outcome: file.outcome(),
         reason: file.reason(),
-        stored: file.staged.as_ref().filter(|_| kept).map(place),
+        stored: file.staged.as_deref().filter(|_| kept).map(place),
         session: file
             .study
             .and_then(|study| sessions.iter().find(|s| s.study == study))

@@ -34,15 +34,30 @@ pub(super) struct Archive {
     pub cleaned: Option<Result<(), String>>,
 }
 
+/// Files in the order of the walk.
+pub(super) type Entries = Box<dyn Iterator<Item = Found> + Send>;
+
 impl Source {
-    /// What is to be imported, in order. To be called once.
-    pub fn entries(&mut self) -> Result<Box<dyn Iterator<Item = Found> + Send>, Stop> {
-        match self {
-            Self::Folder(folder) => Ok(Box::new(list(folder)?)),
-            Self::Archive(archive) => {
-                Ok(Box::new(std::mem::take(&mut archive.members).into_iter()))
-            }
+    /// What is to be imported, in order, and how much it is. To be called once.
+    ///
+    /// # Errors
+    /// If a folder can't be listed, or it is more than `most`.
+    pub fn entries(&mut self, most: usize) -> Result<(usize, Entries), Stop> {
+        // Listed twice: each file that is known takes memory until the end, so there must not be too many.
+        let count = match self {
+            Self::Folder(folder) => list(folder)?.take(most.saturating_add(1)).count(),
+            Self::Archive(archive) => archive.members.len(),
+        };
+        if count > most {
+            return Err(Stop::Failed(format!(
+                "There are more than {most} files (import_max_files): import parts of them. Nothing of it was stored."
+            )));
         }
+        let entries: Entries = match self {
+            Self::Folder(folder) => Box::new(list(folder)?),
+            Self::Archive(archive) => Box::new(std::mem::take(&mut archive.members).into_iter()),
+        };
+        Ok((count, entries))
     }
 
     pub fn archive(&self) -> Option<&Archive> {

@@ -5,7 +5,7 @@ use super::outcome::{Outcome, Staged};
 use super::study::Study;
 use super::{Job, Stop, disk};
 use crate::archive::{Names, below_session, resource_of, series_folder, template};
-use crate::dicom::{HeaderDigest, Instance, tags};
+use crate::dicom::{HeaderDigest, Instance, SourceError, tags};
 use crate::failpoint::{crash_point, disk_point};
 use crate::inbox::Identity;
 use crate::rules::FileNames;
@@ -134,6 +134,7 @@ pub fn write(
         Err(e) if e.kind() == io::ErrorKind::UnexpectedEof => {
             Err(drop_it(Outcome::CutShort, e.to_string()))
         }
+        Err(e) if SourceError::is_in(&e) => Err(drop_it(Outcome::Unreadable, e.to_string())),
         Err(e) => Err(request(e)),
     }
 }

@@ -30,14 +30,16 @@ pub(super) struct Trawled {
 }
 
 impl Job<'_> {
+    /// `count` is how many there are, if none come or go meanwhile.
     pub(super) fn trawl(
         &self,
+        count: usize,
         entries: impl Iterator<Item = Found> + Send,
     ) -> Result<Trawled, Stop> {
         let walk = Mutex::new(entries.zip(0u64..));
         let gates = [Gate::default(), Gate::default()];
         let plan = Mutex::new(Plan::default());
-        let done = Mutex::new(Vec::new());
+        let done = Mutex::new(Vec::with_capacity(count));
         let stop = Mutex::new(None);
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         std::thread::scope(|scope| {
@@ -199,17 +201,17 @@ impl Job<'_> {
         match stage::write(&path, &instance, &mut staged, Some(&identity)) {
             Ok(header_out) => {
                 state.fate = Fate::Staged;
-                state.provenance = Some(Provenance {
+                state.provenance = Some(Box::new(Provenance {
                     header_in,
                     header_out,
                     trail: self.trails.add(None, &steps),
                     redacted: instance.is_redacted(),
-                });
+                }));
             }
             Err(stage::Trouble::File(outcome, reason)) => state.settle(outcome, Some(reason)),
             Err(stage::Trouble::Request(stop)) => return Err(stop),
         }
-        state.staged = Some(staged);
+        state.staged = Some(Box::new(staged));
         Ok(state)
     }
 }

@@ -2,6 +2,7 @@
 
 use super::Identity;
 use super::unpack::BadName;
+use crate::failpoint::read_point;
 use std::ffi::OsString;
 use std::fs::File;
 use std::io;
@@ -199,6 +200,7 @@ impl Level {
 
     fn read(folder: Arc<File>, relative: PathBuf) -> io::Result<Self> {
         let mut names = Vec::new();
+        read_point("walk.listed")?;
         for entry in Dir::read_from(folder.as_fd())? {
             let entry = entry?;
             let name = entry.file_name().to_bytes();

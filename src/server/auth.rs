@@ -238,7 +238,7 @@ async fn log_in(
         }
     }
     let caller = from_password(&state, name, password).await?;
-    let token = open(&state, &caller).await?.as_str().to_string();
+    let token = open(&state, &jar, &caller).await?.as_str().to_string();
     Ok((with_cookies(jar, &state, &token), token))
 }
 
@@ -258,7 +258,7 @@ async fn session(
 ) -> Result<impl IntoResponse, ApiError> {
     let token = match &caller.token {
         Some(token) => token.clone(),
-        None => open(&state, &caller).await?.as_str().to_string(),
+        None => open(&state, &jar, &caller).await?.as_str().to_string(),
     };
     let mut body = token.clone();
     if query.csrf.as_deref() == Some("true") {
@@ -282,7 +282,11 @@ async fn who(caller: Caller) -> String {
     format!("User '{}' is logged in", caller.name)
 }
 
-async fn open(state: &AppState, caller: &Caller) -> Result<Token, ApiError> {
+/// Opens a session, and ends the one that the call came with: somebody else may have put it there, to go on in it.
+async fn open(state: &AppState, jar: &CookieJar, caller: &Caller) -> Result<Token, ApiError> {
+    if let Some(cookie) = jar.get(COOKIE) {
+        state.store.logins().close(cookie.value()).await?;
+    }
     let lifetime = state.config.login_lifetime.as_millis() as i64;
     Ok(state.store.logins().open(&caller.name, lifetime).await?)
 }

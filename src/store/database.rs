@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use sqlx::any::AnyPoolOptions;
 use sqlx::postgres::PgListener;
-use sqlx::{Any, AnyConnection, AnyPool, Executor as _, Transaction};
+use sqlx::{Any, AnyConnection, AnyPool, Connection as _, Executor as _, Transaction};
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use super::StoreError;
@@ -94,6 +94,12 @@ impl Database {
         let pool = AnyPoolOptions::new()
             .max_connections(MAX_CONNECTIONS)
             .after_connect(move |connection, _| Box::pin(set_up(connection, kind)))
+            // SQLite ends a transaction by itself when the disk is full. Its connection, which is not told,
+            // would refuse every transaction from then on.
+            .before_acquire(|connection, _| {
+                let is_usable = !connection.is_in_transaction();
+                Box::pin(async move { Ok(is_usable) })
+            })
             .connect(url)
             .await?;
         Ok(Database {

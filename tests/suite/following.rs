@@ -1,56 +1,10 @@
 //! Following a request: an answer that waits, and server-sent events.
 
-use std::io::{BufRead as _, BufReader, Lines};
-
 use serde_json::{Value, json};
 
 use crate::dicom;
+use crate::events::{Event, Events};
 use crate::site::Site;
-
-/// A stream of events, read as it comes.
-struct Events {
-    lines: Lines<BufReader<ureq::BodyReader<'static>>>,
-}
-
-#[derive(Debug)]
-struct Event {
-    name: String,
-    id: i64,
-    data: Value,
-}
-
-impl Events {
-    fn of(site: &Site, user: &str, address: &str) -> Events {
-        let answer = site.open(user, &format!("{address}/events"), &[]);
-        assert_eq!(answer.status(), 200);
-        assert_eq!(answer.headers()["content-type"], "text/event-stream");
-        let reader = answer.into_body().into_reader();
-        Events {
-            lines: BufReader::new(reader).lines(),
-        }
-    }
-}
-
-impl Iterator for Events {
-    type Item = Event;
-
-    /// None when the stream has ended as it should; a connection that breaks fails the test.
-    fn next(&mut self) -> Option<Event> {
-        let (mut name, mut id, mut data) = (String::new(), 0, Value::Null);
-        for line in self.lines.by_ref() {
-            let line = line.unwrap();
-            match line.split_once(": ") {
-                Some(("event", value)) => name = value.to_owned(),
-                Some(("id", value)) => id = value.parse().unwrap(),
-                Some(("data", value)) => data = serde_json::from_str(value).unwrap(),
-                // The end of an event, not of a comment.
-                _ if line.is_empty() && !data.is_null() => return Some(Event { name, id, data }),
-                _ => {}
-            }
-        }
-        None
-    }
-}
 
 /// A site whose server runs a request of slow files, and of one that is no DICOM.
 fn running() -> (Site, String) {
@@ -177,10 +131,7 @@ fn a_logout_ends_the_events_of_its_session() {
     let token = site.get("ada", "/data/JSESSION").text().to_owned();
     let cookie = format!("JSESSIONID={token}");
     let answer = site.open("", &format!("{address}/events"), &[("Cookie", &cookie)]);
-    assert_eq!(answer.status(), 200);
-    let mut events = Events {
-        lines: BufReader::new(answer.into_body().into_reader()).lines(),
-    };
+    let mut events = Events::read(answer);
     assert_eq!(events.next().unwrap().name, "status");
     let out = site.delete_with("/data/JSESSION", &[("Cookie", &cookie)]);
     assert_eq!(out.status, 200);

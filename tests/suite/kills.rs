@@ -3,40 +3,18 @@
 
 use std::time::{Duration, Instant};
 
+use crate::random::Random;
 use crate::server::wait_for;
 use crate::site::Site;
-use crate::{database, dicom, snapshot};
+use crate::{dicom, forms, snapshot};
 
-/// Sets where the moments are drawn from; it is printed.
-const SEED: &str = "CRASH_SEED";
-const KILLS: u32 = 50;
-
-/// Knuth's 64-bit generator: no more than moments to kill at hang on it.
-struct Random(u64);
-
-impl Random {
-    /// From 0 to 1.
-    fn next(&mut self) -> f64 {
-        self.0 = self
-            .0
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 11) as f64 / (1u64 << 53) as f64
-    }
-}
+/// How many, in all.
+const KILLS: (&str, u32) = ("SLUICE_TEST_KILLS", 50);
 
 #[test]
-fn fifty_kills_at_random_moments_change_nothing() {
-    if database::is_elsewhere() {
-        // The database can't be copied with the folder; `cluster` kills workers on it.
-        return;
-    }
-    let seed = std::env::var(SEED).ok().map_or_else(
-        || u64::from(std::process::id()),
-        |seed| seed.parse().unwrap(),
-    );
-    println!("{SEED}={seed}");
-    let mut random = Random(seed);
+fn kills_at_random_moments_change_nothing() {
+    let wanted = forms::size(KILLS.0, KILLS.1);
+    let mut random = Random::new();
     let template = Site::prepared();
     dicom::study(&template.inbox("P/s/a"), 1, 3, 20);
     dicom::study(&template.inbox("P/s/b"), 2, 3, 20);
@@ -49,8 +27,9 @@ fn fifty_kills_at_random_moments_change_nothing() {
     golden.stop();
     let golden = snapshot::of(&golden);
 
-    let mut kills = 0;
-    while kills < KILLS {
+    let (mut kills, mut folders) = (0, 0);
+    while kills < wanted {
+        folders += 1;
         let mut site = template.copied();
         // Up to four on one folder, each at a moment that the rest of the import may still be running at.
         for _ in 0..1 + (random.next() * 4.0) as u32 {
@@ -66,9 +45,14 @@ fn fifty_kills_at_random_moments_change_nothing() {
         wait_for("the end of the import", || is_over(&site).then_some(()));
         site.stop();
         if let Some(difference) = snapshot::difference(&golden, &snapshot::of(&site)) {
-            panic!("after {kills} kills, {SEED}={seed}:\n{difference}");
+            panic!("after {kills} kills, seed {}:\n{difference}", random.seed);
         }
     }
+    forms::told(
+        "SIGKILL at random moments",
+        &format!("{kills} kills over {folders} imports"),
+        "bytes, rows, report and sources as undisturbed",
+    );
 }
 
 /// Whether the one import has ended. It is called for if that was not done, or the server died over it.

@@ -6,7 +6,9 @@ use dicom_core::VR;
 use dicom_dictionary_std::tags;
 use serde_json::json;
 
+use crate::archives;
 use crate::dicom;
+use crate::forms;
 use crate::site::Site;
 
 /// In everything that could name a patient here, and nowhere else.
@@ -137,6 +139,58 @@ fn no_value_of_a_header_file_name_label_or_rule_is_logged() {
     );
     assert_eq!(site.get("ada", "/Zqxv/nowhere").status, 404);
 
+    // Uploads, settings, names of users and projects, targets of notices, and what the page shows of it all.
+    let upload = [
+        ("import-handler", "DICOM-zip"),
+        ("project", "P"),
+        ("session", "Zqxv_U"),
+    ];
+    let body = archives::packed("Zqxv.zip", &archives::study(6, 2));
+    let import = "/data/services/import";
+    site.upload("ada", import, &upload, "application/zip", &body);
+    site.upload("ada", import, &upload, "application/zip", b"Zqxv no zip");
+    let script = "version \"6.1\"\n(0010,0010) := \"Zqxv script\"\n";
+    assert_eq!(
+        site.put_text("root", "/xapi/anonymize/projects/P", script)
+            .status,
+        200
+    );
+    site.put_text("root", "/xapi/anonymize/projects/P", "Zqxv is no script");
+    let filters =
+        json!({ "contents": { "mode": "blacklist", "list": "Zqxv series", "enabled": "true" } });
+    site.put_json(
+        "root",
+        "/data/projects/P/config/seriesImportFilter/config",
+        &filters,
+    );
+    site.send(
+        "root",
+        "POST",
+        "/xapi/webhooks",
+        &json!({ "url": "http://localhost:1/Zqxv" }),
+    );
+    site.call("root", "PUT", "/data/projects/Zqxv_project", &[]);
+    site.post_form(
+        "",
+        "/login",
+        &[("username", "Zqxv-user"), ("password", "Zqxv-password")],
+    );
+    for page in [
+        "/",
+        "/imports",
+        "/imports?q=Zqxv",
+        "/imports/1",
+        "/xapi/dicom/list/all?q=Zqxv",
+    ] {
+        site.get("ada", page);
+    }
+    site.import("P", "P/Zqxv-other", &[("EXPT_LABEL", "Zqxv_V")]);
+    let metrics = site.get("root", "/metrics");
+    assert_eq!(metrics.status, 200);
+    let metrics = metrics.text().to_lowercase();
+    let told = metrics.lines().filter(|line| line.contains("zqxv"));
+    assert_eq!(told.collect::<Vec<_>>(), Vec::<&str>::new());
+
     let log = site.stop();
     assert!(log.len() > 100, "debug lines are there: {}", log.len());
     assert!(
@@ -148,6 +202,11 @@ fn no_value_of_a_header_file_name_label_or_rule_is_logged() {
         .filter(|line| line.to_lowercase().contains("zqxv"))
         .collect();
     assert!(told.is_empty(), "{told:#?}");
+    forms::told(
+        "values of headers, labels, names and rules, planted",
+        &format!("{} lines of the log, the metrics", log.len()),
+        "none found",
+    );
 }
 
 #[test]

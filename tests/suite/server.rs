@@ -1,7 +1,7 @@
 //! The program under test, as a process: its commands, and a server that is started and stopped.
 
 use std::io::{BufRead as _, BufReader, Write as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -40,6 +40,23 @@ pub fn sluice(data: &Path, arguments: &[&str]) -> Command {
     }
     command.args(arguments).arg("--data").arg(data);
     command
+}
+
+/// The same command run by another, such as one that takes rights away first.
+fn within(wrapper: &[&str], command: Command) -> Command {
+    let Some((outer, arguments)) = wrapper.split_first() else {
+        return command;
+    };
+    let mut wrapped = Command::new(outer);
+    wrapped.args(arguments).arg(command.get_program());
+    wrapped.args(command.get_args());
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => wrapped.env(name, value),
+            None => wrapped.env_remove(name),
+        };
+    }
+    wrapped
 }
 
 /// Runs a command to its end, with `input` on its standard input, and returns what it printed.
@@ -86,8 +103,22 @@ impl Server {
 
     /// The same, with its standard output kept.
     pub fn start_printing_to(out: Stdio, data: &Path, environment: &[(&str, &str)]) -> Server {
+        Server::listening(&[], out, data, environment)
+    }
+
+    /// The same, by a program that becomes the server: it keeps the process's number.
+    pub fn start_within(wrapper: &[&str], data: &Path, environment: &[(&str, &str)]) -> Server {
+        Server::listening(wrapper, Stdio::null(), data, environment)
+    }
+
+    fn listening(
+        wrapper: &[&str],
+        out: Stdio,
+        data: &Path,
+        environment: &[(&str, &str)],
+    ) -> Server {
         let command = sluice(data, &["serve", "--listen", "127.0.0.1:0"]);
-        let mut server = Server::spawn(command, out, environment);
+        let mut server = Server::spawn(within(wrapper, command), out, environment);
         let serving = server.wait_for_line("\"serving\"");
         let line: serde_json::Value = serde_json::from_str(&serving).unwrap();
         let address = line["fields"]["address"].as_str().unwrap();
@@ -112,6 +143,27 @@ impl Server {
         });
         server.base = format!("http://{address}");
         server
+    }
+
+    /// A path as the process sees it, which may have file systems of its own.
+    pub fn seen(&self, path: &Path) -> PathBuf {
+        let root = PathBuf::from(format!("/proc/{}/root", self.child.id()));
+        root.join(path.strip_prefix("/").unwrap())
+    }
+
+    /// Bytes of a line of proc(5)'s status: `VmRSS`, or `VmHWM` for the most that it ever was.
+    pub fn memory(&self, line: &str) -> u64 {
+        let path = format!("/proc/{}/status", self.child.id());
+        let status = std::fs::read_to_string(path).unwrap();
+        let line = status.lines().find(|l| l.starts_with(line)).unwrap();
+        let kilobytes: u64 = line.split_whitespace().nth(1).unwrap().parse().unwrap();
+        kilobytes * 1024
+    }
+
+    /// How many files, sockets and so on the process has open.
+    pub fn open_files(&self) -> usize {
+        let path = format!("/proc/{}/fd", self.child.id());
+        std::fs::read_dir(path).unwrap().count()
     }
 
     /// Whether the process is gone.

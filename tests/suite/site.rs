@@ -47,7 +47,12 @@ impl Site {
 
     /// A site with its users and projects, and no server yet.
     pub fn prepared() -> Site {
-        let site = Site::empty();
+        Site::empty().populated()
+    }
+
+    /// The same on a folder whose database may have been chosen.
+    pub fn populated(self) -> Site {
+        let site = self;
         site.command(
             &["user", "add", "root", "--admin", "--password-stdin"],
             "root",
@@ -70,10 +75,11 @@ impl Site {
         site
     }
 
-    /// A site of its own with all that this one's folder holds, its database in it.
+    /// A site of its own with all that this one holds, whose server is stopped.
     pub fn copied(&self) -> Site {
         let site = Site::empty();
         copy(self.data(), site.data());
+        database::copy(self.data(), site.data());
         site
     }
 
@@ -86,6 +92,13 @@ impl Site {
     pub fn serve(&mut self, environment: &[(&str, &str)]) {
         assert!(self.server.is_none());
         self.server = Some(Server::start(self.folder.path(), environment));
+    }
+
+    /// Starts the server by a program that becomes it.
+    pub fn serve_within(&mut self, wrapper: &[&str], environment: &[(&str, &str)]) {
+        assert!(self.server.is_none());
+        let data = self.folder.path();
+        self.server = Some(Server::start_within(wrapper, data, environment));
     }
 
     /// Starts a server that may die at any moment.
@@ -460,6 +473,11 @@ impl Drop for Site {
     fn drop(&mut self) {
         if self.server.is_some() && !std::thread::panicking() {
             self.stop();
+        }
+        if !std::thread::panicking() {
+            // A server that still runs would lose its database.
+            self.server = None;
+            database::forget(self.data());
         }
     }
 }

@@ -8,6 +8,7 @@ use regex::Regex;
 use sha2::{Digest as _, Sha256};
 use sqlx::{AnyConnection, Connection as _};
 
+use crate::database;
 use crate::site::Site;
 
 /// What tells one run from another and nothing else: the names of prearchive folders.
@@ -17,33 +18,33 @@ static TIMESTAMP: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"\b\d{8}_\d{6,9
 static UPLOAD: LazyLock<Regex> =
     LazyLock::new(|| Regex::new(r"(DATA/uploads/\w+)/[\w-]+").unwrap());
 
-/// Rows without times, one column of text each. For SQLite.
+/// Rows without times, one column of text each.
 const ROWS: [(&str, &str); 7] = [
     (
         "session",
         "SELECT project || ' ' || state || ' ' || timestamp || '/' || folder || ' ' || subject || ' ' || label
              || ' ' || study_uid || ' ' || study_key || ' ' || modality || ' ' || xsi_type || ' request '
-             || COALESCE(request, '') || ' experiment ' || COALESCE(experiment, '') || ' by '
+             || COALESCE(CAST(request AS TEXT), '') || ' experiment ' || COALESCE(CAST(experiment AS TEXT), '') || ' by '
              || COALESCE(archived_by, '') || ' ' || COALESCE(rule_set, '') || ' ' || auto_archive || ': '
              || COALESCE(reason, '') FROM sessions",
     ),
     (
         "file",
         "SELECT s.project || '/' || s.label || '/' || s.state || '/' || c.scan_id || '/' || r.label || '/'
-             || f.name || ' ' || f.sop_uid || ' ' || f.size || ' of request ' || COALESCE(k.request, '')
+             || f.name || ' ' || f.sop_uid || ' ' || f.size || ' of request ' || COALESCE(CAST(k.request AS TEXT), '')
              || ' visible ' || (k.finished IS NOT NULL) || ' series ' || c.series_uid
          FROM sessions s JOIN scans c ON c.session = s.id JOIN resources r ON r.scan = c.id
          LEFT JOIN files f ON f.resource = r.id LEFT JOIN commits k ON k.id = f.commit_id",
     ),
     (
         "request",
-        "SELECT id || ' ' || status || ' ' || counts || ' ' || bytes || ' ' || (finished IS NOT NULL)
-             || (worker IS NULL) || (lease_until IS NULL) || ' ' || COALESCE(rule_set, '') || ': '
+        "SELECT id || ' ' || status || ' ' || counts || ' ' || bytes || ' ' || (finished IS NOT NULL) || ' '
+             || (worker IS NULL) || ' ' || (lease_until IS NULL) || ' ' || COALESCE(rule_set, '') || ': '
              || COALESCE(resolution, '') FROM requests",
     ),
     (
         "commit",
-        "SELECT COALESCE(c.request, '') || ' ' || c.outcome || ' ' || COALESCE(s.label, '') || ' '
+        "SELECT COALESCE(CAST(c.request AS TEXT), '') || ' ' || c.outcome || ' ' || COALESCE(s.label, '') || ' '
              || (c.finished IS NOT NULL) || ' from ' || CASE WHEN c.staging LIKE 'staging/%' THEN '' ELSE c.staging END
          FROM commits c LEFT JOIN sessions s ON s.id = c.session",
     ),
@@ -104,7 +105,7 @@ fn content(path: &Path) -> Vec<String> {
 
 fn rows(data: &Path) -> Vec<String> {
     sqlx::any::install_default_drivers();
-    let url = sluice::store::sqlite_url(&data.join("sluice.db"));
+    let url = database::url_of(data);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

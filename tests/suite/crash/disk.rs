@@ -4,7 +4,7 @@
 use super::scenario::NEW;
 use crate::server::wait_for;
 use crate::site::Site;
-use crate::{database, snapshot};
+use crate::snapshot;
 
 /// Before anything is written down: nothing is stored.
 const BEFORE: [&str; 2] = ["stage.disk", "stage.sync"];
@@ -43,9 +43,6 @@ fn before_a_commit_nothing_is_stored() {
         for area in ["prearchive", "archive", "staging"] {
             assert_eq!(site.files(area), Vec::<String>::new(), "{point}");
         }
-        if database::is_elsewhere() {
-            continue;
-        }
         let left = snapshot::of(&site);
         let labels: Vec<_> = left.iter().filter(|l| l.starts_with("label")).collect();
         assert!(labels.is_empty(), "{point}: {labels:?}");
@@ -54,9 +51,6 @@ fn before_a_commit_nothing_is_stored() {
 
 #[test]
 fn a_commit_is_gone_on_with() {
-    if database::is_elsewhere() {
-        return;
-    }
     let mut golden = NEW.template();
     NEW.run(&mut golden, &[]);
     let golden = stored(snapshot::of(&golden));

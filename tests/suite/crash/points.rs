@@ -14,7 +14,7 @@ pub fn kills(name: &str) -> bool {
 }
 
 /// The points of one kind that the program has.
-fn in_sources(kind: &str) -> BTreeSet<String> {
+pub fn in_sources(kind: &str) -> BTreeSet<String> {
     let pattern = Regex::new(&format!(r#"\b{kind}\("([a-z_.]+)"\)"#)).unwrap();
     let mut names = BTreeSet::new();
     let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("src")];
