@@ -271,8 +271,8 @@ pub fn basic(user: &str, password: &str) -> String {
     format!("Basic {}", base64(format!("{user}:{password}").as_bytes()))
 }
 
-/// RFC 4648 4; what HTTP Basic wants.
-fn base64(bytes: &[u8]) -> String {
+/// RFC 4648 4; what HTTP Basic wants, and addresses that hold what they lead to.
+pub fn base64(bytes: &[u8]) -> String {
     const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let mut text = String::new();
     for group in bytes.chunks(3) {

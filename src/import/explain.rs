@@ -3,6 +3,8 @@
 //!
 //! The outcome holds values: it is for whoever may see the files.
 
+mod pictures;
+
 use super::Importer;
 use super::leak::{self, Finding, Identifiers};
 use super::outcome::Outcome;
@@ -20,8 +22,13 @@ use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use pictures::{Pictures, pictures};
+
 /// Of more, a server explains none: every edit of each is held in memory.
 const MOST_FILES: usize = 10_000;
+
+/// Of so many files, pictures are made where a rule makes regions black.
+const MOST_PICTURES: usize = 10;
 
 #[derive(Debug, Serialize, schemars::JsonSchema)]
 pub struct Explanation {
@@ -81,6 +88,9 @@ pub struct FileExplained {
     /// What each step of the chain did, as far as the chain went.
     pub steps: Vec<StepTrace>,
     pub leaks: Vec<Finding>,
+    /// Where a rule makes regions black: what it looks like before and after.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pictures: Option<Pictures>,
     /// Of the failure, if it is one of a rule.
     #[serde(skip)]
     pub(super) code: Option<&'static str>,
@@ -188,6 +198,9 @@ impl Explanation {
         for edit in steps.flat_map(|step| &mut step.edits) {
             (edit.before, edit.after) = (None, None);
         }
+        for file in &mut self.files {
+            file.pictures = None;
+        }
         self
     }
 }
@@ -202,6 +215,7 @@ impl<'a> Explainer<'a> {
             studies: Vec::new(),
             by_uid: HashMap::new(),
             instances: HashMap::new(),
+            drawn: 0,
         }
     }
 
@@ -237,6 +251,11 @@ impl<'a> Explainer<'a> {
 }
 
 impl FileExplained {
+    fn redacts(&self) -> bool {
+        let mut edits = self.steps.iter().flat_map(|step| &step.edits);
+        edits.any(|edit| edit.action == "redact")
+    }
+
     fn done(path: String, outcome: Outcome, reason: impl Into<String>) -> Self {
         Self {
             path,
@@ -245,6 +264,7 @@ impl FileExplained {
             study: None,
             steps: Vec::new(),
             leaks: Vec::new(),
+            pictures: None,
             code: None,
             tried: None,
         }
@@ -276,6 +296,8 @@ struct Explainer<'a> {
     by_uid: HashMap<String, usize>,
     /// Where each SOP instance was met first: as it is called, and where it is.
     instances: HashMap<String, (String, Place)>,
+    /// Files of which there are pictures.
+    drawn: usize,
 }
 
 impl Explainer<'_> {
@@ -308,7 +330,8 @@ impl Explainer<'_> {
             let reason = format!("the same SOP instance with {what} content as {earlier}");
             return FileExplained::done(name, outcome, reason);
         }
-        self.instances.insert(sop_uid, (name.clone(), place));
+        self.instances
+            .insert(sop_uid.clone(), (name.clone(), place));
         let (instance, index) = self.study_of(instance, &run);
         let mut told = FileExplained {
             study: Some(index),
@@ -323,6 +346,11 @@ impl Explainer<'_> {
             None => {
                 let (done, steps) = self.rules.explain(instance, &run, &labels);
                 told.steps = steps;
+                if self.drawn < MOST_PICTURES && told.redacts() {
+                    self.drawn += 1;
+                    let place = self.instances.get(&sop_uid).map(|(_, place)| place);
+                    told.pictures = place.and_then(|place| pictures(place, &done.instance));
+                }
                 done
             }
             Some(trails) => {

@@ -6,7 +6,7 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const ROOT = join(dirname(fileURLToPath(import.meta.url)), "../..");
-const BINARY = process.env.SLUICE_BINARY ?? join(ROOT, "target/release/sluice");
+const BINARY = process.env.BINARY ?? join(ROOT, "target/release/sluice");
 const DEADLINE = 120_000;
 
 export const PASSWORD = "a longer password";

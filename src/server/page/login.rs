@@ -100,7 +100,8 @@ fn inside(to: &str) -> &str {
     }
 }
 
-fn form(username: &str, to: &str, error: Option<&str>) -> Markup {
+/// What asks for a name and a password.
+pub fn form(username: &str, to: &str, error: Option<&str>) -> Markup {
     shell::outside(
         "Log in",
         html! {

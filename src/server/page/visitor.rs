@@ -2,7 +2,7 @@
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, Method};
+use axum::http::{HeaderMap, Method, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum_extra::extract::cookie::{Cookie, CookieJar, SameSite};
 use maud::Markup;
@@ -11,6 +11,7 @@ use super::super::address::address;
 use super::super::auth::Caller;
 use super::super::error::ApiError;
 use super::Page;
+use super::login;
 use super::rest::{Refusal, Rest};
 use super::shell::{self, Section};
 
@@ -58,7 +59,15 @@ impl FromRequestParts<Page> for Visitor {
 }
 
 /// Back to where they wanted to go once they are logged in; a form that came too late has to be filled in again.
+///
+/// XNAT's clients ask for `/` before they log in, and take where that leads to for the server's address.
 fn to_login(parts: &Parts) -> Response {
+    let accepted = parts.headers.get(header::ACCEPT);
+    let accepted = accepted.and_then(|accepted| accepted.to_str().ok());
+    let is_browser = accepted.is_some_and(|accepted| accepted.contains("text/html"));
+    if parts.uri.path() == "/" && !is_browser {
+        return login::form("", "", None).into_response();
+    }
     let wanted = parts.uri.path_and_query().map_or("/", |path| path.as_str());
     let wanted = match parts.method {
         Method::GET if wanted != "/" => wanted,

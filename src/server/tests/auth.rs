@@ -149,3 +149,18 @@ async fn a_nul_character_is_the_callers_error_in_any_database() {
         .await;
     assert_eq!(answer.status, StatusCode::BAD_REQUEST);
 }
+
+/// xnatpy takes what a redirect of `/` leads to for the server's address.
+#[tokio::test]
+async fn the_first_page_sends_browsers_to_the_login_and_clients_nowhere() {
+    let site = Site::new().await;
+    for (accept, status) in [
+        ("text/html,application/xhtml+xml", StatusCode::SEE_OTHER),
+        ("*/*", StatusCode::OK),
+    ] {
+        let request = Request::get("/").header(header::ACCEPT, accept);
+        let request = request.body(Body::empty()).unwrap();
+        let response = site.router.clone().call(request).await.unwrap();
+        assert_eq!(response.status(), status, "{accept}");
+    }
+}

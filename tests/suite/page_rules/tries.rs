@@ -149,3 +149,40 @@ fn a_try_is_bounded() {
     assert_eq!(&start, b"HTTP/1.1 413");
     assert_eq!(site.files("uploads"), Vec::<String>::new());
 }
+
+#[test]
+fn what_is_made_black_is_seen_before_and_after() {
+    let site = site();
+    let code = "fn anonymize(ds, ctx) { ds.redact(0, 0, 8, 8); keep() }";
+    site.rhai(
+        "black",
+        "anonymize",
+        &["PixelData"],
+        &["PixelData", "*/IconImageSequence"],
+        code,
+    );
+    let policy = json!({ "anonymize": [{ "module": "black" }] });
+    site.policy("P", &policy);
+    let file = fs::read(site.path("inbox/P/s/1-1.dcm")).unwrap();
+    let (kind, body) = multipart(&[("PROJECT_ID", "P")], &file);
+    let told = |user| {
+        site.upload(user, "/xapi/rules/explain", &[], &kind, &body)
+            .json()
+    };
+    let pictures = &told("otto")["files"][0]["pictures"];
+    let png = |name: &str| pictures[name].as_str().unwrap();
+    let (before, after) = (png("before"), png("after"));
+    assert!(before.starts_with("iVBORw0KGgo") && after.starts_with("iVBORw0KGgo"));
+    assert_ne!(before, after);
+    assert_eq!(
+        told("ada")["files"][0].get("pictures"),
+        None,
+        "a member sees none"
+    );
+    let page = Browser::log_in(&site, "otto").post_file("/rules/~try", &[("project", "P")], &file);
+    let shown = page
+        .text()
+        .matches("<img src=\"data:image/png;base64,iVBORw0KGgo")
+        .count();
+    assert_eq!(shown, 2, "{}", page.text());
+}

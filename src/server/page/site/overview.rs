@@ -200,14 +200,9 @@ fn chart(title: &str, history: &[Period], series: &[Series]) -> Markup {
             svg.chart viewBox={ "0 0 " (history.len() * 10) " 60" } preserveAspectRatio="none" role="img"
                 aria-label={ (title) ": " (parts::grouped(whole)) " in all" } {
                 @for (at, period) in history.iter().enumerate() {
-                    @let mut top = 60.0;
-                    @for (name, tone, amount) in series {
-                        @let amount = amount(period);
-                        @if amount > 0 {
-                            @let _ = top -= height(amount);
-                            rect class=(tone.class()) x=(at * 10 + 1) y=(format!("{top:.2}")) width="8" height=(format!("{:.2}", height(amount))) {
-                                title { (name) ": " (parts::grouped(amount)) }
-                            }
+                    @for (name, tone, amount, below) in stacked(period, series) {
+                        rect class=(tone.class()) x=(at * 10 + 1) y=(format!("{:.2}", 60.0 - height(below + amount))) width="8" height=(format!("{:.2}", height(amount))) {
+                            title { (name) ": " (parts::grouped(amount)) }
                         }
                     }
                 }
@@ -225,6 +220,20 @@ fn chart(title: &str, history: &[Period], series: &[Series]) -> Markup {
             }
         }
     }
+}
+
+/// What there is of each in a period, and how much stands below it.
+fn stacked(period: &Period, series: &[Series]) -> Vec<(&'static str, Tone, u64, u64)> {
+    let mut below = 0;
+    let mut stacked = Vec::new();
+    for (name, tone, amount) in series {
+        let amount = amount(period);
+        if amount > 0 {
+            stacked.push((*name, *tone, amount, below));
+            below += amount;
+        }
+    }
+    stacked
 }
 
 fn leaks(leaks: &[Leaky]) -> Markup {

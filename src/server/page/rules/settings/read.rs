@@ -116,7 +116,7 @@ fn read(
                 (_, lines) => Some(lines.iter().copied().map(Value::from).collect()),
             }
         }
-        _ if text.trim().is_empty() => before.filter(|value| **value == Value::from("")).cloned(),
+        _ if text.trim().is_empty() => before.filter(|value| value.as_str() == Some("")).cloned(),
         Kind::Text => Some(text.into()),
         Kind::Choice(all) => match json(text) {
             Ok(value) if all.contains(&value) => Some(value),

@@ -53,6 +53,14 @@ struct File {
     reason: Option<String>,
     steps: Vec<Step>,
     leaks: Vec<Leak>,
+    pictures: Option<Pictures>,
+}
+
+/// PNG in base64.
+#[derive(Deserialize)]
+struct Pictures {
+    before: String,
+    after: String,
 }
 
 #[derive(Deserialize)]
@@ -139,6 +147,13 @@ fn of_file(file: &File) -> Markup {
         details.file open[edits > 0 || file.reason.is_some()] {
             summary { code { (file.path) } " " (badge(tone, &file.outcome.replace('_', " "))) @if let Some(reason) = &file.reason { " " (reason) } " " small { (parts::count(edits as u64, "edit")) } }
             @for leak in &file.leaks { p { (badge(Tone::Warn, "leak")) " " (leak.kind) " in " code { (leak.tag) } } }
+            @if let Some(pictures) = &file.pictures {
+                div.pictures {
+                    @for (name, png) in [("Before", &pictures.before), ("After", &pictures.after)] {
+                        figure { img src={ "data:image/png;base64," (png) } alt={ (name) ": a frame of " (file.path) }; figcaption { (name) } }
+                    }
+                }
+            }
             @if edits > 0 {
                 div.wide tabindex="0" role="region" aria-label={ "Edits of " (file.path) } {
                     table {
