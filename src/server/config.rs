@@ -97,13 +97,12 @@ async fn of_tool(
     if settings.is_empty() {
         return Err(unknown());
     }
-    let mut table = Table::new("Configurations", &COLUMNS);
+    let mut rows = Vec::new();
     for setting in settings {
-        if let Some(last) = versions(&state, &level, setting).await?.pop() {
-            table.push(row(&level, setting, last));
-        }
+        let last = versions(&state, &level, setting).await?.pop();
+        rows.extend(last.map(|last| row(&level, setting, last)));
     }
-    table.answer(&view)
+    configurations(rows).answer(&view)
 }
 
 async fn show(
@@ -130,11 +129,10 @@ async fn show(
     if asked.contents == Some(true) {
         return Ok(last.held.contents.clone().into_response());
     }
-    let mut table = Table::new("Configurations", &COLUMNS);
-    for version in versions {
-        table.push(row(&level, setting, version));
-    }
-    table.answer(&view)
+    let rows = versions
+        .into_iter()
+        .map(|version| row(&level, setting, version));
+    configurations(rows).answer(&view)
 }
 
 /// The body is the contents, or JSON of `contents` and `status`; without a body, the query's status alone is set.
@@ -178,13 +176,12 @@ async fn edit_script(
     Path(place): Path<Place>,
     view: View,
 ) -> Result<Response, ApiError> {
-    let level = level_for(&state, &caller, place.project).await?;
-    let mut table = Table::new("Scripts", &SCRIPT_COLUMNS);
-    if let Some(last) = versions(&state, &level, Setting::Script).await?.pop() {
+    let last = last_script(&state, &caller, place).await?;
+    let row = |(project, last): (String, Version)| {
         let (date, id) = (last.date(), last.number.to_string());
-        table.push([project(&level), last.user, date, last.held.contents, id]);
-    }
-    table.answer(&view)
+        [project, last.user, date, last.held.contents, id]
+    };
+    Table::of("Scripts", &SCRIPT_COLUMNS, last, row).answer(&view)
 }
 
 async fn edit_status(
@@ -193,14 +190,23 @@ async fn edit_status(
     Path(place): Path<Place>,
     view: View,
 ) -> Result<Response, ApiError> {
-    let level = level_for(&state, &caller, place.project).await?;
-    let mut table = Table::new("Status", &STATUS_COLUMNS);
-    if let Some(last) = versions(&state, &level, Setting::Script).await?.pop() {
+    let last = last_script(&state, &caller, place).await?;
+    let row = |(project, last): (String, Version)| {
         let (date, id) = (last.date(), last.number.to_string());
-        let on = last.held.enabled.to_string();
-        table.push([project(&level), on, date, last.user, id]);
-    }
-    table.answer(&view)
+        [project, last.held.enabled.to_string(), date, last.user, id]
+    };
+    Table::of("Status", &STATUS_COLUMNS, last, row).answer(&view)
+}
+
+/// The script of a place as it is now, and whose it is; none if there is none.
+async fn last_script(
+    state: &AppState,
+    caller: &Caller,
+    place: Place,
+) -> Result<Option<(String, Version)>, ApiError> {
+    let level = level_for(state, caller, place.project).await?;
+    let last = versions(state, &level, Setting::Script).await?.pop();
+    Ok(last.map(|last| (project(&level), last)))
 }
 
 async fn put_edit_script(
@@ -351,6 +357,10 @@ fn taken(body: &[u8]) -> Result<(Option<String>, Option<String>), ApiError> {
         return Ok((contents, status.map(str::to_owned)));
     }
     Ok((Some(text.to_owned()), None))
+}
+
+fn configurations(rows: impl IntoIterator<Item = [String; 10]>) -> Table {
+    Table::of("Configurations", &COLUMNS, rows, |row| row)
 }
 
 fn row(level: &Level, setting: Setting, version: Version) -> [String; 10] {

@@ -164,6 +164,26 @@ fn a_stack_in_the_guests_own_memory_ends_where_its_memory_begins() {
     assert_eq!(failure.code(), "rule-broke", "{failure}");
 }
 
+/// Memory is pooled and put back page by page: nothing of a patient may be there for the next.
+#[test]
+fn a_run_finds_nothing_that_one_before_it_has_left() {
+    let set = unruly("remember").pinned();
+    for run_number in 0..20 {
+        let done = set.anonymize(patient(), &run(), &labels());
+        assert_eq!(done.verdict, Ok(Verdict::Keep), "run {run_number}");
+    }
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                for _ in 0..20 {
+                    let done = set.anonymize(patient(), &run(), &labels());
+                    assert_eq!(done.verdict, Ok(Verdict::Keep));
+                }
+            });
+        }
+    });
+}
+
 /// What rules have no business with, by what a script would call and by WASI's name for it.
 const OUTSIDE: [(&str, &str, &str); 6] = [
     ("timestamp()", "wasi:clocks/monotonic-clock@0.2.6", "now"),

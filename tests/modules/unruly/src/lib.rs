@@ -3,6 +3,9 @@
 
 mod exhaust;
 
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU32, Ordering};
+
 use miniserde::{Deserialize, json};
 use sluice::rules::{context, dicom::EditError, pseudonym};
 
@@ -42,6 +45,8 @@ impl Guest for Module {
             "undeclared-write" => drop(ds.set("InstitutionName", "somewhere")),
             "undeclared-read" => drop(ds.get("PatientBirthDate")),
 
+            "remember" => remember()?,
+
             "loop" => exhaust::time(),
             "flood" => exhaust::host(ds),
             "eat" => exhaust::memory(),
@@ -52,6 +57,20 @@ impl Guest for Module {
         }
         Ok(Verdict::Keep)
     }
+}
+
+/// Leaves something in its memory for the next run, and tells what an earlier one has left.
+fn remember() -> Result<(), String> {
+    static RUNS: AtomicU32 = AtomicU32::new(0);
+    static KEPT: Mutex<Vec<u8>> = Mutex::new(Vec::new());
+    let mut kept = KEPT.lock().map_err(|_| "an earlier run died with the lock")?;
+    let runs = RUNS.fetch_add(1, Ordering::Relaxed);
+    if runs > 0 || !kept.is_empty() {
+        return Err(format!("{runs} runs before, {} bytes kept", kept.len()));
+    }
+    // More than a page, and more than there was at the start.
+    kept.resize(3 << 20, 0xA5);
+    Ok(())
 }
 
 /// All that the manifest declares, and nothing else.
