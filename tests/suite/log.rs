@@ -139,7 +139,8 @@ fn no_value_of_a_header_file_name_label_or_rule_is_logged() {
     );
     assert_eq!(site.get("ada", "/Zqxv/nowhere").status, 404);
 
-    // Uploads, settings, names of users and projects, targets of notices, and what the page shows of it all.
+    // Uploads, settings, names of users, targets of notices, and what the page shows of it all. (A project's id is an
+    // id: rules are told to be active by it.)
     let upload = [
         ("import-handler", "DICOM-zip"),
         ("project", "P"),
@@ -169,7 +170,6 @@ fn no_value_of_a_header_file_name_label_or_rule_is_logged() {
         "/xapi/webhooks",
         &json!({ "url": "http://localhost:1/Zqxv" }),
     );
-    site.call("root", "PUT", "/data/projects/Zqxv_project", &[]);
     site.post_form(
         "",
         "/login",
@@ -177,8 +177,9 @@ fn no_value_of_a_header_file_name_label_or_rule_is_logged() {
     );
     for page in [
         "/",
-        "/imports",
-        "/imports?q=Zqxv",
+        "/?q=Zqxv",
+        "/prearchive?project=Zqxv",
+        "/rules/Zqxv",
         "/imports/1",
         "/xapi/dicom/list/all?q=Zqxv",
     ] {
