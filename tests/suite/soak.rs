@@ -320,8 +320,11 @@ fn a_site_under_everything_at_once_loses_nothing_and_does_not_grow() {
     assert_eq!(sum, 2 * found, "{:?}", soak.outcome_to_files);
     assert!(soak.outcome_to_files["stored"] > 0);
     let mb = f64::from(1 << 20);
+    // In minutes, what the allocator takes once and keeps (a compilation's hundreds of small blocks, for one) may come
+    // in any third; what grows with time shows in an hour.
+    let once = if seconds < 600 { 64.0 } else { 6.0 };
     let held = [
-        flat(&samples, "memory (MB)", 0.10, 6.0 * mb, |s| s.memory),
+        flat(&samples, "memory (MB)", 0.10, once * mb, |s| s.memory),
         flat(&samples, "open files", 0.15, 8.0, |s| s.files),
         flat(&samples, "database (MB)", 0.15, mb, |s| s.database),
     ];
