@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 use serde::Deserialize;
 use serde_json::Value;
 
-/// How often an import is asked for its status.
-const POLL: Duration = Duration::from_millis(50);
+/// How long one call may wait for an import's end: less than a connection's time.
+const LONGEST_CALL: Duration = Duration::from_secs(30);
 
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
@@ -178,7 +178,13 @@ impl Client {
     pub fn wait(&self, address: &str, at_most: Duration) -> Result<ImportStatus, ClientError> {
         let start = Instant::now();
         loop {
-            let text = self.call("GET", address, &[])?;
+            // The server answers at the end, or after that many seconds.
+            let left = at_most.saturating_sub(start.elapsed()).min(LONGEST_CALL);
+            let text = self.call(
+                "GET",
+                address,
+                &[("wait", &left.as_secs().max(1).to_string())],
+            )?;
             let status: ImportStatus = parse(address, &text)?;
             if matches!(status.status.as_str(), "Completed" | "Failed") {
                 return Ok(status);
@@ -191,7 +197,6 @@ impl Client {
                     after: at_most,
                 });
             }
-            std::thread::sleep(POLL);
         }
     }
 
