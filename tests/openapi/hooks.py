@@ -18,6 +18,8 @@ def value(name, path, number):
         return KNOWN["path"]["webhook" if "/webhooks/" in path else "request"]
     if name in ("timestamp", "folder"):
         return KNOWN["path"]["place"][0 if "{scan}" in path or "{name}" in path else number % 2][name == "folder"]
+    if name in ("name", "file") and "/modules/" in path:
+        return KNOWN["path"]["module"][name]
     if name == "name" and path.startswith("/xapi/"):
         return known["schema"]
     if isinstance(known, dict):

@@ -92,6 +92,10 @@ class Site(Served):
         filters = {"contents": {"mode": "blacklist", "list": "scout", "enabled": "true"}}
         for place in ("/data/config", "/data/projects/P/config"):
             self.call("PUT", f"{place}/seriesImportFilter/config", value=filters)
+        for place in ("site", "projects/P"):
+            table = self.data / "rules" / place / "subjects.csv"
+            table.parent.mkdir(parents=True, exist_ok=True)
+            table.write_text("key,value\nA,B\n", encoding="utf-8")
         hook = json.loads(self.call("POST", "/xapi/webhooks", value=target))
         versions = json.loads(self.call("GET", "/xapi/rules/versions", {"project": "P"}))
         hashes = [version["ruleSet"] for version in versions]
@@ -107,7 +111,8 @@ class Site(Served):
                 "place": places, "scan": scans, "name": {**names, "schema": "xnat"}, "resource": ["DICOM"],
                 "login": ["ada"], "user": ["ada"], "role": ["owner", "Members"], "request": number,
                 "webhook": hook["id"], "hash": hashes, "code": ["0", "4", "1"],
-                "tool": ["seriesImportFilter", "dicom"], "path": ["config"],
+                "tool": ["seriesImportFilter", "dicom"], "path": ["config"], "file": ["subjects.csv"],
+                "module": {"name": "xnat-labels", "file": "module.json"},
             },
             "query": {
                 "path": [str(self.data / "inbox/P/WAITING")], "PROJECT_ID": ["P"], "project": ["P"],
