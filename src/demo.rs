@@ -139,7 +139,7 @@ pub fn next_steps(
     show::heading(&mut text, "The server is up");
     let _ = write!(
         text,
-        "  address   {base}\n  user      {user}\n  password  {password}\n  data      {data}\n\n\
+        "  address   {base} (a page, in a browser)\n  user      {user}\n  password  {password}\n  data      {data}\n\n\
          Try next, from another terminal:\n\n\
          # what waits in the prearchive\n\
          curl -u '{user}:{password}' '{base}/data/prearchive/projects/{REVIEW}?format=json'\n\n\
