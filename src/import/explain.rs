@@ -105,6 +105,8 @@ pub(super) struct Tried {
     pub trail: usize,
     /// None if it can't be written.
     pub header_out: Option<HeaderDigest>,
+    /// Regions of its picture are made black, of which the digest tells nothing.
+    pub redacted: bool,
 }
 
 /// What is gathered of a study on the way.
@@ -359,6 +361,7 @@ impl Explainer<'_> {
                 told.tried = Some(Tried {
                     trail: trails.add(None, &steps),
                     header_out: done.instance.digest_as_written().ok(),
+                    redacted: done.instance.is_redacted(),
                 });
                 done
             }

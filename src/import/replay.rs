@@ -187,7 +187,10 @@ fn files(before: &Explanation, after: &Explanation, trails: &[Trails; 2]) -> Vec
         acts.sort();
         acts
     };
-    let output = |file: &FileExplained| file.tried.and_then(|tried| tried.header_out);
+    let output = |file: &FileExplained| {
+        let tried = file.tried;
+        tried.and_then(|tried| Some((tried.header_out?, tried.redacted)))
+    };
     // Both went over the same list.
     let pairs = before.files.iter().zip(&after.files);
     pairs

@@ -170,7 +170,10 @@ fn compare_files(files: &[FileState], tried: &Explanation, shadowed: &mut Shadow
         };
         if outcome == found || by_store {
             let stored = file.provenance.as_ref().filter(|_| !file.made_anew);
-            let differs = stored.is_some_and(|stored| Some(stored.header_out) != header_out);
+            let redacts = would.tried.is_some_and(|tried| tried.redacted);
+            let differs = stored.is_some_and(|stored| {
+                Some(stored.header_out) != header_out || stored.redacted != redacts
+            });
             if is_kept(outcome) && differs {
                 counts.output += 1;
                 shadowed.files.push(FileDisagreement {

@@ -168,3 +168,35 @@ test("an earlier version is looked at and active again", async () => {
   await page.goto(`${site.url}/rules`);
   assert.match(await text(page), /gone back/);
 });
+
+test("what a rule makes black is seen before and after, and a candidate's disagreements are told", async () => {
+  const folder = join(site.data, "rules/modules/black");
+  mkdirSync(folder, { recursive: true });
+  const manifest = {
+    name: "black", version: "1.0.0", interface: "1", kind: "anonymize", engine: "rhai", entry: "rule.rhai",
+    reads: ["PixelData"], writes: ["PixelData", "*/IconImageSequence"], licence: "MIT",
+  };
+  writeFileSync(join(folder, "module.json"), JSON.stringify(manifest));
+  writeFileSync(join(folder, "rule.rhai"), "fn anonymize(ds, ctx) { ds.redact(0, 0, 128, 128); keep() }\n");
+  const rules = { anonymize: [{ module: "black" }], shadow: { anonymize: [{ module: "initials" }] } };
+  await site.call("PUT", "/xapi/rules/projects/Q/policy?reason=trial", { json: rules });
+
+  const page = await browser.logIn("otto");
+  await page.goto(`${site.url}/rules/Q`);
+  await page.getByRole("link", { name: "Try on a file" }).click();
+  await page.getByLabel("A DICOM file").setInputFiles(join(site.data, "inbox/P/brain/0.dcm"));
+  await page.getByRole("button", { name: "Try this file" }).click();
+  await page.getByRole("heading", { name: "What the rules would do" }).waitFor();
+  const pictures = await page.locator("main img").evaluateAll((all) => all.map((img) => [img.naturalWidth, img.src]));
+  assert.equal(pictures.length, 2);
+  assert.ok(pictures.every(([width]) => width > 100));
+  assert.notEqual(pictures[0][1], pictures[1][1]);
+  await browser.look(page, "pictures");
+
+  const request = await site.import("Q", site.fill("Q", "one", [join(MR, "brain_001.dcm")]));
+  await page.goto(`${site.url}/rules/Q`);
+  await page.getByRole("heading", { name: "Candidates that ran beside imports" }).waitFor();
+  assert.match(await text(page), /Beside 1 import: 1 file, 1 session; disagreements: 1 output/);
+  await page.getByRole("link", { name: `Import ${request.id}` }).waitFor();
+  await browser.look(page, "candidate");
+});
