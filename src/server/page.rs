@@ -6,6 +6,7 @@
 
 mod assets;
 mod imports;
+mod listings;
 mod login;
 mod parts;
 mod prearchive;

@@ -62,6 +62,9 @@ test("an import is started from the inbox, and seen to its end", async () => {
   const page = await browser.logIn("otto");
   const watched = await browser.logIn("otto");
   await page.getByRole("link", { name: "Start an import" }).click();
+  // A folder that is not there is no dead end.
+  await page.goto(`${site.url}/imports/new?project=Q&path=gone`);
+  assert.match(await text(page), /no such folder/);
   await page.getByLabel("Inbox of").selectOption("P");
   await page.getByRole("button", { name: "Open" }).click();
   await page.getByRole("link", { name: "round 1/" }).click();

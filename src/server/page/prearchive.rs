@@ -19,11 +19,12 @@ use serde::Deserialize;
 
 use super::super::address::address;
 use super::imports::view_of;
+use super::listings::projects;
 use super::parts;
 use super::shell::Section;
 use super::{Page, Refusal, Visitor};
 use bulk::Bulk;
-use model::{Projects, Waiting, projects};
+use model::Waiting;
 
 /// Sessions on one page of the list.
 const PAGE: u64 = 50;
@@ -103,7 +104,7 @@ async fn view(visitor: &Visitor, search: &Search, bulk: &Bulk) -> Result<Markup,
         &[("limit", limit.as_str())],
     );
     let (sessions, total): (Vec<Waiting>, u64) = visitor.rest.page(&uri).await?;
-    let projects: Projects = projects(visitor).await?;
+    let projects = projects(visitor).await?;
     Ok(html! {
         h1 { "Prearchive and quarantine" }
         (filter(visitor, search, &projects))
@@ -115,7 +116,7 @@ async fn view(visitor: &Visitor, search: &Search, bulk: &Bulk) -> Result<Markup,
     })
 }
 
-fn filter(visitor: &Visitor, search: &Search, projects: &Projects) -> Markup {
+fn filter(visitor: &Visitor, search: &Search, projects: &[String]) -> Markup {
     html! {
         form.filter method="get" action="/prearchive" role="search" {
             label { "Search" input type="search" name="q" value=(search.q) placeholder="subject, session" data-key="/"; }
@@ -128,7 +129,7 @@ fn filter(visitor: &Visitor, search: &Search, projects: &Projects) -> Markup {
             label { "Project"
                 select name="project" {
                     option value="" { "any" }
-                    @for id in projects.ids() { option value=(id) selected[id == search.project] { (id) } }
+                    @for id in projects { option value=(id) selected[*id == search.project] { (id) } }
                     @if visitor.admin { option value="Unassigned" selected["Unassigned" == search.project] { "Unassigned" } }
                 }
             }

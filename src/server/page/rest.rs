@@ -199,6 +199,15 @@ async fn read(response: Response) -> Result<Bytes, Refusal> {
     })
 }
 
+/// Nothing, where REST has nothing.
+pub fn none_if_missing<T>(got: Result<T, Refusal>) -> Result<Option<T>, Refusal> {
+    match got {
+        Ok(got) => Ok(Some(got)),
+        Err(refusal) if refusal.status == StatusCode::NOT_FOUND => Ok(None),
+        Err(refusal) => Err(refusal),
+    }
+}
+
 impl Refusal {
     pub fn internal() -> Refusal {
         Refusal {

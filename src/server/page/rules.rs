@@ -17,10 +17,11 @@ use axum::response::Response;
 use axum::routing::{get, post};
 use maud::{Markup, html};
 
+use super::listings::projects;
 use super::parts::{self, Tone, badge};
 use super::shell::Section;
 use super::{Page, Refusal, Visitor};
-use model::{Module, Status, Whose, modules, projects, short};
+use model::{Module, Status, Whose, modules, short};
 
 pub fn routes() -> Router<Page> {
     Router::new()

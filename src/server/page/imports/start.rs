@@ -7,8 +7,8 @@ use maud::{Markup, html};
 use serde::Deserialize;
 
 use super::super::super::address::address;
+use super::super::listings::{self, Listing};
 use super::super::parts;
-use super::super::rest::Table;
 use super::super::shell::{self, Section};
 use super::super::{Refusal, Visitor};
 use super::one::to_import;
@@ -37,26 +37,6 @@ pub struct Call {
     overwrite: String,
     #[serde(default)]
     cleanup: String,
-}
-
-#[derive(Deserialize)]
-struct Listing {
-    path: String,
-    entries: Vec<Entry>,
-    cut: bool,
-}
-
-#[derive(Deserialize)]
-struct Entry {
-    name: String,
-    kind: String,
-    size: u64,
-}
-
-#[derive(Deserialize)]
-struct Project {
-    #[serde(rename = "ID")]
-    id: String,
 }
 
 pub async fn browse(visitor: Visitor, Query(place): Query<Place>) -> Result<Response, Refusal> {
@@ -97,21 +77,14 @@ async fn view(
     place: &Place,
     refused: Option<(&Call, &Refusal)>,
 ) -> Result<Markup, Refusal> {
-    let projects: Table<Project> = visitor.rest.get("/data/projects?format=json").await?;
-    let projects: Vec<&str> = projects.rows().iter().map(|p| p.id.as_str()).collect();
+    let projects = listings::projects(visitor).await?;
     let project = match (place.project.as_str(), projects.as_slice()) {
-        ("", [only]) => only,
+        ("", [only]) => only.as_str(),
         (chosen, _) => chosen,
     };
-    let listing: Option<Listing> = match project {
+    let listing = match project {
         "" => None,
-        project => {
-            let uri = address(
-                &["xapi", "inbox", "projects", project],
-                &[("path", &place.path)],
-            );
-            Some(visitor.rest.get(&uri).await?)
-        }
+        project => listings::inbox(visitor, project, &place.path).await?,
     };
     Ok(html! {
         p.crumbs { a href="/" { "Imports" } }
@@ -119,7 +92,7 @@ async fn view(
         @if let Some((_, refusal)) = refused { (shell::told(false, &refusal.message)) }
         form.filter method="get" action="/imports/new" {
             label { "Inbox of"
-                select name="project" { @for id in &projects { option selected[*id == project] { (id) } } }
+                select name="project" { @for id in &projects { option selected[id == project] { (id) } } }
             }
             button { "Open" }
         }
@@ -127,6 +100,8 @@ async fn view(
             (steps(project, &place.path))
             (entries(project, &place.path, listing))
             (call(project, place, listing, &projects, refused.map(|(call, _)| call)))
+        } @else if !project.is_empty() {
+            p.empty { "There is no such folder in the project's inbox." }
         }
     })
 }
@@ -174,7 +149,7 @@ fn call(
     project: &str,
     place: &Place,
     listing: &Listing,
-    projects: &[&str],
+    projects: &[String],
     before: Option<&Call>,
 ) -> Markup {
     let archives = listing
@@ -198,7 +173,7 @@ fn call(
                 }
             }
             label for="destination" { "Into the project" }
-            select #destination name="destination" { @for id in projects { option selected[*id == destination] { (id) } } }
+            select #destination name="destination" { @for id in projects { option selected[id == destination] { (id) } } }
             label for="subject" { "Subject " small { "(else the rules say)" } }
             input #subject name="subject" value=(subject) maxlength="64";
             label for="session" { "Session " small { "(else the rules say)" } }

@@ -11,7 +11,6 @@ use super::super::shell::{self, Section};
 use super::super::{Refusal, Visitor};
 use super::actions::{self, Given};
 use super::forms;
-use super::model::Projects;
 use super::{PAGE, Search};
 
 /// What was asked for, and which sessions it was refused for.
@@ -110,7 +109,7 @@ impl Bulk {
         }
     }
 
-    pub fn controls(&self, projects: &Projects) -> Markup {
+    pub fn controls(&self, projects: &[String]) -> Markup {
         let given = &self.given;
         html! {
             fieldset.controls {
@@ -123,7 +122,7 @@ impl Bulk {
                     button.plain name="action" value="move" { "Move" }
                     label { "to " select name="project" {
                         option value="" { "project…" }
-                        @for id in projects.ids() { option selected[id == given.get("move", "project")] { (id) } }
+                        @for id in projects { option selected[id == given.get("move", "project")] { (id) } }
                     } }
                 }
                 span.group { button.plain name="action" value="rebuild" { "Rebuild" } }

@@ -4,7 +4,7 @@ use maud::{Markup, html};
 
 use super::super::parts;
 use super::actions::Given;
-use super::model::{Place, Projects, Summary};
+use super::model::{Place, Summary};
 
 /// XNAT's `overwrite`, in words.
 const OVERWRITE: [(&str, &str); 3] = [
@@ -14,7 +14,7 @@ const OVERWRITE: [(&str, &str); 3] = [
 ];
 
 /// Without rights for one of them, REST's refusal says so.
-pub fn actions(place: &Place, session: &Summary, projects: &Projects, given: &Given) -> Markup {
+pub fn actions(place: &Place, session: &Summary, projects: &[String], given: &Given) -> Markup {
     let here = place.view(&[], &[]);
     let is_held = session.status == "QUARANTINED";
     html! {
@@ -58,7 +58,7 @@ fn release(here: &str, given: &Given) -> Markup {
     form(here, "Release", "release", false, &fields)
 }
 
-fn archive(here: &str, session: &Summary, projects: &Projects, given: &Given) -> Markup {
+fn archive(here: &str, session: &Summary, projects: &[String], given: &Given) -> Markup {
     let is_unassigned = session.project == "Unassigned";
     let fields = html! {
         @if is_unassigned { (project("archive-project", projects, given.get("archive", "project"))) }
@@ -90,14 +90,14 @@ fn relabel(here: &str, session: &Summary, given: &Given) -> Markup {
     form(here, "Relabel", "relabel", false, &fields)
 }
 
-fn project(id: &str, projects: &Projects, chosen: &str) -> Markup {
+fn project(id: &str, projects: &[String], chosen: &str) -> Markup {
     html! {
         label for=(id) { "Project" }
-        select id=(id) name="project" { @for id in projects.ids() { option selected[id == chosen] { (id) } } }
+        select id=(id) name="project" { @for id in projects { option selected[*id == chosen] { (id) } } }
     }
 }
 
-fn move_to(here: &str, session: &Summary, projects: &Projects, given: &Given) -> Markup {
+fn move_to(here: &str, session: &Summary, projects: &[String], given: &Given) -> Markup {
     let chosen = match given.is_of("move") {
         true => given.get("move", "project"),
         false => session.project.as_str(),

@@ -3,8 +3,6 @@
 use serde::Deserialize;
 
 use super::super::super::address::address;
-use super::super::rest::Table;
-use super::super::{Refusal, Visitor};
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -66,27 +64,6 @@ impl Summary {
 
     pub fn bytes(&self) -> u64 {
         self.scans.iter().map(|scan| scan.bytes).sum()
-    }
-}
-
-#[derive(Deserialize)]
-struct Project {
-    #[serde(rename = "ID")]
-    id: String,
-}
-
-/// Those that the visitor sees.
-pub struct Projects(Vec<String>);
-
-pub async fn projects(visitor: &Visitor) -> Result<Projects, Refusal> {
-    let table: Table<Project> = visitor.rest.get("/data/projects?format=json").await?;
-    let ids = table.rows().iter().map(|project| project.id.clone());
-    Ok(Projects(ids.collect()))
-}
-
-impl Projects {
-    pub fn ids(&self) -> impl Iterator<Item = &str> {
-        self.0.iter().map(String::as_str)
     }
 }
 

@@ -7,11 +7,12 @@ use maud::{Markup, html};
 use serde::Deserialize;
 
 use super::super::super::address::address;
+use super::super::listings::projects;
 use super::super::parts::{self, Tone, badge};
 use super::super::shell::{self, Section};
 use super::super::{Refusal, Visitor};
 use super::actions::Given;
-use super::model::{Place, Scan, Summary, projects};
+use super::model::{Place, Scan, Summary};
 use super::{conflicts, forms};
 
 /// Files named at once; REST's review has all.

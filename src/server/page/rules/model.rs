@@ -4,7 +4,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::super::super::address::address;
-use super::super::rest::Table;
+use super::super::rest::none_if_missing;
 use super::super::{Refusal, Visitor};
 
 /// What stands for the site where a project's ID would stand; no ID has such a character.
@@ -183,14 +183,6 @@ impl Whose {
     }
 }
 
-pub fn none_if_missing<T>(result: Result<T, Refusal>) -> Result<Option<T>, Refusal> {
-    match result {
-        Ok(found) => Ok(Some(found)),
-        Err(refusal) if refusal.status == axum::http::StatusCode::NOT_FOUND => Ok(None),
-        Err(refusal) => Err(refusal),
-    }
-}
-
 /// A module in full; none where there is none of that name.
 pub async fn module(visitor: &Visitor, name: &str) -> Result<Option<ModuleDetail>, Refusal> {
     let uri = address(&["xapi", "rules", "modules", name], &[]);
@@ -204,17 +196,4 @@ pub async fn modules(visitor: &Visitor) -> Result<Vec<Module>, Refusal> {
 /// A version's hash, as much of it as tells it from others.
 pub fn short(hash: &str) -> &str {
     hash.get(..12).unwrap_or(hash)
-}
-
-#[derive(Deserialize)]
-struct Project {
-    #[serde(rename = "ID")]
-    id: String,
-}
-
-/// The IDs of the projects that the visitor sees.
-pub async fn projects(visitor: &Visitor) -> Result<Vec<String>, Refusal> {
-    let projects: Table<Project> = visitor.rest.get("/data/projects?format=json").await?;
-    let ids = projects.rows().iter().map(|project| project.id.clone());
-    Ok(ids.collect())
 }

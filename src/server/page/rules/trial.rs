@@ -14,11 +14,12 @@ use serde::Deserialize;
 
 use super::super::super::address::address;
 use super::super::super::form::is_form;
+use super::super::listings::{self, Listing, projects};
 use super::super::parts::{self, Tone, badge};
 use super::super::shell::{self, Section};
 use super::super::{Refusal, Visitor};
 use super::checked::Changes;
-use super::model::{Whose, projects};
+use super::model::Whose;
 use results::{Explained, results};
 
 /// Of a field that is no file.
@@ -50,20 +51,6 @@ pub struct Wish {
     changes: String,
     #[serde(default, rename = "do")]
     wanted: String,
-}
-
-#[derive(Deserialize)]
-struct Listing {
-    path: String,
-    entries: Vec<Entry>,
-    cut: bool,
-}
-
-#[derive(Deserialize)]
-struct Entry {
-    name: String,
-    kind: String,
-    size: u64,
 }
 
 /// A button by which changes that are not saved are tried.
@@ -226,12 +213,8 @@ async fn view(
     let listing: Option<Listing> = match project {
         "" => None,
         project => {
-            let uri = address(
-                &["xapi", "inbox", "projects", project],
-                &[("path", &wish.folder)],
-            );
             // There may be no folder for the project yet; a file can be brought all the same.
-            super::model::none_if_missing(visitor.rest.get(&uri).await)?
+            listings::inbox(visitor, project, &wish.folder).await?
         }
     };
     Ok(html! {
