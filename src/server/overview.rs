@@ -7,7 +7,7 @@ use axum::extract::{Query, State};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::store::{Counts, Leak, LeakySession, Period, Process, SYSTEM, now_ms};
+use crate::store::{AuditEntry, Leak, LeakySession, Period, Process, SYSTEM, now_ms};
 
 use super::api::{Api, get};
 use super::auth::Caller;
@@ -56,33 +56,13 @@ struct Overview {
     oldest_queued: i64,
     /// Notices of webhooks that wait to be sent.
     pending_notices: i64,
-    processes: Vec<ProcessView>,
+    processes: Vec<Process>,
     /// What ended in each of 48 stretches of time, the oldest first.
-    history: Vec<PeriodView>,
+    history: Vec<Period>,
     /// The sessions last made in which identifying values still stand.
     leaks: Vec<LeakyView>,
     /// The latest entries of the audit, but for what the server does by itself.
-    audit: Vec<AuditView>,
-}
-
-#[derive(Serialize, JsonSchema)]
-struct ProcessView {
-    host: String,
-    pid: i64,
-    workers: i64,
-    running: i64,
-    started: i64,
-    seen: i64,
-}
-
-#[derive(Serialize, JsonSchema)]
-struct PeriodView {
-    from: i64,
-    completed: u64,
-    failed: u64,
-    files: Counts,
-    bytes: i64,
-    worked: i64,
+    audit: Vec<AuditEntry>,
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -100,14 +80,6 @@ struct LeakCount {
     #[serde(flatten)]
     leak: Leak,
     files: u64,
-}
-
-#[derive(Serialize, JsonSchema)]
-struct AuditView {
-    at: i64,
-    username: String,
-    action: String,
-    object: String,
 }
 
 async fn overview(
@@ -137,47 +109,15 @@ async fn overview(
         sessions: by_state.map(|(s, count)| (s.as_str(), count)).collect(),
         oldest_queued: now.oldest_queued_ms,
         pending_notices: now.pending_notices,
-        processes: processes.into_iter().map(ProcessView::from).collect(),
-        history: history.into_iter().map(PeriodView::from).collect(),
+        processes,
+        history,
         leaks: leaky.into_iter().map(LeakyView::from).collect(),
         audit: audit
             .into_iter()
             .filter(|entry| entry.username != SYSTEM)
             .take(MOST_ENTRIES)
-            .map(|entry| AuditView {
-                at: entry.at,
-                username: entry.username,
-                action: entry.action,
-                object: entry.object,
-            })
             .collect(),
     }))
-}
-
-impl From<Process> for ProcessView {
-    fn from(process: Process) -> ProcessView {
-        ProcessView {
-            host: process.host,
-            pid: process.pid,
-            workers: process.workers,
-            running: process.running,
-            started: process.started,
-            seen: process.seen,
-        }
-    }
-}
-
-impl From<Period> for PeriodView {
-    fn from(period: Period) -> PeriodView {
-        PeriodView {
-            from: period.from,
-            completed: period.completed,
-            failed: period.failed,
-            files: period.files,
-            bytes: period.bytes,
-            worked: period.worked,
-        }
-    }
 }
 
 impl From<LeakySession> for LeakyView {

@@ -7,7 +7,7 @@ use super::sessions::{Findings, from_row};
 use super::{Leak, Session, Status, Store, StoreError, column, json};
 
 /// What the imports came to that ended within one stretch of time.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, serde::Serialize, schemars::JsonSchema)]
 pub struct Period {
     /// Its beginning, in milliseconds since 1970.
     pub from: i64,
@@ -27,7 +27,7 @@ pub struct LeakySession {
 }
 
 /// A process that takes part, and what it has to do.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, serde::Serialize, schemars::JsonSchema)]
 pub struct Process {
     pub host: String,
     pub pid: i64,

@@ -8,7 +8,7 @@ use super::{Store, StoreError, WriteTransaction, column, now_ms, sessions};
 /// The user of what the server does on its own.
 pub const SYSTEM: &str = "(system)";
 
-#[derive(Debug, Clone, serde::Serialize)]
+#[derive(Debug, Clone, serde::Serialize, schemars::JsonSchema)]
 pub struct AuditEntry {
     pub id: i64,
     pub at: i64,
