@@ -2,6 +2,7 @@
 
 mod model;
 mod one;
+mod report;
 mod start;
 
 use axum::Router;

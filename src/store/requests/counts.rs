@@ -44,20 +44,26 @@ impl Counts {
         self.staged += other.staged;
     }
 
-    /// What is not settled never will be: it has failed.
-    pub fn give_up(&mut self) {
-        let settled = self.stored
+    /// Those of which it is known what became of them.
+    pub fn settled(&self) -> u64 {
+        self.stored
             + self.duplicate
             + self.conflict
             + self.filtered
             + self.rejected
+            + self.failed
             + self.quarantined
             + self.not_dicom
             + self.unreadable
             + self.cut_short
-            + self.changed;
-        self.failed = self.found.saturating_sub(settled);
+            + self.changed
+    }
+
+    /// What is not settled never will be: it has failed.
+    pub fn give_up(&mut self) {
+        self.failed = 0;
         self.staged = 0;
+        self.failed = self.found.saturating_sub(self.settled());
     }
 }
 

@@ -15,7 +15,6 @@ const morphing = {
   ignoreActiveValue: true,
   callbacks: {
     beforeAttributeUpdated: (name, node) => !(KEPT.has(name) && node.matches("details, input, select, textarea")),
-    beforeNodeMorphed: (node) => !(node.nodeType === Node.ELEMENT_NODE && node.hasAttribute("data-keep")),
   },
 };
 
@@ -23,9 +22,15 @@ function connected(isConnected) {
   if (banner) banner.hidden = isConnected;
 }
 
-async function refresh() {
+// How the view follows the server: at each of its changes; `slow`, now and then, as it costs the server more; or
+// `done`, as nothing of it will change.
+function follows() {
   const live = document.getElementById("live");
-  if (!live || document.hidden) return;
+  return live ? (live.dataset.follow ?? "changes") : "done";
+}
+
+async function refresh() {
+  if (document.hidden) return;
   if (refreshing) {
     wanted = true;
     return;
@@ -40,8 +45,8 @@ async function refresh() {
     connected(true);
     if (!response.ok) return;
     const page = new DOMParser().parseFromString(await response.text(), "text/html");
-    const now = page.getElementById("live");
-    if (now) Idiomorph.morph(live, now, morphing);
+    const [live, now] = [document, page].map((one) => one.getElementById("live"));
+    if (live && now) Idiomorph.morph(live, now, morphing);
   } catch {
     connected(false);
   } finally {
@@ -56,7 +61,8 @@ async function refresh() {
 function listen() {
   const source = new EventSource(events);
   source.onopen = () => connected(true);
-  source.addEventListener("changed", refresh);
+  // One comes at once: between the view and it something may have changed.
+  source.addEventListener("changed", () => follows() === "changes" && refresh());
   source.onerror = () => {
     connected(false);
     // Refused for good (logged out, or the server is on its way up): ask again as a page would.
@@ -72,8 +78,9 @@ function listen() {
 
 if (events) {
   listen();
-  setInterval(refresh, REFRESH_AFTER);
-  document.addEventListener("visibilitychange", refresh);
+  const look = () => follows() !== "done" && refresh();
+  setInterval(look, REFRESH_AFTER);
+  document.addEventListener("visibilitychange", look);
 }
 
 document.addEventListener("submit", (event) => {

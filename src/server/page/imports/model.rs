@@ -92,7 +92,7 @@ impl Import {
 
     /// Files and bytes so far, with a bar while it runs.
     pub fn progress(&self) -> Markup {
-        let done = self.settled() + self.counts.staged;
+        let done = self.counts.settled() + self.counts.staged;
         let found = self.counts.found;
         html! {
             @if self.has_ended() || found == 0 {
@@ -105,14 +105,6 @@ impl Import {
                 " " (parts::grouped(done)) " of " (parts::count(found, "file")) ", " (parts::bytes(self.bytes))
             }
         }
-    }
-
-    fn settled(&self) -> u64 {
-        let mut counts = self.counts;
-        counts.staged = 0;
-        let before = counts.failed;
-        counts.give_up();
-        self.counts.found - counts.failed + before
     }
 }
 

@@ -1,7 +1,5 @@
 //! One import: where it stands, what came of it, and why.
 
-use std::collections::BTreeMap;
-
 use axum::extract::{Path, Query};
 use axum::http::Method;
 use axum::response::Response;
@@ -12,67 +10,14 @@ use crate::store::Counts;
 
 use super::super::super::address::address;
 use super::super::parts::{self, Share, Tone, badge};
+use super::super::rest::none_if_missing;
 use super::super::shell::Section;
 use super::super::{Refusal, Visitor};
 use super::model::Import;
+use super::report::{Report, ReportedFile, ReportedSession, rules};
 
 /// Files named at once; the report has all.
 const MOST_FILES: usize = 500;
-
-/// Elements named for each action of a module; the report has all.
-const MOST_TAGS: usize = 12;
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Report {
-    modules: Vec<Module>,
-    acts: Vec<Act>,
-    trails: Vec<Vec<usize>>,
-    sessions: Vec<ReportedSession>,
-    files: Vec<ReportedFile>,
-}
-
-#[derive(Deserialize)]
-struct Module {
-    scope: String,
-    kind: String,
-    module: String,
-    version: String,
-    at: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct Act {
-    module: usize,
-    action: String,
-    tag: String,
-}
-
-#[derive(Deserialize)]
-struct ReportedSession {
-    label: String,
-    subject: String,
-    state: Option<String>,
-    uri: Option<String>,
-    reason: String,
-    #[serde(default)]
-    leaks: Vec<Leak>,
-}
-
-#[derive(Deserialize)]
-struct Leak {
-    kind: String,
-    tag: String,
-    files: u64,
-}
-
-#[derive(Deserialize)]
-struct ReportedFile {
-    path: String,
-    outcome: String,
-    reason: Option<String>,
-    trail: Option<usize>,
-}
 
 #[derive(Deserialize, Default)]
 pub struct Shown {
@@ -98,7 +43,7 @@ pub async fn show(
     let title = format!("Import {id}");
     let content = html! {
         p.crumbs { a href="/" { "Imports" } }
-        div #live {
+        div #live data-follow=[import.has_ended().then_some("done")] {
             (head(&import))
             (facts(&import))
             (timeline(&import))
@@ -119,11 +64,7 @@ pub async fn show(
 /// None where there is none: the request ended before there was anything to tell.
 async fn report(visitor: &Visitor, id: &str) -> Result<Option<Report>, Refusal> {
     let uri = address(&["xapi", "dicom", id, "report"], &[]);
-    match visitor.rest.get(&uri).await {
-        Ok(report) => Ok(Some(report)),
-        Err(refusal) if refusal.status == axum::http::StatusCode::NOT_FOUND => Ok(None),
-        Err(refusal) => Err(refusal),
-    }
+    none_if_missing(visitor.rest.get(&uri).await)
 }
 
 pub async fn cancel(visitor: Visitor, Path(id): Path<i64>) -> Response {
@@ -338,78 +279,6 @@ fn files(import: &Import, report: &Report, outcome: &str) -> Markup {
                 }
             }
             @if chosen.len() > MOST_FILES { p { "And " (parts::grouped((chosen.len() - MOST_FILES) as u64)) " more, in the report." } }
-        }
-    }
-}
-
-/// What each module did, in words: the report names acts once and says for each file which were done to it.
-fn rules(import: &Import, report: &Report) -> Markup {
-    let mut act_to_files: BTreeMap<usize, u64> = BTreeMap::new();
-    let trails = report
-        .files
-        .iter()
-        .filter_map(|file| report.trails.get(file.trail?));
-    for act in trails.flatten() {
-        *act_to_files.entry(*act).or_default() += 1;
-    }
-    let done_by = |module: usize| {
-        let mut action_to_tags: BTreeMap<&str, Vec<(&str, u64)>> = BTreeMap::new();
-        for (at, act) in report
-            .acts
-            .iter()
-            .enumerate()
-            .filter(|(_, act)| act.module == module)
-        {
-            let files = act_to_files.get(&at).copied().unwrap_or(0);
-            action_to_tags
-                .entry(&act.action)
-                .or_default()
-                .push((&act.tag, files));
-        }
-        action_to_tags
-    };
-    html! {
-        h2 { "What the rules did" }
-        @if let Some(hash) = &import.rule_set { p { "All of it under the rules of version " code { (hash) } "." } }
-        ol.chain {
-            @for (at, module) in report.modules.iter().enumerate() {
-                li {
-                    b { (module.module) } " " (module.version) " "
-                    small { (module.kind) ", " (of(&module.scope)) @if module.at.is_some() { ", waits for the archive" } }
-                    @for (action, tags) in done_by(at) { (sentence(action, &tags, import.counts.stored)) }
-                }
-            }
-        }
-    }
-}
-
-fn of(scope: &str) -> &str {
-    match scope {
-        "site" => "the site's",
-        "project" => "the project's",
-        _ => "built in",
-    }
-}
-
-fn sentence(action: &str, tags: &[(&str, u64)], stored: u64) -> Markup {
-    let verb = match action {
-        "set" => "Set",
-        "blank" => "Emptied",
-        "remove" => "Removed",
-        "remove-private" => "Removed private elements",
-        "uid" => "Gave new UIDs in",
-        "dummy" => "Put a dummy in",
-        "shift-date" => "Shifted",
-        "redact" => "Blackened regions of",
-        other => other,
-    };
-    html! {
-        details {
-            summary { (verb) " " (parts::count(tags.len() as u64, "element")) ": "
-                @for (at, (tag, _)) in tags.iter().take(MOST_TAGS).enumerate() { @if at > 0 { ", " } code { (tag) } }
-                @if tags.len() > MOST_TAGS { ", …" }
-            }
-            ul { @for (tag, files) in tags { li { code { (tag) } @if *files < stored { " in " (parts::count(*files, "file")) } } } }
         }
     }
 }

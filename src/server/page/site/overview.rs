@@ -102,7 +102,7 @@ pub async fn show(visitor: Visitor, Query(span): Query<Span>) -> Result<Response
     let content = html! {
         h1 { "Site" }
         (tabs(&visitor, "/site"))
-        div #live {
+        div #live data-follow="slow" {
             (now(&overview))
             (processes(&overview.processes))
             (history(&overview.history, &hours))
