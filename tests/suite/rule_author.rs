@@ -3,18 +3,15 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::Output;
+
+use crate::server::{PROGRAM, without_settings};
 
 const REPOSITORY: &str = env!("CARGO_MANIFEST_DIR");
 
 /// Runs `sluice rule …`, with no data folder.
 pub fn rule(arguments: &[&str]) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_sluice"));
-    for (name, _) in std::env::vars_os() {
-        if name.to_string_lossy().starts_with("SLUICE_") {
-            command.env_remove(name);
-        }
-    }
+    let mut command = without_settings(PROGRAM);
     command.arg("rule").args(arguments).output().unwrap()
 }
 
@@ -441,7 +438,7 @@ fn the_readmes_ten_minutes_work_as_they_are_written() {
     let data = folder.path().join("sluice-data");
     fs::create_dir_all(data.join("rules/modules")).unwrap();
     crate::dicom::study(&data.join("inbox/DEMO/study"), 0, 1, 2);
-    let program = Path::new(env!("CARGO_BIN_EXE_sluice")).parent().unwrap();
+    let program = Path::new(PROGRAM).parent().unwrap();
     let path = format!("{}:{}", program.display(), std::env::var("PATH").unwrap());
     let mut said = String::new();
     let mut blocks = section.split("```").skip(1).step_by(2).peekable();
@@ -449,12 +446,11 @@ fn the_readmes_ten_minutes_work_as_they_are_written() {
     for block in blocks {
         let (language, text) = block.split_once('\n').unwrap();
         if language == "sh" {
-            let mut command = Command::new("sh");
+            let mut command = without_settings("sh");
             command.args(["-e", "-c", text]).current_dir(&folder);
             let database = crate::database::url(&data);
             command
                 .env("PATH", &path)
-                .env_remove("SLUICE_TEST_POSTGRES")
                 .envs(database.map(|url| ("SLUICE_DATABASE", url)));
             let output = command.output().unwrap();
             said += &String::from_utf8(output.stdout).unwrap();

@@ -27,14 +27,23 @@ pub fn wait_for<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
     }
 }
 
-/// `sluice`, untouched by settings in the environment of whoever runs the tests.
-pub fn sluice(data: &Path, arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_sluice"));
+/// The program that is tested.
+pub const PROGRAM: &str = env!("CARGO_BIN_EXE_sluice");
+
+/// A command whose `sluice` sees none of the settings of whoever runs the tests, nor those of the tests.
+pub fn without_settings(program: &str) -> Command {
+    let mut command = Command::new(program);
     for (name, _) in std::env::vars_os() {
         if name.to_string_lossy().starts_with("SLUICE_") {
             command.env_remove(name);
         }
     }
+    command
+}
+
+/// `sluice` on a data folder and its database.
+pub fn sluice(data: &Path, arguments: &[&str]) -> Command {
+    let mut command = without_settings(PROGRAM);
     if let Some(url) = database::url(data) {
         command.env("SLUICE_DATABASE", url);
     }
