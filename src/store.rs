@@ -37,7 +37,7 @@ use sqlx::any::AnyRow;
 use sqlx::{Any, AnyPool, Row};
 use tokio::sync::broadcast;
 
-use database::{Database, WriteTransaction};
+use database::{Database, Kept, Lock, WriteTransaction};
 use signals::Signals;
 
 /// After which a database counts as away.
@@ -250,17 +250,17 @@ impl Store {
 
     /// A transaction that runs alone: what it reads stays true until it is committed.
     async fn begin(&self) -> Result<WriteTransaction, StoreError> {
-        self.shared.database.begin().await
-    }
-
-    /// A transaction that runs alone among those that hand out requests.
-    async fn begin_queue(&self) -> Result<WriteTransaction, StoreError> {
-        self.shared.database.begin_queue().await
+        self.shared.database.begin(Lock::Alone, Kept::Always).await
     }
 
     /// A transaction that only changes rows of its own.
     async fn begin_rows(&self) -> Result<WriteTransaction, StoreError> {
-        self.shared.database.begin_rows().await
+        self.shared.database.begin(Lock::Rows, Kept::Always).await
+    }
+
+    /// A step on a request's way: what a power cut undoes of it is done again when the request is.
+    async fn begin_step(&self, lock: Lock) -> Result<WriteTransaction, StoreError> {
+        self.shared.database.begin(lock, Kept::Soon).await
     }
 }
 

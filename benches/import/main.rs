@@ -8,7 +8,7 @@
 //! server at work.
 //!
 //! Environment: `BENCH_ROUNDS` (5), `BENCH_SCALE` (1: all files; 10: a tenth of them), `BENCH_ONLY` (some of
-//! `throughput,rivals,service`), `BENCH_DIR` (`target/bench`), which should lie on the disk that is to be measured.
+//! `a,b,c,d,e,rivals,start,answers,size`), `BENCH_DIR` (`target/bench`), which should lie on the disk that is to be measured.
 
 mod disk;
 mod server;
@@ -67,17 +67,18 @@ fn main() -> Outcome<()> {
 fn measure_all(scratch: &Path, rounds: u32, scale: u32) -> Outcome<()> {
     let only = std::env::var("BENCH_ONLY").unwrap_or_default();
     let wanted = |part: &str| only.is_empty() || only.split(',').any(|one| one == part);
+    let any_of = |parts: &[&str]| parts.iter().any(|part| wanted(part));
     println!(
         "{rounds} rounds, scale 1/{scale}; times are medians, a ratio is cp + sync over the work\n"
     );
-    if wanted("throughput") {
-        throughput(scratch, rounds, scale)?;
+    if any_of(&["a", "b", "c", "d", "e"]) {
+        throughput(scratch, rounds, scale, &wanted)?;
     }
     if wanted("rivals") {
         rivals(scratch, rounds.min(3), scale)?;
     }
-    if wanted("service") {
-        service::measure(scratch, scale)?;
+    if any_of(&["start", "answers", "size"]) {
+        service::measure(scratch, scale, &wanted)?;
     }
     Ok(())
 }
@@ -143,12 +144,19 @@ fn write(scratch: &Path, name: &'static str, corpus: &Corpus, projects: usize) -
     })
 }
 
-fn throughput(scratch: &Path, rounds: u32, scale: u32) -> Outcome<()> {
+fn throughput(
+    scratch: &Path,
+    rounds: u32,
+    scale: u32,
+    wanted: &dyn Fn(&str) -> bool,
+) -> Outcome<()> {
     println!(
         "| corpus | rules | files | MB | cp + sync | import | ratio | lowest | highest | peak memory |"
     );
     println!("|---|---|---|---|---|---|---|---|---|---|");
-    for (name, corpus, projects) in corpora(scale) {
+    // `(a) …`
+    let named = |name: &str| wanted(&name[1..2]);
+    for (name, corpus, projects) in corpora(scale).into_iter().filter(|(name, ..)| named(name)) {
         let tree = write(scratch, name, &corpus, projects)?;
         for (rules, chain) in CHAINS {
             let rows = measure(scratch, &tree, chain, rounds)?;

@@ -23,12 +23,18 @@ const BURST: usize = 1000;
 /// Callers side by side, in the burst and beside a running import.
 const CALLERS: usize = 8;
 
-pub fn measure(scratch: &Path, scale: u32) -> Outcome<()> {
+pub fn measure(scratch: &Path, scale: u32, wanted: &dyn Fn(&str) -> bool) -> Outcome<()> {
     println!("| what | wanted | measured |");
     println!("|---|---|---|");
-    start(scratch)?;
-    answers(scratch, scale)?;
-    size(scratch, scale)?;
+    if wanted("start") {
+        start(scratch)?;
+    }
+    if wanted("answers") {
+        answers(scratch, scale)?;
+    }
+    if wanted("size") {
+        size(scratch, scale)?;
+    }
     println!();
     Ok(())
 }

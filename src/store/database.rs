@@ -1,9 +1,12 @@
 //! The two databases that a store can be in, and all in which they differ.
 //!
 //! SQLite has one writer; PostgreSQL has many, in several processes. What has to see all that others
-//! wrote before it decides (`Store::begin`) runs alone in either: behind this process's lock and SQLite's
-//! own, or behind an advisory lock of PostgreSQL. What only changes its own rows (`Store::begin_rows`)
-//! waits for nobody but who changes the same rows.
+//! wrote before it decides ([`Lock::Alone`]) runs alone in either: behind this process's lock and SQLite's
+//! own, or behind an advisory lock of PostgreSQL. What only changes its own rows ([`Lock::Rows`]) waits for
+//! nobody but who changes the same rows.
+//!
+//! What was answered, or what files are moved by, outlasts a power cut ([`Kept::Always`]). How far a request
+//! is need not: waiting for the disk at each step, a small import would do little else.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -38,6 +41,27 @@ const LISTEN_AGAIN: Duration = Duration::from_secs(2);
 pub enum Kind {
     Sqlite,
     Postgres,
+}
+
+/// What a transaction may not run beside, in any process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Lock {
+    /// Any other that runs alone: what it reads stays true until it is committed.
+    Alone,
+    /// Others that hand out requests; a long commit does not hold these up.
+    Queue,
+    /// Those that change the same rows: its statements depend on no others.
+    Rows,
+}
+
+/// What a power cut leaves of a transaction that was committed. A crash of this process takes nothing from either.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kept {
+    /// All.
+    Always,
+    /// All or nothing of it; and nothing of what came later, if nothing of it. Any later one that is kept always
+    /// keeps it too.
+    Soon,
 }
 
 /// The connections, and the turn of who writes.
@@ -111,55 +135,49 @@ impl Database {
         })
     }
 
-    /// A transaction that no other of its sort runs beside, in any process.
-    pub async fn begin(&self) -> Result<WriteTransaction, StoreError> {
-        // Before a connection is taken: those who wait for the turn must not use up the pool.
-        let turn = self.writer.clone().lock_owned().await;
-        let inner = match self.kind {
-            // A deferred one could fail half-way, when it first writes.
-            Kind::Sqlite => self.pool.begin_with("BEGIN IMMEDIATE").await?,
-            Kind::Postgres => self.locked(WRITER_LOCK).await?,
+    /// A transaction, when its turn has come.
+    pub async fn begin(&self, lock: Lock, kept: Kept) -> Result<WriteTransaction, StoreError> {
+        let (inner, turn) = match self.kind {
+            Kind::Sqlite => {
+                // Before a connection is taken: those who wait for the turn must not use up the pool.
+                let turn = self.writer.clone().lock_owned().await;
+                let begin = match kept {
+                    Kept::Always => "PRAGMA synchronous = FULL; BEGIN IMMEDIATE",
+                    Kept::Soon => "PRAGMA synchronous = NORMAL; BEGIN IMMEDIATE",
+                };
+                (self.pool.begin_with(begin).await?, Some(turn))
+            }
+            Kind::Postgres => {
+                let turn = match lock {
+                    Lock::Alone => Some(self.writer.clone().lock_owned().await),
+                    Lock::Queue | Lock::Rows => None,
+                };
+                let begin = match kept {
+                    Kept::Always => "BEGIN",
+                    Kept::Soon => "BEGIN; SET LOCAL synchronous_commit = off",
+                };
+                let mut inner = self.pool.begin_with(begin).await?;
+                let key = match lock {
+                    Lock::Alone => Some(WRITER_LOCK),
+                    Lock::Queue => Some(QUEUE_LOCK),
+                    Lock::Rows => None,
+                };
+                if let Some(key) = key {
+                    sqlx::query("SELECT pg_advisory_xact_lock($1)")
+                        .bind(key)
+                        .execute(&mut *inner)
+                        .await?;
+                }
+                (inner, turn)
+            }
         };
-        Ok(self.writing(inner, Some(turn)))
-    }
-
-    /// The same among those who hand out requests; a long commit does not hold these up.
-    pub async fn begin_queue(&self) -> Result<WriteTransaction, StoreError> {
-        match self.kind {
-            Kind::Sqlite => self.begin().await,
-            Kind::Postgres => Ok(self.writing(self.locked(QUEUE_LOCK).await?, None)),
-        }
-    }
-
-    /// A transaction whose statements depend on nothing but the rows that they change.
-    pub async fn begin_rows(&self) -> Result<WriteTransaction, StoreError> {
-        match self.kind {
-            Kind::Sqlite => self.begin().await,
-            Kind::Postgres => Ok(self.writing(self.pool.begin().await?, None)),
-        }
-    }
-
-    async fn locked(&self, lock: i64) -> Result<Transaction<'static, Any>, StoreError> {
-        let mut tx = self.pool.begin().await?;
-        sqlx::query("SELECT pg_advisory_xact_lock($1)")
-            .bind(lock)
-            .execute(&mut *tx)
-            .await?;
-        Ok(tx)
-    }
-
-    fn writing(
-        &self,
-        inner: Transaction<'static, Any>,
-        turn: Option<OwnedMutexGuard<()>>,
-    ) -> WriteTransaction {
-        WriteTransaction {
+        Ok(WriteTransaction {
             inner,
             kind: self.kind,
             signals: self.signals.clone(),
             words: Vec::new(),
             _turn: turn,
-        }
+        })
     }
 
     #[cfg(test)]
@@ -204,7 +222,7 @@ async fn set_up(connection: &mut AnyConnection, kind: Kind) -> Result<(), sqlx::
     if kind == Kind::Sqlite {
         let busy = format!("PRAGMA busy_timeout = {}", BUSY_TIMEOUT.as_millis());
         connection.execute(sqlx::AssertSqlSafe(busy)).await?;
-        // FULL: a commit that was answered must survive a power cut.
+        // How far a commit is synced is said when its transaction begins.
         connection
             .execute(
                 "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON",

@@ -5,14 +5,14 @@
 //! machine) does no harm: each claim has a number of its own, and writing under an old one is refused.
 
 use super::requests::LEASE;
-use super::{Store, StoreError, column, now_ms};
+use super::{Lock, Store, StoreError, column, now_ms};
 
 pub struct Instances<'a>(pub(super) &'a Store);
 
 impl Instances<'_> {
     /// Says that this process lives, with how many workers. To be repeated well within a lease.
     pub async fn keep(&self, host: &str, workers: usize) -> Result<(), StoreError> {
-        let mut tx = self.0.begin_rows().await?;
+        let mut tx = self.0.begin_step(Lock::Rows).await?;
         sqlx::query(
             "INSERT INTO instances (id, host, pid, workers, started, seen) VALUES ($1, $2, $3, $4, $5, $5)
              ON CONFLICT (id) DO UPDATE SET seen = excluded.seen, workers = excluded.workers",
@@ -37,7 +37,7 @@ impl Instances<'_> {
 
     /// Forgets a process that is known to be gone. What it held is free from now on.
     pub async fn forget(&self, instance: &str) -> Result<(), StoreError> {
-        let mut tx = self.0.begin_rows().await?;
+        let mut tx = self.0.begin_step(Lock::Rows).await?;
         sqlx::query("DELETE FROM instances WHERE id = $1")
             .bind(instance)
             .execute(tx.on())
@@ -56,7 +56,7 @@ impl Instances<'_> {
         if silent.is_none() {
             return Ok(0);
         }
-        let mut tx = self.0.begin_rows().await?;
+        let mut tx = self.0.begin_step(Lock::Rows).await?;
         let gone = sqlx::query("DELETE FROM instances WHERE seen < $1")
             .bind(cutoff)
             .execute(tx.on())

@@ -4,7 +4,7 @@
 //! can't race for it. Differs from XNAT, which looks for the label at the call and again at archiving
 //! and lets what happens in between collide.
 
-use super::{Store, StoreError, WriteTransaction, column, now_ms};
+use super::{Lock, Store, StoreError, WriteTransaction, column, now_ms};
 
 /// The label belongs to another study, or the reservation could not be made.
 #[derive(Debug, thiserror::Error)]
@@ -22,7 +22,7 @@ pub struct Labels<'a>(pub(super) &'a Store);
 impl Labels<'_> {
     /// Gives a label to a study, or finds that it has it already.
     pub async fn reserve(&self, project: &str, label: &str, study_key: &str) -> Result<(), Taken> {
-        let mut tx = self.0.begin().await?;
+        let mut tx = self.0.begin_step(Lock::Alone).await?;
         reserve(&mut tx, project, label, study_key).await?;
         Ok(tx.commit().await?)
     }
@@ -40,7 +40,7 @@ impl Labels<'_> {
         study_key: &str,
         earlier_keys: &[String],
     ) -> Result<(), Taken> {
-        let mut tx = self.0.begin().await?;
+        let mut tx = self.0.begin_step(Lock::Alone).await?;
         match reserve(&mut tx, project, label, study_key).await {
             Ok(()) => return Ok(tx.commit().await?),
             Err(Taken::ByAnotherStudy) => {}
@@ -66,7 +66,7 @@ impl Labels<'_> {
 
     /// Gives a label back that no session came to use.
     pub async fn release_unused(&self, project: &str, label: &str) -> Result<(), StoreError> {
-        let mut tx = self.0.begin().await?;
+        let mut tx = self.0.begin_step(Lock::Alone).await?;
         release_unused(&mut tx, project, label).await?;
         tx.commit().await
     }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Store, StoreError, column, now_ms};
+use super::{Lock, Store, StoreError, column, now_ms};
 
 /// Each file and each session is in one of the counts of its kind, or in none if the two agree.
 #[derive(
@@ -51,7 +51,7 @@ impl Shadows<'_> {
     ) -> Result<(), StoreError> {
         let text =
             serde_json::to_string(counts).map_err(|_| StoreError::BadValue { column: "counts" })?;
-        let mut tx = self.0.begin_rows().await?;
+        let mut tx = self.0.begin_step(Lock::Rows).await?;
         sqlx::query(
             "INSERT INTO shadow_runs (request, project, candidate, at, counts) VALUES ($1, $2, $3, $4, $5)
              ON CONFLICT (request) DO UPDATE SET candidate = excluded.candidate, at = excluded.at,

@@ -9,7 +9,7 @@ use std::time::Duration;
 use sqlx::any::AnyRow;
 
 use super::super::signals::Word;
-use super::super::{StoreError, WriteTransaction, audit, column, now_ms, to_json, webhooks};
+use super::super::{Lock, StoreError, WriteTransaction, audit, column, now_ms, to_json, webhooks};
 use super::{Counts, ImportRequest, Requests, SYSTEM, Status, action, from_row, object};
 
 /// How long a claim holds without being renewed.
@@ -63,7 +63,7 @@ impl Requests<'_> {
             return Ok(None);
         }
         let now = now_ms();
-        let mut tx = self.0.begin_queue().await?;
+        let mut tx = self.0.begin_step(Lock::Queue).await?;
         let Some(id) = next_in_turn(&mut tx).await? else {
             return Ok(None);
         };
@@ -92,7 +92,7 @@ impl Requests<'_> {
 
     /// Prolongs the lease, to be called well within it; false if the request is no longer the worker's.
     pub async fn renew(&self, claim: Claim) -> Result<bool, StoreError> {
-        let mut tx = self.0.begin_rows().await?;
+        let mut tx = self.0.begin_step(Lock::Rows).await?;
         let renewed = sqlx::query(held!("UPDATE requests SET lease_until = $3"))
             .bind(claim.request)
             .bind(claim.attempt)
@@ -111,7 +111,7 @@ impl Requests<'_> {
         counts: &Counts,
         bytes: i64,
     ) -> Result<(), StoreError> {
-        let mut tx = self.0.begin_rows().await?;
+        let mut tx = self.0.begin_step(Lock::Rows).await?;
         sqlx::query(held!(
             "UPDATE requests SET counts = $3, bytes = $4, timestamp = $5"
         ))
@@ -131,7 +131,7 @@ impl Requests<'_> {
     /// # Errors
     /// [`StoreError::ClaimLost`], as with all that follow.
     pub async fn set_status(&self, claim: Claim, status: Status) -> Result<(), StoreError> {
-        let mut tx = self.0.begin_rows().await?;
+        let mut tx = self.0.begin_step(Lock::Rows).await?;
         let changed = sqlx::query(held!("UPDATE requests SET status = $3, timestamp = $4"))
             .bind(claim.request)
             .bind(claim.attempt)
@@ -147,7 +147,7 @@ impl Requests<'_> {
 
     /// Says what a request waits for, or that it goes on.
     pub async fn set_waiting(&self, claim: Claim, on: Option<&str>) -> Result<(), StoreError> {
-        let mut tx = self.0.begin_rows().await?;
+        let mut tx = self.0.begin_step(Lock::Rows).await?;
         let changed = sqlx::query(held!("UPDATE requests SET waiting = $3, timestamp = $4"))
             .bind(claim.request)
             .bind(claim.attempt)
@@ -162,7 +162,7 @@ impl Requests<'_> {
 
     /// Moves a request to Processed, from where it can't be cancelled. False if it has been by now.
     pub async fn set_processed(&self, claim: Claim) -> Result<bool, StoreError> {
-        let mut tx = self.0.begin_rows().await?;
+        let mut tx = self.0.begin_step(Lock::Rows).await?;
         check_held(&mut tx, claim).await?;
         let moved = sqlx::query(
             "UPDATE requests SET status = $2, timestamp = $3 WHERE id = $1 AND cancel_asked IS NULL",
@@ -189,7 +189,7 @@ impl Requests<'_> {
 
     /// Gives a request that named no project the one it belongs to, as if the call had named it.
     pub async fn assign(&self, claim: Claim, request: &ImportRequest) -> Result<(), StoreError> {
-        let mut tx = self.0.begin_rows().await?;
+        let mut tx = self.0.begin_step(Lock::Rows).await?;
         let changed = sqlx::query(held!(
             "UPDATE requests SET project = $3, parameters = $4, timestamp = $5"
         ))
@@ -208,7 +208,7 @@ impl Requests<'_> {
 
     /// Records the rule set that the request runs under, by its hash.
     pub async fn pin(&self, claim: Claim, rule_set: &str) -> Result<(), StoreError> {
-        let mut tx = self.0.begin_rows().await?;
+        let mut tx = self.0.begin_step(Lock::Rows).await?;
         let changed = sqlx::query(held!("UPDATE requests SET rule_set = $3, timestamp = $4"))
             .bind(claim.request)
             .bind(claim.attempt)
@@ -258,7 +258,7 @@ impl Requests<'_> {
 
     /// Puts a request back into the queue: a clean shutdown need not wait for the lease.
     pub async fn release(&self, claim: Claim) -> Result<(), StoreError> {
-        let mut tx = self.0.begin_rows().await?;
+        let mut tx = self.0.begin_step(Lock::Rows).await?;
         let rows = sqlx::query(concat!(
             held!(
                 "UPDATE requests SET status = $3, worker = NULL, instance = NULL, lease_until = NULL,
@@ -291,7 +291,7 @@ impl Requests<'_> {
         if found.is_none() {
             return Ok(0);
         }
-        let mut tx = self.0.begin_queue().await?;
+        let mut tx = self.0.begin_step(Lock::Queue).await?;
         let requeue = format!(
             "UPDATE requests SET status = 'Queued', worker = NULL, instance = NULL, lease_until = NULL,
                     waiting = NULL, timestamp = $1 WHERE {abandoned} RETURNING id"
