@@ -10,7 +10,7 @@ use super::instance::Instance;
 use super::redact::{Redaction, Rewritten};
 use super::source::{Source, Span};
 use super::tree::{Element, Encoding, Value};
-use super::{Tag, VR, meta};
+use super::{VR, meta};
 use copy::{copy, copy_buffered};
 use dicom_dictionary_std::{tags, uids};
 use dicom_encoding::transfer_syntax::{Codec, TransferSyntaxIndex};

@@ -2,7 +2,7 @@
 //! before. Files pass in the order of the walk, so the answers don't depend on timing.
 
 use super::outcome::Outcome;
-use super::study::{StoredSession, Study, StudyKeys};
+use super::study::{Stored, StoredSession, Study, StudyKeys};
 use super::{Job, Stop};
 use crate::archive::Names;
 use crate::dicom::{Instance, tags};
@@ -125,11 +125,9 @@ impl Job<'_> {
                 );
             }
         }
-        let stored = self.stored_sessions(&keys)?;
-        let names = match &labels {
-            Ok(labels) => self.known_names(&stored, &labels.session, self.rules.defers())?,
-            Err(_) => Names::default(),
-        };
+        let label = labels.as_ref().ok().map(|labels| labels.session.as_str());
+        let stored = self.stored(&keys, label)?;
+        let names = self.known_names(&stored, self.rules.defers())?;
         let study = Arc::new(Study::new(
             plan.studies.len(),
             keys,
@@ -146,17 +144,10 @@ impl Job<'_> {
 
     /// The names that the study's stored sessions use, so that new files and series stand beside them: of
     /// those before or after the steps at archiving.
-    pub(super) fn known_names(
-        &self,
-        stored: &[StoredSession],
-        label: &str,
-        identified: bool,
-    ) -> Result<Names, Stop> {
+    pub(super) fn known_names(&self, stored: &Stored, identified: bool) -> Result<Names, Stop> {
         let mut names = Names::default();
-        let same = |(session, _): &&StoredSession| {
-            session.label == label && session.identified == identified
-        };
-        for (session, files) in stored.iter().filter(same) {
+        let same = |(session, _): &&StoredSession| session.identified == identified;
+        for (session, files) in stored.sessions.iter().filter(same) {
             let scans = self
                 .importer
                 .block_on(self.importer.store.sessions().scans(session.id))?;
@@ -170,22 +161,29 @@ impl Job<'_> {
         Ok(names)
     }
 
-    /// The study's sessions, under whichever key of the project they were stored.
-    pub(super) fn stored_sessions(&self, keys: &StudyKeys) -> Result<Vec<StoredSession>, Stop> {
-        let importer = self.importer;
-        let mut sessions = Vec::new();
+    /// What is stored of the study, under whichever key of the project.
+    pub(super) fn stored(&self, keys: &StudyKeys, label: Option<&str>) -> Result<Stored, Stop> {
+        let (importer, project) = (self.importer, &self.request.project);
+        let sessions = importer.store.sessions();
+        let mut stored = Stored::default();
         for key in keys.all() {
-            let of_key = importer.store.sessions();
-            let of_key = of_key.of_study(&self.request.project, key);
-            sessions.extend(importer.block_on(of_key)?);
-        }
-        let mut stored = Vec::with_capacity(sessions.len());
-        for session in sessions {
-            let files = importer.block_on(importer.store.sessions().files(session.id, None))?;
-            stored.push((
-                session,
-                files.into_iter().map(|f| (f.sop_uid.clone(), f)).collect(),
-            ));
+            let of_key = importer.block_on(sessions.of_study(project, key))?;
+            let (same, others): (Vec<_>, Vec<_>) = of_key
+                .into_iter()
+                .partition(|session| Some(session.label.as_str()) == label);
+            for session in same {
+                let files = importer.block_on(sessions.files(session.id, None))?;
+                let by_instance = files.into_iter().map(|f| (f.sop_uid.clone(), f)).collect();
+                stored.sessions.push((session, by_instance));
+            }
+            if !others.is_empty() {
+                let counts = sessions.scan_counts(project, key, label, self.request.id);
+                let mut counts = importer.block_on(counts)?;
+                let counted = others
+                    .into_iter()
+                    .filter_map(|session| counts.remove(&session.id).map(|scans| (session, scans)));
+                stored.elsewhere.extend(counted);
+            }
         }
         Ok(stored)
     }

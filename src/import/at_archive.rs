@@ -225,7 +225,7 @@ impl Job<'_> {
             .map(|i| files[*i].staged.as_ref()?.file.findings.quarantine.clone())
             .collect();
         study.set_remade();
-        let names = Mutex::new(self.known_names(&study.stored, &labels.session, false)?);
+        let names = Mutex::new(self.known_names(&study.stored, false)?);
         let stored = |sop_uid: &str| {
             let mut stored = study.stored_files(sop_uid, false);
             stored.next().map(|(_, file)| file.name.clone())

@@ -74,7 +74,7 @@ impl Job<'_> {
 
     /// Where this very request has stored files before it was cut off, if it was.
     pub(super) fn own_places(&self, study: &Study) -> Result<HashSet<Place>, Stop> {
-        if study.stored.is_empty() {
+        if study.stored.sessions.is_empty() {
             return Ok(HashSet::new());
         }
         let requests = self.importer.store.requests();

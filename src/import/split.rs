@@ -53,8 +53,8 @@ impl Job<'_> {
         files: &mut [FileState],
     ) -> Result<Study, Stop> {
         let labels = labels_of(&part, labels);
-        let stored = self.stored_sessions(&whole.keys)?;
-        let names = self.known_names(&stored, &labels.session, identified)?;
+        let stored = self.stored(&whole.keys, Some(&labels.session))?;
+        let names = self.known_names(&stored, identified)?;
         let part_of = PartOf {
             whole: whole.index,
             decision: part.decision,

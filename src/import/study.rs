@@ -12,6 +12,22 @@ use std::sync::{Mutex, OnceLock};
 /// A session that was stored before, with its files by SOP instance.
 pub type StoredSession = (Session, HashMap<String, StoredFile>);
 
+/// What is stored of a study when its first file is met.
+#[derive(Debug, Default)]
+pub struct Stored {
+    /// Under its label.
+    pub sessions: Vec<StoredSession>,
+    /// Under other labels: each session with the number of files in its scans. What this request itself has
+    /// stored, before it was cut off, does not count.
+    pub elsewhere: Vec<(Session, BTreeMap<String, u64>)>,
+}
+
+impl Stored {
+    pub fn is_empty(&self) -> bool {
+        self.sessions.is_empty() && self.elsewhere.is_empty()
+    }
+}
+
 /// Keyed fingerprints of the original Study Instance UID: under the project's present pseudonym key, and
 /// under those that it had before, the latest first.
 #[derive(Debug, Clone)]
@@ -47,8 +63,7 @@ pub struct Study {
     pub labels: Result<Labels, RuleFailure>,
     /// The folder in which it was met first, for messages.
     pub folder: String,
-    /// The sessions of this study.
-    pub stored: Vec<StoredSession>,
+    pub stored: Stored,
     pub names: Mutex<Names>,
     /// What is asked for review, first reason first.
     quarantine: Mutex<Vec<String>>,
@@ -66,7 +81,7 @@ impl Study {
         keys: StudyKeys,
         labels: Result<Labels, RuleFailure>,
         folder: String,
-        stored: Vec<StoredSession>,
+        stored: Stored,
         names: Names,
     ) -> Self {
         Self {
@@ -91,7 +106,7 @@ impl Study {
         &self,
         index: usize,
         labels: Labels,
-        stored: Vec<StoredSession>,
+        stored: Stored,
         names: Names,
         part: PartOf,
     ) -> Self {
@@ -213,14 +228,10 @@ impl Study {
     /// where it bears the UID of the new files: else the rules gave its files other UIDs than they give the
     /// new ones, and it would hold each instance twice.
     pub fn of_label(&self) -> impl Iterator<Item = &StoredSession> {
-        let label = self.labels.as_ref().ok().map(|l| l.session.as_str());
-        self.stored
-            .iter()
-            .filter(move |(session, _)| Some(session.label.as_str()) == label)
-            .filter(|(session, _)| {
-                let uid = self.stored_uid.get();
-                session.study_key == self.keys.present
-                    || uid.is_none_or(|uid| session.study_uid == *uid)
-            })
+        self.stored.sessions.iter().filter(|(session, _)| {
+            let uid = self.stored_uid.get();
+            session.study_key == self.keys.present
+                || uid.is_none_or(|uid| session.study_uid == *uid)
+        })
     }
 }

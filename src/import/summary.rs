@@ -4,11 +4,11 @@ use super::Job;
 use super::outcome::{FileState, count};
 use super::overwrite::place_of;
 use super::session::Seen;
-use super::study::{StoredSession, Study};
+use super::study::{Stored, Study};
 use crate::archive::session_modality;
 use crate::dicom::tags;
 use crate::rules::Labels;
-use crate::store::{Place, Scan};
+use crate::store::{Place, Scan, Session, StoredFile};
 use std::collections::{BTreeMap, HashSet};
 
 /// What stands against storing a session as it is.
@@ -77,7 +77,7 @@ impl Job<'_> {
             "series": series,
             "counts": counts,
             "differing": differing,
-            "stored": study.stored.iter().filter_map(|stored| told(stored, own)).collect::<Vec<_>>(),
+            "stored": stored(&study.stored, own),
             "leaks": leaks,
             "conflicts": conflicts,
             "labels": { "auto_archive": labels.auto_archive, "visit": labels.visit, "scan": labels.scan },
@@ -86,19 +86,30 @@ impl Job<'_> {
     }
 }
 
-/// A session of the study that is stored already, under this label or another. What this request itself has
+/// The sessions of the study that are stored already, under this label and others. What this request itself has
 /// stored, before it was cut off, does not count.
-fn told((session, files): &StoredSession, own: &HashSet<Place>) -> Option<serde_json::Value> {
-    let mut scan_to_count: BTreeMap<&str, u64> = BTreeMap::new();
-    let others = files
-        .values()
-        .filter(|file| !own.contains(&place_of(session, file)));
-    for file in others {
-        *scan_to_count.entry(&file.scan_id).or_default() += 1;
-    }
+fn stored(stored: &Stored, own: &HashSet<Place>) -> Vec<serde_json::Value> {
+    let of_label = stored.sessions.iter().map(|(session, files)| {
+        let mut scan_to_count: BTreeMap<String, u64> = BTreeMap::new();
+        let is_own = |file: &StoredFile| own.contains(&place_of(session, file));
+        for file in files.values().filter(|file| !is_own(file)) {
+            *scan_to_count.entry(file.scan_id.clone()).or_default() += 1;
+        }
+        (session, scan_to_count)
+    });
+    let mut all: Vec<_> = of_label.collect();
+    let elsewhere = stored.elsewhere.iter();
+    all.extend(elsewhere.map(|(session, scans)| (session, scans.clone())));
+    all.sort_by_key(|(session, _)| session.id);
+    let told = all.iter();
+    told.filter_map(|(session, scans)| told_of(session, scans))
+        .collect()
+}
+
+fn told_of(session: &Session, scan_to_count: &BTreeMap<String, u64>) -> Option<serde_json::Value> {
     let count: u64 = scan_to_count.values().sum();
     let scans = scan_to_count
-        .into_iter()
+        .iter()
         .map(|(scan, count)| serde_json::json!({ "scan": scan, "count": count }));
     (count > 0).then(|| {
         serde_json::json!({

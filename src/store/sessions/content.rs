@@ -1,5 +1,7 @@
 //! What a session holds: scans, their resources, and the files in them. Only what is committed shows.
 
+use std::collections::{BTreeMap, HashMap};
+
 use serde::{Deserialize, Serialize};
 use sqlx::any::AnyRow;
 
@@ -147,6 +149,42 @@ impl Sessions<'_> {
         .fetch_all(&self.0.pool)
         .await?;
         rows.iter().map(file_from_row).collect()
+    }
+
+    /// How many files the scans of a study's sessions hold, by the sessions' ids: but for those under one label,
+    /// and for what one request has stored.
+    pub async fn scan_counts(
+        &self,
+        project: &str,
+        study_key: &str,
+        but_label: Option<&str>,
+        but_request: i64,
+    ) -> Result<HashMap<i64, BTreeMap<String, u64>>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT s.session, s.scan_id, COUNT(*) AS files
+             FROM sessions x JOIN scans s ON s.session = x.id JOIN resources r ON r.scan = s.id
+             JOIN files f ON f.resource = r.id
+             JOIN commits c ON c.id = f.commit_id AND c.finished IS NOT NULL
+             WHERE x.project = $1 AND x.study_key = $2 AND x.state <> 'COMMITTING' AND x.label <> $3
+               AND (c.request IS NULL OR c.request <> $4)
+             GROUP BY s.session, s.scan_id",
+        )
+        .bind(project)
+        .bind(study_key)
+        // No session has an empty label.
+        .bind(but_label.unwrap_or_default())
+        .bind(but_request)
+        .fetch_all(&self.0.pool)
+        .await?;
+        let mut counts: HashMap<i64, BTreeMap<String, u64>> = HashMap::new();
+        for row in &rows {
+            let files: i64 = column(row, "files")?;
+            counts
+                .entry(column(row, "session")?)
+                .or_default()
+                .insert(column(row, "scan_id")?, files.unsigned_abs());
+        }
+        Ok(counts)
     }
 
     /// One file by its name.
