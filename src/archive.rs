@@ -13,21 +13,21 @@ mod moves;
 mod place;
 mod project;
 mod review;
+mod step;
 mod stored;
 
 use crate::failpoint::crash_point;
 use crate::store::{
-    Area, CommitError, CommitPlan, Orphan, PendingCommit, Session, SessionState, Store, StoreError,
-    StoredFile,
+    Area, CommitError, CommitPlan, Orphan, Session, SessionState, Store, StoreError,
 };
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::RwLock;
 
 pub use conflicts::Conflict;
-pub use file_name::{Names, clean, series_folder, template};
+pub use file_name::{Fingerprint, Names, clean, series_folder, template};
 pub use join::Incoming;
 pub use kinds::{
     resource_of, scan_type, scan_types, session_modality, session_type, session_types,
@@ -277,43 +277,17 @@ impl Archive {
     /// # Errors
     /// If its folder can't be written to.
     pub async fn write_catalogs(&self, session: &Session) -> Result<(), ActionError> {
-        let files = self.store.sessions().files(session.id, None).await?;
-        let scans = self.store.commits().scans(session.id).await?;
-        let home = self.data.join(session.home());
-        Ok(run_blocking(move || catalog::write_all(&home, &files, &scans)).await?)
-    }
-
-    /// The step on the file system, which may be repeated, and the end of the commit.
-    async fn run_step(&self, pending: PendingCommit) -> Result<Session, ActionError> {
-        let sessions = self.store.sessions();
-        let mut files = self.store.commits().files(pending.id).await?;
-        let mut all = sessions.files(pending.session.id, None).await?;
-        if files.is_empty() && !pending.details["joins"].as_bool().unwrap_or(false) {
-            // A session that moves as it is.
-            files.clone_from(&all);
-        } else {
-            let added: HashSet<_> = files.iter().map(place_of).collect();
-            all.retain(|stored| !added.contains(&place_of(stored)));
-            all.extend(files.iter().cloned());
+        let home = Arc::new(self.data.join(session.home()));
+        for scan in self.store.commits().scans(session.id).await? {
+            let files = self
+                .store
+                .sessions()
+                .files(session.id, Some(&scan.scan_id))
+                .await?;
+            let home = home.clone();
+            run_blocking(move || catalog::write_scan(&home, &scan, files.iter())).await?;
         }
-        let step = place::Step {
-            data: self.data.clone(),
-            staging: PathBuf::from(&pending.staging),
-            target: PathBuf::from(&pending.final_path),
-            overwrite: pending.details["overwrite"].as_bool().unwrap_or(false),
-            commit: pending.id,
-            files,
-            moved: moved(&pending.details),
-            all,
-            scans: self.store.commits().scans(pending.session.id).await?,
-        };
-        run_blocking(move || step.run()).await?;
-        crash_point("commit.finish");
-        let session = self.store.commits().finish(pending.id).await?;
-        crash_point("commit.finished");
-        let sources = sources(&pending.staging, &pending.details);
-        self.sweep(pending.id, sources, session.home()).await?;
-        Ok(session)
+        Ok(())
     }
 
     /// What was staged on the way to the archive by a process that is gone and did not come to commit it, and
@@ -380,7 +354,7 @@ impl Archive {
             .map(Session::home)
             .collect();
         for (commit, staging, details) in unswept {
-            let mut sources = sources(&staging, &details);
+            let mut sources = step::sources(&staging, &details);
             sources.retain(|source| !homes.contains(source) && !is_of_request(source));
             self.sweep(commit, sources, PathBuf::new()).await?;
         }
@@ -413,22 +387,6 @@ fn is_of_request(folder: &Path) -> bool {
     name.is_some_and(|name| moves::staged_by(&name.to_string_lossy()).is_none())
 }
 
-/// The folders that a commit leaves behind.
-fn sources(staging: &str, details: &serde_json::Value) -> Vec<PathBuf> {
-    let more = details["leaves"].as_array().into_iter().flatten();
-    std::iter::once(staging)
-        .chain(more.filter_map(|path| path.as_str()))
-        .map(PathBuf::from)
-        .collect()
-}
-
-fn moved(details: &serde_json::Value) -> BTreeMap<String, String> {
-    let pairs = details["moved"].as_object().into_iter().flatten();
-    pairs
-        .filter_map(|(to, from)| Some((to.clone(), from.as_str()?.to_owned())))
-        .collect()
-}
-
 async fn run_blocking<T: Send + 'static>(
     step: impl FnOnce() -> std::io::Result<T> + Send + 'static,
 ) -> std::io::Result<T> {
@@ -436,11 +394,6 @@ async fn run_blocking<T: Send + 'static>(
         Ok(done) => done,
         Err(panicked) => Err(std::io::Error::other(panicked)),
     }
-}
-
-/// Where a file stands in its session: one file to a place.
-fn place_of(file: &StoredFile) -> (&str, &str, &str) {
-    (&file.scan_id, &file.resource, &file.name)
 }
 
 #[cfg(test)]

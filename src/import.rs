@@ -22,6 +22,7 @@ mod progress;
 mod rebuild;
 mod record;
 mod remake;
+mod removed;
 pub mod replay;
 mod report;
 mod reported;

@@ -33,6 +33,7 @@ mod webhooks;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::{Stream, TryStreamExt as _};
 use sqlx::any::AnyRow;
 use sqlx::{Any, AnyPool, Row};
 use tokio::sync::broadcast;
@@ -292,6 +293,18 @@ fn flag(row: &AnyRow, name: &'static str) -> Result<bool, StoreError> {
 fn json<T: serde::de::DeserializeOwned>(row: &AnyRow, name: &'static str) -> Result<T, StoreError> {
     serde_json::from_str(column::<&str>(row, name)?)
         .map_err(|_| StoreError::BadValue { column: name })
+}
+
+/// What is read from rows as they come: the rows themselves take several times as much memory.
+async fn read_all<T>(
+    mut rows: impl Stream<Item = Result<AnyRow, sqlx::Error>> + Unpin,
+    read: impl Fn(&AnyRow) -> Result<T, StoreError>,
+) -> Result<Vec<T>, StoreError> {
+    let mut all = Vec::new();
+    while let Some(row) = rows.try_next().await? {
+        all.push(read(&row)?);
+    }
+    Ok(all)
 }
 
 /// `value` as JSON text for a column.

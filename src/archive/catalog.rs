@@ -10,27 +10,33 @@ use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
-/// Writes the catalogs of a session's resources, each whole or not at all.
-pub fn write_all(session: &Path, files: &[StoredFile], scans: &[Scan]) -> io::Result<()> {
-    let mut by_resource: BTreeMap<(&str, &str), Vec<&StoredFile>> = BTreeMap::new();
-    for file in files {
-        by_resource
-            .entry((&file.scan_id, &file.resource))
-            .or_default()
-            .push(file);
+/// Writes the catalogs of a session's resources, each whole or not at all. `session` is the session's folder.
+pub fn write_all(session: &Path, scans: &[Scan], files: &[StoredFile]) -> io::Result<()> {
+    for scan in scans {
+        let of_scan = files.iter().filter(|file| file.scan_id == scan.scan_id);
+        write_scan(session, scan, of_scan)?;
     }
-    for ((scan, resource), mut files) in by_resource {
+    Ok(())
+}
+
+/// Writes the catalogs of one scan, whose files these are.
+pub fn write_scan<'a>(
+    session: &Path,
+    scan: &Scan,
+    files: impl Iterator<Item = &'a StoredFile>,
+) -> io::Result<()> {
+    let mut by_resource: BTreeMap<&str, Vec<&StoredFile>> = BTreeMap::new();
+    for file in files {
+        by_resource.entry(&file.resource).or_default().push(file);
+    }
+    for (resource, mut files) in by_resource {
         files.sort_by(|a, b| a.name.cmp(&b.name));
-        let uid = scans
-            .iter()
-            .find(|s| s.scan_id == scan)
-            .map(|s| s.series_uid.as_str());
-        let folder = session.join("SCANS").join(scan).join(resource);
-        let name = catalog_name(scan, resource);
+        let folder = session.join("SCANS").join(&scan.scan_id).join(resource);
+        let name = catalog_name(&scan.scan_id, resource);
         let temporary = folder.join(format!(".{name}.new"));
         disk_point("catalog.disk")?;
         let mut out = BufWriter::new(File::create(&temporary)?);
-        write(&mut out, uid.unwrap_or_default(), &files)?;
+        write(&mut out, &scan.series_uid, &files)?;
         out.into_inner()
             .map_err(io::IntoInnerError::into_error)?
             .sync_data()?;

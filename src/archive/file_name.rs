@@ -1,7 +1,10 @@
 //! Names of stored files and of scan folders (XNAT's `DicomFileNameTemplate` and scan naming).
 
 use crate::dicom::{Instance, Tag, tags};
+use crate::store::Scan;
+use sha2::{Digest as _, Sha256};
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 /// XNAT's default template,
 /// `${StudyInstanceUID}-${SeriesNumber}-${InstanceNumber}-${HashSOPClassUIDWithSOPInstanceUID}`,
@@ -83,15 +86,39 @@ fn base36(mut number: u32) -> String {
     }
 }
 
-/// The names of one session: no two files in one place, no two series in one folder.
+/// Stands for texts where only their sameness is asked: the first half of a SHA-256, which no two texts that
+/// anybody could make have in common.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Fingerprint(u128);
+
+impl Fingerprint {
+    pub fn of(texts: &[&str]) -> Self {
+        let mut hasher = Sha256::new();
+        for text in texts {
+            hasher.update((text.len() as u64).to_le_bytes());
+            hasher.update(text);
+        }
+        let digest: [u8; 32] = hasher.finalize().into();
+        let (half, _) = digest.split_at(16);
+        Self(
+            half.iter()
+                .fold(0, |number, byte| number << 8 | u128::from(*byte)),
+        )
+    }
+}
+
+/// The names of one session: no two files in one place, no two series in one folder. There may be very many
+/// files, so that these are known by fingerprints.
 #[derive(Debug, Default)]
 pub struct Names {
     /// Scan → the series it is of.
     scan_to_series: HashMap<String, String>,
     /// (scan, resource, name) → SOP instance.
-    files: HashMap<(String, String, String), String>,
+    files: HashMap<Fingerprint, Fingerprint>,
     /// The SOP instances that an import has brought in so far.
-    placed: HashSet<String>,
+    placed: HashSet<Fingerprint>,
+    /// What was said of each scan last.
+    scans: HashMap<String, Arc<Scan>>,
 }
 
 impl Names {
@@ -114,7 +141,7 @@ impl Names {
     /// Gives an instance its place. False if one of the same identity has it already: rules can make two
     /// instances one.
     pub fn place(&mut self, sop_uid: &str) -> bool {
-        self.placed.insert(sop_uid.to_owned())
+        self.placed.insert(Fingerprint::of(&[sop_uid]))
     }
 
     /// A free name for an instance: `wanted`, or with a number behind it where another instance has that.
@@ -126,22 +153,35 @@ impl Names {
         wanted: &str,
         sop_uid: &str,
     ) -> Option<String> {
+        let instance = Fingerprint::of(&[sop_uid]);
         let (stem, extension) = wanted
             .rsplit_once('.')
             .map_or((wanted, String::new()), |(s, e)| (s, format!(".{e}")));
         let others = (1..).map(|n| format!("{stem}_{n}{extension}"));
         for name in std::iter::once(wanted.to_owned()).chain(others) {
-            let key = (scan.to_owned(), resource.to_owned(), name.clone());
-            match self.files.get(&key) {
-                Some(holder) if holder == sop_uid => return None,
+            let place = Fingerprint::of(&[scan, resource, &name]);
+            match self.files.get(&place) {
+                Some(holder) if *holder == instance => return None,
                 Some(_) => {}
                 None => {
-                    self.files.insert(key, sop_uid.to_owned());
+                    self.files.insert(place, instance);
                     return Some(name);
                 }
             }
         }
         unreachable!("the numbers don't end")
+    }
+
+    /// The same scan, in one place of memory for all the files of which the same is said.
+    pub fn shared(&mut self, scan: Scan) -> Arc<Scan> {
+        match self.scans.get(&scan.scan_id) {
+            Some(known) if **known == scan => known.clone(),
+            _ => {
+                let shared = Arc::new(scan);
+                self.scans.insert(shared.scan_id.clone(), shared.clone());
+                shared
+            }
+        }
     }
 }
 

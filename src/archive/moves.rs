@@ -5,6 +5,7 @@ use super::{ActionError, Archive, ArchiveOptions};
 use crate::failpoint::crash_point;
 use crate::store::{CommitPlan, NewSession, Session, SessionState, StoreError};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// Below the staging folder, what a session's rules make of it on its way to the archive.
 const AT_ARCHIVE: &str = "archive-";
@@ -305,7 +306,7 @@ impl Archive {
             plan.into = None;
             plan.retires = Some(session.id);
             plan.scans = content.incoming.scans;
-            plan.files = content.incoming.files;
+            plan.files = content.incoming.files.into_iter().map(Arc::new).collect();
             plan.details = serde_json::json!({ "leaves": [text(&session.home())] });
         }
         self.commit(plan).await
@@ -348,7 +349,7 @@ impl Archive {
             retires: Some(session.id),
             outcome,
             scans: joined.scans,
-            files: joined.files,
+            files: joined.files.into_iter().map(Arc::new).collect(),
             seen: vec![(session.id, session.lastmod), (stored.id, stored.lastmod)],
             details: serde_json::json!({
                 "overwrite": joined.replaces, "moved": joined.moved, "joins": true,

@@ -2,12 +2,13 @@
 //!
 //! What will be replaced is linked into the history first, and that is made durable, before the first new file
 //! takes a name. Then each file is moved or linked into place: a name that exists is compared, and only what
-//! the history holds is replaced, by a rename, so that the name is never without a file. Catalogs come last,
-//! by rename. Then all is synced.
+//! the history holds is replaced, by a rename, so that the name is never without a file. A scan's catalogs come
+//! after its files, by rename. Then all is synced.
 
 use super::catalog;
+use super::step::Part;
 use crate::failpoint::{crash_point, disk_point};
-use crate::store::{Scan, StoredFile};
+use crate::store::StoredFile;
 use rustix::fs::{CWD, RenameFlags};
 use std::collections::{BTreeMap, HashSet};
 use std::fs::{self, File};
@@ -18,8 +19,8 @@ use std::path::{Path, PathBuf};
 /// The folder beside replaced files that keeps them, a folder for each commit in it.
 const HISTORY: &str = ".history";
 
-/// One commit's step.
-pub struct Step {
+/// Where one commit's files come from and go to.
+pub(super) struct Place {
     pub data: PathBuf,
     /// Below the data folder, as are all paths here.
     pub staging: PathBuf,
@@ -27,13 +28,8 @@ pub struct Step {
     /// Whether files of the same name may be replaced.
     pub overwrite: bool,
     pub commit: i64,
-    /// What the commit adds or moves, each with its place in the session once there.
-    pub files: Vec<StoredFile>,
     /// Where files stand in `staging` that have another place there, by their place once there.
     pub moved: BTreeMap<String, String>,
-    /// What the session holds once it is committed.
-    pub all: Vec<StoredFile>,
-    pub scans: Vec<Scan>,
 }
 
 /// Where a file stands, below its session's folder.
@@ -44,50 +40,23 @@ pub fn below_session(file: &StoredFile) -> PathBuf {
         .join(&file.name)
 }
 
-impl Step {
-    /// # Errors
-    /// If a file is in the way that may not be replaced, or the file system refuses.
-    pub fn run(&self) -> io::Result<()> {
-        let target = self.data.join(&self.target);
-        // A session whose rows change and whose folder does not.
-        if self.staging != self.target {
-            let replaced = self.keep_history()?;
-            let mut last_folder = PathBuf::new();
-            for (from, to) in self.ways() {
-                let folder = to.parent().unwrap_or(&target);
-                if folder != last_folder {
-                    fs::create_dir_all(folder)?;
-                    folder.clone_into(&mut last_folder);
-                }
-                self.place(&from, &to, replaced.contains(&to))?;
-                crash_point("place.put");
-            }
-            self.carry_history()?;
-            crash_point("place.placed");
-        }
-        catalog::write_all(&target, &self.all, &self.scans)?;
-        disk_point("place.sync")?;
-        sync_file_system(&target)?;
-        crash_point("place.synced");
-        Ok(())
+impl Place {
+    /// A session whose rows change need not be one whose folder does.
+    fn moves_files(&self) -> bool {
+        self.staging != self.target
     }
 
-    /// From where to where each file goes.
-    fn ways(&self) -> impl Iterator<Item = (PathBuf, PathBuf)> {
-        let (staging, target) = (self.data.join(&self.staging), self.data.join(&self.target));
-        self.files.iter().map(move |file| {
-            let to = below_session(file);
-            let from = self.moved.get(&*to.to_string_lossy()).map(PathBuf::from);
-            (staging.join(from.as_ref().unwrap_or(&to)), target.join(&to))
-        })
+    /// Whether what is replaced is to be kept first, by [`Place::keep_history`] of every part.
+    pub fn may_replace(&self) -> bool {
+        self.overwrite && self.moves_files()
     }
 
     /// What is replaced is kept, as XNAT's catalog history does. Answers what that is.
-    fn keep_history(&self) -> io::Result<HashSet<PathBuf>> {
+    pub fn keep_history(&self, part: &Part) -> io::Result<HashSet<PathBuf>> {
         let mut replaced = HashSet::new();
-        for (from, to) in self.ways() {
+        for (from, to) in self.ways(part) {
             // Gone from where it was staged, or the same: it was put into place before.
-            if !self.overwrite || !from.exists() || !to.exists() || is_same_content(&from, &to)? {
+            if !from.exists() || !to.exists() || is_same_content(&from, &to)? {
                 continue;
             }
             let kept = self.history_of(&to)?;
@@ -100,10 +69,53 @@ impl Step {
             replaced.insert(to);
             crash_point("place.history");
         }
-        if !replaced.is_empty() {
-            sync_file_system(&self.data.join(&self.target))?;
-        }
         Ok(replaced)
+    }
+
+    /// To be called before the first file is put over another.
+    pub fn sync_history(&self) -> io::Result<()> {
+        sync_file_system(&self.data.join(&self.target))
+    }
+
+    /// Puts a part's files into place, and writes its catalogs.
+    ///
+    /// # Errors
+    /// If a file is in the way that may not be replaced, or the file system refuses.
+    pub fn put_all(&self, part: &Part, replaced: &HashSet<PathBuf>) -> io::Result<()> {
+        let target = self.data.join(&self.target);
+        if self.moves_files() {
+            let mut last_folder = PathBuf::new();
+            for (from, to) in self.ways(part) {
+                let folder = to.parent().unwrap_or(&target);
+                if folder != last_folder {
+                    fs::create_dir_all(folder)?;
+                    folder.clone_into(&mut last_folder);
+                }
+                self.place(&from, &to, replaced.contains(&to))?;
+                crash_point("place.put");
+            }
+            self.carry_history(part)?;
+            crash_point("place.placed");
+        }
+        catalog::write_scan(&target, &part.scan, part.all.iter())
+    }
+
+    /// Once every part is in place.
+    pub fn sync(&self) -> io::Result<()> {
+        disk_point("place.sync")?;
+        sync_file_system(&self.data.join(&self.target))?;
+        crash_point("place.synced");
+        Ok(())
+    }
+
+    /// From where to where each file goes.
+    fn ways(&self, part: &Part) -> impl Iterator<Item = (PathBuf, PathBuf)> {
+        let (staging, target) = (self.data.join(&self.staging), self.data.join(&self.target));
+        part.files.iter().map(move |file| {
+            let to = below_session(file);
+            let from = self.moved.get(&*to.to_string_lossy()).map(PathBuf::from);
+            (staging.join(from.as_ref().unwrap_or(&to)), target.join(&to))
+        })
     }
 
     fn history_of(&self, file: &Path) -> io::Result<PathBuf> {
@@ -161,12 +173,12 @@ impl Step {
     }
 
     /// A session that moves takes the history of its files along.
-    fn carry_history(&self) -> io::Result<()> {
+    fn carry_history(&self, part: &Part) -> io::Result<()> {
         if self.is_staged() {
             return Ok(());
         }
         let folders: HashSet<(PathBuf, PathBuf)> = self
-            .ways()
+            .ways(part)
             .filter_map(|(from, to)| {
                 Some((from.parent()?.join(HISTORY), to.parent()?.join(HISTORY)))
             })

@@ -1,7 +1,7 @@
 //! Changes of a session that stay in its place: another label in the archive, removal from there, and rows made
 //! anew from its files.
 
-use super::{ActionError, Archive, ArchiveOptions, catalog, place_of, run_blocking};
+use super::{ActionError, Archive, ArchiveOptions, catalog, run_blocking};
 use crate::failpoint::crash_point;
 use crate::store::{NewSession, Rebuilt, Session, SessionState, StoredFile, Taken};
 use std::collections::HashSet;
@@ -162,7 +162,7 @@ impl Archive {
         // Before the rows: a crash in between leaves a session that is to be rebuilt again.
         let (files, scans) = (rebuilt.files.clone(), rebuilt.scans.clone());
         let home = self.data.join(before.home());
-        run_blocking(move || catalog::write_all(&home, &files, &scans)).await?;
+        run_blocking(move || catalog::write_all(&home, &scans, &files)).await?;
         let sessions = self.store.sessions();
         let session = sessions.rebuild(claimed.id, rebuilt, by).await?;
         let session = session.ok_or(ActionError::Busy)?;
@@ -194,8 +194,9 @@ impl Archive {
 }
 
 fn relative(file: &StoredFile) -> PathBuf {
-    let (scan, resource, name) = place_of(file);
-    Path::new(scan).join(resource).join(name)
+    Path::new(&file.scan_id)
+        .join(&file.resource)
+        .join(&file.name)
 }
 
 /// Files below `scans/<scan>/<resource>`, but for catalogs and what is hidden.

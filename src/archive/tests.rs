@@ -5,7 +5,7 @@ mod moves;
 mod replace;
 
 use super::*;
-use crate::store::{Area, NewProject, NewSession, Scan, SessionFilter};
+use crate::store::{Area, NewProject, NewSession, Scan, SessionFilter, StoredFile};
 use std::fs;
 
 struct Site {
@@ -61,7 +61,7 @@ impl Site {
                 series_uid: "1.2.1".into(),
                 description: "T1".into(),
             }],
-            files: names.iter().map(|name| file(name)).collect(),
+            files: names.iter().map(|name| file(name).into()).collect(),
             seen: Vec::new(),
             details: serde_json::Value::Null,
         }

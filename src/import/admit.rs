@@ -4,7 +4,7 @@
 use super::outcome::Outcome;
 use super::study::{Stored, StoredSession, Study, StudyKeys};
 use super::{Job, Stop};
-use crate::archive::Names;
+use crate::archive::{Fingerprint, Names};
 use crate::dicom::{Instance, tags};
 use crate::inbox::Found;
 use crate::metrics::metrics;
@@ -22,7 +22,8 @@ pub struct Plan {
     /// Why nothing of the folder may be stored; the walk goes on, so that the report names every file.
     pub fatal: Option<String>,
     by_key: HashMap<String, Arc<Study>>,
-    instances: HashMap<String, (u64, Found)>,
+    /// By their SOP Instance UIDs, the first file of each.
+    instances: HashMap<Fingerprint, (u64, Arc<Found>)>,
 }
 
 pub enum Admission {
@@ -40,14 +41,14 @@ impl Job<'_> {
         &self,
         instance: Instance,
         index: u64,
-        found: &Found,
+        found: &Arc<Found>,
         run: &Run,
         plan: &mut Plan,
     ) -> Result<Admission, Stop> {
         let uid = |tag| instance.text(tag).unwrap_or_default();
         let study_uid = uid(tags::STUDY_INSTANCE_UID);
         let key = run.pseudonyms.fingerprint(STUDY, &study_uid);
-        let sop_uid = uid(tags::SOP_INSTANCE_UID);
+        let sop_uid = Fingerprint::of(&[&uid(tags::SOP_INSTANCE_UID)]);
         if let Some((first, earlier)) = plan.instances.get(&sop_uid) {
             let study = plan.by_key.get(&key).map_or(0, |s| s.index);
             let same = same_content(earlier, found);

@@ -15,8 +15,8 @@ use crate::rules::{At, Labels, LeakCheck, RuleSet, Run, StepEdits, Verdict};
 use crate::store::Findings;
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 /// One run of the steps over some files.
 pub(super) struct Pass<'a> {
@@ -182,7 +182,7 @@ impl Pass<'_> {
             identifiers.findings(&instance, &staged.file.name)
         });
         findings.leaks = leaks.iter().map(Finding::to_leak).collect();
-        staged.file.findings = findings;
+        Arc::make_mut(&mut staged.file).findings = findings;
         let path = self.target.join(below_session(&staged.file));
         match stage::write(&path, &instance, &mut staged, None) {
             Ok(header_out) => Ok(Remade::Staged(Box::new(Made {
@@ -260,13 +260,13 @@ impl Job<'_> {
                         steps,
                         redacted,
                     } = *made;
-                    let quarantine = &mut staged.file.findings.quarantine;
+                    let quarantine = &mut Arc::make_mut(&mut staged.file).findings.quarantine;
                     if let Some(reason) = quarantine {
                         study.quarantine(reason.clone());
                     }
                     *quarantine = quarantine.take().or(before);
                     study.add_leaks(leaks);
-                    files[i].staged = Some(Box::new(staged));
+                    files[i].staged = Some(staged);
                     if let Some(provenance) = &mut files[i].provenance {
                         provenance.header_out = header_out;
                         provenance.trail = self.trails.add(Some(provenance.trail), &steps);

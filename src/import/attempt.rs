@@ -3,7 +3,7 @@
 use super::disk;
 use super::ending::not_written;
 use super::outcome::Outcome;
-use super::record::Record;
+use super::record::{self, Record};
 use super::source::Source;
 use super::trail::Trails;
 use super::{Ended, Importer, Job, Progress, Stop};
@@ -27,7 +27,7 @@ impl Importer {
         if let Some(record) = Record::read(&self.reports(), request.id) {
             // All is stored, and some sources may be gone: too late to be cancelled.
             self.block_on(self.store.requests().set_processed(request.claim()))?;
-            return self.clean_up(request, progress, record, true);
+            return self.clean_up_again(request, progress, record);
         }
         if progress.cancel.load(Ordering::Relaxed) {
             return Err(Stop::Cancelled);
@@ -101,16 +101,23 @@ impl Importer {
         }
         if cleanup {
             let keys = trawled.studies.iter().map(|s| s.key_in_store());
-            let removable = job.removable(&trawled.files, &keys.collect::<Vec<_>>());
-            let (ended, report) = job.told(&source, &trawled.files, &sessions, None)?;
-            let record = Record::new(&ended, removable, archive, &report).and_then(|record| {
-                // Before the first is removed: after a crash nothing else would tell of them.
-                record.write(&self.reports(), request.id)?;
-                Ok(record)
-            });
-            let record = record.map_err(not_written)?;
+            let keys: Vec<_> = keys.collect();
+            let sources = || job.removable(&trawled.files, &keys);
+            let (ended, mut report) = job.told(&source, &trawled.files, &sessions, None)?;
+            // Before the first is removed: after a crash nothing else would tell of them.
+            record::write(
+                &self.reports(),
+                request.id,
+                &ended,
+                &report,
+                sources,
+                archive,
+            )
+            .map_err(not_written)?;
             crash_point("clean.recorded");
-            return self.clean_up(request, progress, record, false);
+            report.set_removed(self.clean_up(request, progress, sources(), archive, false)?);
+            self.report(request, &report)?;
+            return Ok(ended);
         }
         job.end(&source, &trawled.files, &sessions, None)
     }

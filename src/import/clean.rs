@@ -4,11 +4,14 @@
 use super::ending::not_written;
 use super::outcome::{FileState, Outcome};
 use super::record::{Record, Recorded};
+use super::removed::Removed;
 use super::report::write_report;
 use super::{Ended, Importer, Job, Progress, Stop};
+use crate::archive::Fingerprint;
 use crate::failpoint::crash_point;
 use crate::inbox::{Identity, Opened, remove_source};
 use crate::store::{ImportRequest, SessionState};
+use serde::Serialize;
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 use std::fs::File;
@@ -20,21 +23,23 @@ const NO_FOLDER: &str = "its folder has gone since";
 
 impl Job<'_> {
     /// The sources of what was stored, and of what is proved to be stored already. All others stay.
-    pub(super) fn removable(&self, files: &[FileState], study_keys: &[&str]) -> Vec<Recorded> {
-        let removable = |index: usize| {
-            let file = &files[index];
-            Some(Recorded::new(
-                index,
-                &file.found.relative,
-                file.identity?,
-                (*study_keys.get(file.study?)?).to_owned(),
-                stored_instance(files, index)?.map(str::to_owned),
-            ))
-        };
+    pub(super) fn removable<'a>(
+        &self,
+        files: &'a [FileState],
+        study_keys: &'a [&str],
+    ) -> impl Iterator<Item = Recorded> + use<'a> {
         (0..files.len())
             .filter(|index| is_safe(files, *index))
-            .filter_map(removable)
-            .collect()
+            .filter_map(|index| {
+                let file = &files[index];
+                Some(Recorded::new(
+                    index,
+                    &file.found.relative,
+                    file.identity?,
+                    (*study_keys.get(file.study?)?).to_owned(),
+                    stored_instance(files, index)?.map(str::to_owned),
+                ))
+            })
     }
 
     /// Why an archive stays as it is: one of its members is not stored.
@@ -53,30 +58,46 @@ impl Job<'_> {
 }
 
 impl Importer {
-    /// Removes the sources that `record` lists, and writes the report with what became of each. May be
-    /// repeated: `again` says that an earlier attempt at the request had begun to.
-    pub(super) fn clean_up(
+    /// Goes on with the clean-up of an earlier attempt, which may have removed some sources.
+    pub(super) fn clean_up_again(
         &self,
         request: &ImportRequest,
         progress: &Progress,
         mut record: Record,
-        again: bool,
     ) -> Result<Ended, Stop> {
+        let sources = std::mem::take(&mut record.sources);
+        let archive = record.archive;
+        let removed = self.clean_up(request, progress, sources, archive, true)?;
+        let report = record.report(&removed);
+        self.report(request, &report.map_err(not_written)?)?;
+        Ok(record.ended())
+    }
+
+    /// Removes sources that are written down. May be repeated: `again` says that an earlier attempt at the
+    /// request had begun to.
+    pub(super) fn clean_up(
+        &self,
+        request: &ImportRequest,
+        progress: &Progress,
+        sources: impl IntoIterator<Item = Recorded>,
+        archive: Option<Identity>,
+        again: bool,
+    ) -> Result<Removed, Stop> {
         crash_point("clean.begin");
+        let mut removed = Removed::default();
         let mut stored = StoredInstances::default();
         let mut is_stored = |source: &Recorded| stored.hold(self, &request.project, source);
-        let sources = std::mem::take(&mut record.sources);
-        match record.archive {
+        match archive {
             Some(as_read) => {
-                let mut removed = Ok(());
-                for source in &sources {
-                    if !is_stored(source)? {
-                        removed = Err(HAS_GONE.to_owned());
+                let mut outcome = Ok(());
+                for source in sources {
+                    if !is_stored(&source)? {
+                        outcome = Err(HAS_GONE.to_owned());
                         break;
                     }
                 }
-                let removed = removed.and_then(|()| self.remove_archive(request, &as_read, again));
-                record.note_archive(removed);
+                removed.archive =
+                    Some(outcome.and_then(|()| self.remove_archive(request, &as_read, again)));
                 crash_point("clean.archive_done");
             }
             None => {
@@ -85,7 +106,7 @@ impl Importer {
                     if progress.stop.load(Ordering::Relaxed) {
                         return Err(Stop::Interrupted);
                     }
-                    let removed = match (&folder, source.path()) {
+                    let outcome = match (&folder, source.path()) {
                         _ if !is_stored(&source)? => Err(HAS_GONE.into()),
                         (Some(folder), Some(path)) => {
                             remove_source(folder, &path, &source.identity, request.id, again)
@@ -93,14 +114,23 @@ impl Importer {
                         }
                         _ => Err(NO_FOLDER.into()),
                     };
-                    record.note(source.file, removed);
+                    removed.note(source.file, outcome);
                     crash_point("clean.source_done");
                 }
             }
         }
-        write_report(&self.reports(), request.id, &record.report).map_err(not_written)?;
+        Ok(removed)
+    }
+
+    /// Writes the report, once the sources are gone.
+    pub(super) fn report(
+        &self,
+        request: &ImportRequest,
+        report: &impl Serialize,
+    ) -> Result<(), Stop> {
+        write_report(&self.reports(), request.id, report).map_err(not_written)?;
         crash_point("clean.reported");
-        Ok(record.ended())
+        Ok(())
     }
 
     fn remove_archive(
@@ -132,7 +162,7 @@ impl Importer {
 
 /// The instances that are stored at this moment, by the keys of their studies: told of by a row, and there.
 #[derive(Default)]
-struct StoredInstances(HashMap<String, HashSet<String>>);
+struct StoredInstances(HashMap<String, HashSet<Fingerprint>>);
 
 impl StoredInstances {
     /// Whether a source is among them; if its UID is not known, whether anything of its study is.
@@ -149,7 +179,7 @@ impl StoredInstances {
             }
         };
         Ok(match &source.sop_uid {
-            Some(sop_uid) => stored.contains(sop_uid),
+            Some(sop_uid) => stored.contains(&Fingerprint::of(&[sop_uid])),
             None => !stored.is_empty(),
         })
     }
@@ -157,17 +187,25 @@ impl StoredInstances {
 
 impl Importer {
     /// Of one study, by their UIDs.
-    fn stored_instances(&self, project: &str, study_key: &str) -> Result<HashSet<String>, Stop> {
+    fn stored_instances(
+        &self,
+        project: &str,
+        study_key: &str,
+    ) -> Result<HashSet<Fingerprint>, Stop> {
         let sessions = self.store.sessions();
         let mut stored = HashSet::new();
         for session in self.block_on(sessions.of_study(project, study_key))? {
             if session.state == SessionState::Deleting {
                 continue;
             }
-            for file in self.block_on(sessions.files(session.id, None))? {
-                let size = self.data.join(session.path_of(&file)).metadata();
-                if size.is_ok_and(|m| i64::try_from(m.len()) == Ok(file.size)) {
-                    stored.insert(file.sop_uid);
+            // Scan by scan: there may be very many files.
+            for scan in self.block_on(sessions.scans(session.id))? {
+                let of_scan = sessions.files(session.id, Some(&scan.scan.scan_id));
+                for file in self.block_on(of_scan)? {
+                    let size = self.data.join(session.path_of(&file)).metadata();
+                    if size.is_ok_and(|m| i64::try_from(m.len()) == Ok(file.size)) {
+                        stored.insert(Fingerprint::of(&[&file.sop_uid]));
+                    }
                 }
             }
         }

@@ -14,6 +14,7 @@ use crate::rules::{Labels, Overwrite};
 use crate::store::{CommitPlan, NewSession, Scan, Session, SessionState, StoredFile};
 use chrono::Local;
 use std::collections::HashMap;
+use std::sync::Arc;
 
 impl Job<'_> {
     /// The stored session that the files are added to, if there is one.
@@ -65,7 +66,7 @@ impl Job<'_> {
         }
         let replaces = staged.iter().any(|i| files[*i].replaced);
         let before = staged.iter().find_map(|i| files[*i].stored_before);
-        let added: Vec<StoredFile> = staged
+        let added: Vec<Arc<StoredFile>> = staged
             .iter()
             .filter(|i| files[**i].stored_before.is_none())
             .filter_map(|i| files[*i].staged.as_ref())
@@ -183,11 +184,12 @@ impl Job<'_> {
             let Some(in_staging) = &mut files[i].staged else {
                 continue;
             };
-            let file = &mut in_staging.file;
-            if !is_anothers(&place_to_sop, file) {
+            if !is_anothers(&place_to_sop, &in_staging.file) {
+                let file = &in_staging.file;
                 place_to_sop.insert(place(file), file.sop_uid.clone());
                 continue;
             }
+            let file = Arc::make_mut(&mut in_staging.file);
             let from = super::stage::path(self, study, file);
             let wanted = file.name.clone();
             let mut other = file.clone();

@@ -4,6 +4,7 @@ use crate::dicom::HeaderDigest;
 use crate::inbox::{Found, Identity};
 use crate::store::{Counts, Scan, StoredFile};
 use serde::Serialize;
+use std::sync::Arc;
 use std::time::SystemTime;
 
 /// A file's outcome. Every file that was found has exactly one.
@@ -33,8 +34,8 @@ pub enum Outcome {
 /// A file in staging, with the series that it is of.
 #[derive(Debug, Clone)]
 pub struct Staged {
-    pub file: StoredFile,
-    pub scan: Scan,
+    pub file: Arc<StoredFile>,
+    pub scan: Arc<Scan>,
 }
 
 /// Where a staged file comes from: what went in, what was done to it, what came out.
@@ -58,7 +59,7 @@ pub enum Fate {
 /// What is known of one file of the walk. There may be very many that are no DICOM: these are to be small.
 #[derive(Debug)]
 pub struct FileState {
-    pub found: Found,
+    pub found: Arc<Found>,
     pub identity: Option<Identity>,
     /// Set if it was written just before it was read.
     pub fresh_until: Option<SystemTime>,
@@ -66,7 +67,7 @@ pub struct FileState {
     /// The study it belongs to, by its place in the list of studies.
     pub study: Option<usize>,
     /// For what was staged, and where it is (or was) to stand.
-    pub staged: Option<Box<Staged>>,
+    pub staged: Option<Staged>,
     pub provenance: Option<Box<Provenance>>,
     /// The steps at archiving ran over its session after it had joined that: it may be stored under another
     /// UID than it was staged with.
@@ -85,7 +86,7 @@ impl FileState {
     pub fn new(found: Found) -> Self {
         let fate = Fate::Done(Outcome::Unreadable, None);
         Self {
-            found,
+            found: Arc::new(found),
             identity: None,
             fresh_until: None,
             fate,

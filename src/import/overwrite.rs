@@ -12,6 +12,7 @@ use crate::store::{Area, Place, Session, SessionState, StoredFile};
 use std::collections::HashSet;
 use std::fs::File;
 use std::io::ErrorKind;
+use std::sync::Arc;
 
 /// Where a study's staged files go, and what they may do there.
 #[derive(Debug)]
@@ -228,7 +229,7 @@ impl Job<'_> {
             // It takes the stored one's place, which another session may have called otherwise.
             if new.name != stored.name {
                 let from = stage::path(self, study, new);
-                new.name.clone_from(&stored.name);
+                Arc::make_mut(new).name.clone_from(&stored.name);
                 std::fs::rename(from, stage::path(self, study, new)).map_err(|e| {
                     Stop::Failed(format!("The staging folder can't be written to: {e}"))
                 })?;

@@ -3,26 +3,30 @@
 //! be read again.
 
 use super::Ended;
+use super::removed::Removed;
 use super::report::Report;
 use super::whole::write_whole;
 use crate::inbox::Identity;
 use crate::store::{Counts, Status};
-use serde::{Deserialize, Serialize};
+use serde::ser::{SerializeMap as _, SerializeSeq as _};
+use serde::{Deserialize, Serialize, Serializer};
+use serde_json::value::RawValue;
+use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::fs;
-use std::io;
+use std::fs::{self, File};
+use std::io::{self, BufReader};
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::{Path, PathBuf};
 
 /// Beside the report, for as long as the request has not ended.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Deserialize)]
 pub struct Record {
     status: String,
     resolution: String,
     counts: Counts,
     bytes: i64,
     /// As it will stand, but for what becomes of the sources.
-    pub report: serde_json::Value,
+    report: Box<RawValue>,
     pub sources: Vec<Recorded>,
     /// The archive that the sources were members of: it goes as a whole, or stays.
     #[serde(default)]
@@ -67,26 +71,54 @@ impl Recorded {
     }
 }
 
-impl Record {
-    /// # Errors
-    /// If the report can't be written as JSON.
-    pub fn new(
-        ended: &Ended,
-        sources: Vec<Recorded>,
-        archive: Option<Identity>,
-        report: &Report<'_>,
-    ) -> io::Result<Self> {
-        Ok(Self {
-            status: ended.status.as_str().to_owned(),
-            resolution: ended.resolution.clone(),
-            counts: ended.counts,
-            bytes: ended.bytes,
-            report: serde_json::to_value(report)?,
-            sources,
-            archive,
-        })
-    }
+/// A [`Record`] on its way to the disk: nothing of it is held in memory as a whole.
+#[derive(Serialize)]
+struct Written<'a, S> {
+    status: &'static str,
+    resolution: &'a str,
+    counts: Counts,
+    bytes: i64,
+    report: &'a Report<'a>,
+    sources: S,
+    archive: Option<Identity>,
+}
 
+/// Makes the sources one by one.
+struct Sources<F>(F);
+
+impl<F: Fn() -> I, I: Iterator<Item = Recorded>> Serialize for Sources<F> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq((self.0)())
+    }
+}
+
+/// Writes the record of a request.
+///
+/// # Errors
+/// If the disk refuses: then no source may be removed.
+pub fn write<I: Iterator<Item = Recorded>>(
+    reports: &Path,
+    request: i64,
+    ended: &Ended,
+    report: &Report<'_>,
+    sources: impl Fn() -> I,
+    archive: Option<Identity>,
+) -> io::Result<()> {
+    let record = Written {
+        status: ended.status.as_str(),
+        resolution: &ended.resolution,
+        counts: ended.counts,
+        bytes: ended.bytes,
+        report,
+        sources: Sources(sources),
+        archive,
+    };
+    write_whole(&path(reports, request), |out| {
+        Ok(serde_json::to_writer(out, &record)?)
+    })
+}
+
+impl Record {
     /// How the import ended.
     pub fn ended(&self) -> Ended {
         Ended {
@@ -97,30 +129,25 @@ impl Record {
         }
     }
 
-    /// Notes what became of a source, in the words of the report.
-    pub fn note(&mut self, file: usize, removed: Result<(), String>) {
-        let files = self.report.get_mut("files");
-        tell(files.and_then(|files| files.get_mut(file)), removed);
-    }
-
-    /// The same of the archive.
-    pub fn note_archive(&mut self, removed: Result<(), String>) {
-        tell(self.report.get_mut("archive"), removed);
-    }
-
+    /// The report, with what became of the sources.
+    ///
     /// # Errors
-    /// If the disk refuses: then no source may be removed.
-    pub fn write(&self, reports: &Path, request: i64) -> io::Result<()> {
-        write_whole(&path(reports, request), |out| {
-            Ok(serde_json::to_writer(out, self)?)
+    /// If it was not written by this program.
+    pub fn report<'a>(&'a self, removed: &'a Removed) -> io::Result<Told<'a>> {
+        let mut parts: BTreeMap<&str, &RawValue> = serde_json::from_str(self.report.get())?;
+        let files = parts.remove(FILES).map_or("[]", RawValue::get);
+        Ok(Told {
+            files: serde_json::from_str(files)?,
+            parts,
+            removed,
         })
     }
 
     /// What an earlier attempt at the request has written down, if it came so far. One that can't be read
     /// is none: the import then starts afresh.
     pub fn read(reports: &Path, request: i64) -> Option<Self> {
-        let text = fs::read(path(reports, request)).ok()?;
-        let record = serde_json::from_slice(&text);
+        let file = File::open(path(reports, request)).ok()?;
+        let record = serde_json::from_reader(BufReader::new(file));
         if record.is_err() {
             tracing::warn!(request, "the record of a clean-up can't be read");
         }
@@ -151,12 +178,62 @@ impl Record {
     }
 }
 
-fn tell(entry: Option<&mut serde_json::Value>, removed: Result<(), String>) {
-    if let Some(entry) = entry.and_then(serde_json::Value::as_object_mut) {
+const FILES: &str = "files";
+const ARCHIVE: &str = "archive";
+
+/// A report that was written down, its entries as text: there may be very many.
+#[derive(Debug)]
+pub struct Told<'a> {
+    parts: BTreeMap<&'a str, &'a RawValue>,
+    files: Vec<&'a RawValue>,
+    removed: &'a Removed,
+}
+
+impl Serialize for Told<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut report = serializer.serialize_map(None)?;
+        for (name, part) in &self.parts {
+            match &self.removed.archive {
+                Some(removed) if *name == ARCHIVE => {
+                    let removed = removed.as_ref().copied().map_err(String::as_str);
+                    report.serialize_entry(name, &Noted(part, removed))?;
+                }
+                _ => report.serialize_entry(name, part)?,
+            }
+        }
+        report.serialize_entry(FILES, &Files(self))?;
+        report.end()
+    }
+}
+
+struct Files<'a>(&'a Told<'a>);
+
+impl Serialize for Files<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut files = serializer.serialize_seq(Some(self.0.files.len()))?;
+        for (place, entry) in self.0.files.iter().enumerate() {
+            match self.0.removed.of(place) {
+                Some(removed) => files.serialize_element(&Noted(entry, removed))?,
+                None => files.serialize_element(entry)?,
+            }
+        }
+        files.end()
+    }
+}
+
+/// An entry with what became of it, in the words of the report.
+struct Noted<'a>(&'a RawValue, Result<(), &'a str>);
+
+impl Serialize for Noted<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Noted(entry, removed) = self;
+        let mut entry: serde_json::Map<_, _> =
+            serde_json::from_str(entry.get()).map_err(serde::ser::Error::custom)?;
         entry.insert("cleaned".into(), removed.is_ok().into());
         if let Err(why) = removed {
-            entry.insert("left".into(), why.into());
+            entry.insert("left".into(), (*why).into());
         }
+        entry.serialize(serializer)
     }
 }
 

@@ -12,7 +12,7 @@ use crate::store::{NewSession, Scan, StoredFile};
 use std::collections::HashMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 /// What the steps made of a session.
 pub(super) struct Remake {
@@ -182,7 +182,7 @@ fn gather(
     let mut scans: Vec<Scan> = Vec::new();
     for file in &staged {
         if !scans.iter().any(|s| s.scan_id == file.scan.scan_id) {
-            scans.push(file.scan.clone());
+            scans.push(Scan::clone(&file.scan));
         }
     }
     let told = described(&instance, &scans);
@@ -220,7 +220,10 @@ fn gather(
         xsi_type: told.xsi_type,
         ..session
     };
-    let files: Vec<StoredFile> = staged.into_iter().map(|s| s.file).collect();
+    let files: Vec<StoredFile> = staged
+        .into_iter()
+        .map(|s| Arc::unwrap_or_clone(s.file))
+        .collect();
     Ok(Remake {
         content: Content {
             session,

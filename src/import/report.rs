@@ -4,9 +4,10 @@
 use super::Job;
 use super::leak::Finding;
 use super::outcome::{FileState, Outcome, Provenance};
+use super::removed::Removed;
 use super::session::Settled;
 use super::shadow::Shadowed;
-use super::source::{Archive, Source};
+use super::source::Source;
 use super::trail::{Act, InOrder};
 use super::whole::write_whole;
 use crate::rules::StepInfo;
@@ -25,7 +26,7 @@ pub struct Report<'a> {
     session_path: &'a str,
     /// Absent for a folder.
     #[serde(skip_serializing_if = "Option::is_none")]
-    archive: Option<ArchiveEntry<'a>>,
+    archive: Option<ArchiveEntry>,
     rule_set: &'a str,
     modules: Vec<StepInfo>,
     counts: Counts,
@@ -45,22 +46,23 @@ struct Entries<'a> {
     files: &'a [FileState],
     sessions: &'a [Settled],
     told: InOrder,
+    removed: Removed,
 }
 
 impl Serialize for Entries<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let entry = |file| file_entry(file, self.sessions, &self.told);
-        serializer.collect_seq(self.files.iter().map(entry))
+        let entries = self.files.iter().enumerate();
+        serializer.collect_seq(entries.map(|(place, file)| self.entry(place, file)))
     }
 }
 
 /// The fields of a [`FileEntry`] that an archive's members don't have.
 #[derive(Debug, Serialize)]
-struct ArchiveEntry<'a> {
+struct ArchiveEntry {
     #[serde(skip_serializing_if = "Option::is_none")]
     cleaned: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    left: Option<&'a str>,
+    left: Option<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -115,6 +117,10 @@ struct FileEntry<'a> {
     /// Where identifying values of the original still stand in it.
     #[serde(skip_serializing_if = "<[Leak]>::is_empty")]
     leaks: &'a [Leak],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cleaned: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    left: Option<&'a str>,
 }
 
 impl<'a> Report<'a> {
@@ -131,7 +137,9 @@ impl<'a> Report<'a> {
             request: job.request.id,
             project: &job.request.project,
             session_path: &job.request.session_path,
-            archive: source.archive().map(archive_entry),
+            archive: source
+                .archive()
+                .map(|archive| archive_entry(archive.cleaned.as_ref())),
             rule_set: job.rules.hash(),
             modules: job.rules.modules(),
             counts: *counts,
@@ -143,8 +151,17 @@ impl<'a> Report<'a> {
                 files,
                 sessions,
                 told,
+                removed: Removed::default(),
             },
         }
+    }
+
+    /// Has it tell what became of the sources.
+    pub(super) fn set_removed(&mut self, removed: Removed) {
+        if let Some(of_archive) = &removed.archive {
+            self.archive = Some(archive_entry(Some(of_archive)));
+        }
+        self.files.removed = removed;
     }
 }
 
@@ -169,16 +186,12 @@ pub fn counts(folder: &Path, request: i64) -> Option<Counts> {
     Some(written.counts)
 }
 
-fn archive_entry(archive: &Archive) -> ArchiveEntry<'_> {
+/// What became of an archive that was to be removed.
+fn archive_entry(removed: Option<&Result<(), String>>) -> ArchiveEntry {
     ArchiveEntry {
-        cleaned: archive.cleaned.as_ref().map(Result::is_ok),
-        left: left(archive.cleaned.as_ref()),
+        cleaned: removed.map(Result::is_ok),
+        left: removed.and_then(|removed| removed.as_ref().err().cloned()),
     }
-}
-
-/// Why a source is still there that was to be removed.
-fn left(cleaned: Option<&Result<(), String>>) -> Option<&str> {
-    cleaned.and_then(|c| c.as_ref().err()).map(String::as_str)
 }
 
 fn session_entry(settled: &Settled) -> SessionEntry<'_> {
@@ -208,32 +221,37 @@ fn kept_provenance(file: &FileState) -> Option<&Provenance> {
     file.provenance.as_deref().filter(|_| is_kept(file))
 }
 
-fn file_entry<'a>(file: &'a FileState, sessions: &'a [Settled], told: &InOrder) -> FileEntry<'a> {
-    let kept = is_kept(file);
-    let provenance = kept_provenance(file);
-    let place = |staged: &super::outcome::Staged| {
-        let f = &staged.file;
-        format!("SCANS/{}/{}/{}", f.scan_id, f.resource, f.name)
-    };
-    FileEntry {
-        path: file.found.display(),
-        outcome: file.outcome(),
-        reason: file.reason(),
-        stored: file.staged.as_deref().filter(|_| kept).map(place),
-        session: file
-            .study
-            .and_then(|study| sessions.iter().find(|s| s.study == study))
-            .map(|s| s.label.as_str()),
-        replaced: file.replaced,
-        header_in: provenance.map(|p| hex::encode(p.header_in)),
-        header_out: provenance
-            .filter(|_| !file.made_anew)
-            .map(|p| hex::encode(p.header_out)),
-        trail: provenance.and_then(|p| told.place_of(p.trail)),
-        redacted: provenance.is_some_and(|p| p.redacted),
-        leaks: file
-            .staged
-            .as_ref()
-            .map_or(&[], |staged| &staged.file.findings.leaks),
+impl Entries<'_> {
+    fn entry<'a>(&'a self, place: usize, file: &'a FileState) -> FileEntry<'a> {
+        let removed = self.removed.of(place);
+        let kept = is_kept(file);
+        let provenance = kept_provenance(file);
+        let stands = |staged: &super::outcome::Staged| {
+            let f = &staged.file;
+            format!("SCANS/{}/{}/{}", f.scan_id, f.resource, f.name)
+        };
+        FileEntry {
+            path: file.found.display(),
+            outcome: file.outcome(),
+            reason: file.reason(),
+            stored: file.staged.as_ref().filter(|_| kept).map(stands),
+            session: file
+                .study
+                .and_then(|study| self.sessions.iter().find(|s| s.study == study))
+                .map(|s| s.label.as_str()),
+            replaced: file.replaced,
+            header_in: provenance.map(|p| hex::encode(p.header_in)),
+            header_out: provenance
+                .filter(|_| !file.made_anew)
+                .map(|p| hex::encode(p.header_out)),
+            trail: provenance.and_then(|p| self.told.place_of(p.trail)),
+            redacted: provenance.is_some_and(|p| p.redacted),
+            leaks: file
+                .staged
+                .as_ref()
+                .map_or(&[], |staged| &staged.file.findings.leaks),
+            cleaned: removed.map(|removed| removed.is_ok()),
+            left: removed.and_then(Result::err),
+        }
     }
 }

@@ -11,6 +11,7 @@ use super::outcome::{FileState, Outcome};
 use super::session::Settled;
 use super::study::Study;
 use super::trail::Trails;
+use crate::inbox::Found;
 use crate::metrics::metrics;
 use crate::rules::{At, RuleSet};
 use crate::store::ShadowCounts;
@@ -106,7 +107,7 @@ impl Job<'_> {
         settled: &[Settled],
     ) -> Option<Shadowed> {
         let goes_on = || self.check_stop().is_ok();
-        let sources = files.iter().map(|file| file.found.clone());
+        let sources = files.iter().map(|file| Found::clone(&file.found));
         let sources = sources.take_while(|_| goes_on());
         // Compared with what was stored: before or after the steps at archiving.
         let waits = settled.iter().filter_map(|s| s.session.as_ref());

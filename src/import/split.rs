@@ -11,6 +11,7 @@ use crate::store::Scan;
 use std::collections::HashSet;
 use std::fs;
 use std::io;
+use std::sync::Arc;
 
 /// Why a split can't be followed, if it can't: each series has to be in one part, and labels become folders.
 pub(super) fn misfit(decision: &Decision, labels: &Labels, scans: &[Scan]) -> Option<String> {
@@ -88,10 +89,10 @@ impl Job<'_> {
         };
         let from = stage::path(self, whole, &staged.file);
         let identified = part.part.as_ref().is_some_and(|part| part.identified);
-        let scan = &mut staged.scan;
+        let scan = Arc::make_mut(&mut staged.scan);
         let mut names = super::gate::lock(&part.names);
         scan.scan_id = names.scan(&scan.scan_id, &scan.series_uid, &scan.modality);
-        let placed = &mut staged.file;
+        let placed = Arc::make_mut(&mut staged.file);
         placed.scan_id.clone_from(&scan.scan_id);
         let stored = part.stored_files(&placed.sop_uid, identified).next();
         let name = match stored {

@@ -13,7 +13,7 @@ use crate::store::{Scan, StoredFile};
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 /// What a file may need of the disk beside its content.
 pub const FOLDERS: u64 = 16 * 1024;
@@ -85,7 +85,11 @@ pub fn place(
         digest: None,
         findings: Default::default(),
     };
-    Ok(Staged { file, scan })
+    let scan = names.shared(scan);
+    Ok(Staged {
+        file: Arc::new(file),
+        scan,
+    })
 }
 
 /// Writes an instance to its place in staging, and sees that the source is still what was read, where it
@@ -125,7 +129,7 @@ pub fn write(
     }
     match written {
         Ok((size, digest)) => {
-            staged.file.size = i64::try_from(size).unwrap_or(i64::MAX);
+            Arc::make_mut(&mut staged.file).size = i64::try_from(size).unwrap_or(i64::MAX);
             Ok(digest)
         }
         Err(e) if e.kind() == io::ErrorKind::InvalidData => {

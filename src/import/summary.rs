@@ -139,7 +139,7 @@ pub fn scans_of(files: &[FileState], staged: &[usize]) -> Vec<Scan> {
     let mut scans: Vec<Scan> = Vec::new();
     for file in staged.iter().filter_map(|i| files[*i].staged.as_ref()) {
         if !scans.iter().any(|s| s.scan_id == file.scan.scan_id) {
-            scans.push(file.scan.clone());
+            scans.push(Scan::clone(&file.scan));
         }
     }
     scans

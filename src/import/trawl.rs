@@ -70,7 +70,7 @@ impl Job<'_> {
             Some(stop) => return Err(stop),
         };
         let mut done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
-        done.sort_by_key(|(index, _)| *index);
+        done.sort_unstable_by_key(|(index, _)| *index);
         let plan = plan.into_inner().unwrap_or_else(PoisonError::into_inner);
         let files = done.into_iter().map(|(_, state)| state).collect();
         Ok(Trawled {
@@ -195,7 +195,7 @@ impl Job<'_> {
             }
             None => {}
         }
-        staged.file.findings = findings;
+        Arc::make_mut(&mut staged.file).findings = findings;
         let path = stage::path(self, &study, &staged.file);
         let _room = self.room(identity.size() + stage::FOLDERS)?;
         match stage::write(&path, &instance, &mut staged, Some(&identity)) {
@@ -211,7 +211,7 @@ impl Job<'_> {
             Err(stage::Trouble::File(outcome, reason)) => state.settle(outcome, Some(reason)),
             Err(stage::Trouble::Request(stop)) => return Err(stop),
         }
-        state.staged = Some(Box::new(staged));
+        state.staged = Some(staged);
         Ok(state)
     }
 }

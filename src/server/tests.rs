@@ -203,7 +203,7 @@ impl Site {
                 series_uid: "2.25.2".into(),
                 description: "T1, \"axial\"".into(),
             }],
-            files: vec![file],
+            files: vec![file.into()],
             seen: Vec::new(),
             details: Value::Null,
         };

@@ -13,6 +13,7 @@ mod merge;
 mod pending;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use sqlx::any::AnyRow;
 
@@ -29,7 +30,7 @@ use super::requests::check_held;
 use super::sessions::{self, file_from_row, scan_from_row};
 use super::{
     Claim, NewSession, Scan, Session, SessionState, Store, StoreError, StoredFile,
-    WriteTransaction, audit, column, flag, is_duplicate, json, now_ms, subjects, to_json,
+    WriteTransaction, audit, column, flag, is_duplicate, json, now_ms, read_all, subjects, to_json,
 };
 
 /// Rows of one INSERT; times the columns below SQLite's limit of 32,766 parameters.
@@ -89,7 +90,7 @@ pub struct CommitPlan {
     pub final_path: String,
     pub scans: Vec<Scan>,
     /// What is added; one of the same scan, resource and name as a stored one takes its place.
-    pub files: Vec<StoredFile>,
+    pub files: Vec<Arc<StoredFile>>,
     /// Sessions as the plan was made from them, with `Session::lastmod`: if one has changed since, the plan
     /// is refused as [`CommitError::Busy`].
     pub seen: Vec<(i64, i64)>,
@@ -328,17 +329,32 @@ impl Commits<'_> {
         rows.iter().map(scan_from_row).collect()
     }
 
-    /// The files that a commit adds, finished or not.
-    pub async fn files(&self, id: i64) -> Result<Vec<StoredFile>, StoreError> {
-        let rows = sqlx::query(
-            "SELECT f.*, s.scan_id, r.label AS resource FROM files f
-             JOIN resources r ON r.id = f.resource JOIN scans s ON s.id = r.scan
-             WHERE f.commit_id = $1 ORDER BY f.id",
+    /// Whether a commit adds files, finished or not.
+    pub async fn has_files(&self, id: i64) -> Result<bool, StoreError> {
+        let row = sqlx::query("SELECT 1 FROM files WHERE commit_id = $1 LIMIT 1")
+            .bind(id)
+            .fetch_optional(&self.0.pool)
+            .await?;
+        Ok(row.is_some())
+    }
+
+    /// The files that a commit adds to a scan of its session, finished or not.
+    pub async fn files(
+        &self,
+        id: i64,
+        session: i64,
+        scan_id: &str,
+    ) -> Result<Vec<StoredFile>, StoreError> {
+        // The sign keeps SQLite from going through all files of the commit for each scan.
+        let query = sqlx::query(
+            "SELECT f.*, s.scan_id, r.label AS resource FROM scans s
+             JOIN resources r ON r.scan = s.id JOIN files f ON f.resource = r.id
+             WHERE s.session = $2 AND s.scan_id = $3 AND +f.commit_id = $1 ORDER BY f.id",
         )
         .bind(id)
-        .fetch_all(&self.0.pool)
-        .await?;
-        rows.iter().map(file_from_row).collect()
+        .bind(session)
+        .bind(scan_id);
+        read_all(query.fetch(&self.0.pool), file_from_row).await
     }
 }
 
@@ -399,7 +415,7 @@ async fn insert_files(
     commit: i64,
     session: i64,
     scans: &[Scan],
-    files: &[StoredFile],
+    files: &[Arc<StoredFile>],
 ) -> Result<(), StoreError> {
     let mut scan_to_row = BTreeMap::new();
     for scan in scans {

@@ -114,8 +114,8 @@ async fn a_series_whose_number_another_has_becomes_a_scan_beside_it() {
         .to_string_lossy()
         .into_owned();
     plan.scans[0].series_uid = "1.2.9".into();
-    plan.files[0].sop_uid = "1.2.9.1".into();
-    plan.files[1].sop_uid = "1.2.9.2".into();
+    std::sync::Arc::make_mut(&mut plan.files[0]).sop_uid = "1.2.9.1".into();
+    std::sync::Arc::make_mut(&mut plan.files[1]).sop_uid = "1.2.9.2".into();
     let waiting = site.archive.commit(plan).await.unwrap();
     let append = ArchiveOptions {
         merge: true,

@@ -57,7 +57,7 @@ async fn a_replacing_merge_that_was_cut_off_anywhere_ends_the_same() {
             staging: waiting.home().to_string_lossy().into_owned(),
             final_path: archived.home().to_string_lossy().into_owned(),
             scans: site.archive.incoming(&waiting).await.unwrap().scans,
-            files: vec![file("two.dcm")],
+            files: vec![file("two.dcm").into()],
             seen: vec![
                 (archived.id, archived.lastmod),
                 (waiting.id, waiting.lastmod),

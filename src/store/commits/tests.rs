@@ -39,7 +39,9 @@ fn plan(label: &str, study: &str, outcome: SessionState, files: usize) -> Commit
             series_uid: "2.25.2".into(),
             description: "T1".into(),
         }],
-        files: (0..files).map(|n| file(&format!("{n}.dcm"), 100)).collect(),
+        files: (0..files)
+            .map(|n| file(&format!("{n}.dcm"), 100).into())
+            .collect(),
         seen: Vec::new(),
         details: serde_json::json!({ "step": 1 }),
     }
@@ -84,7 +86,9 @@ async fn nothing_is_seen_before_the_end_and_all_of_it_after() {
     let pending = store.commits().pending(id).await.unwrap().unwrap();
     assert!(pending.is_new);
     assert_eq!(pending.details["step"], 1);
-    assert_eq!(store.commits().files(id).await.unwrap().len(), 3);
+    assert!(store.commits().has_files(id).await.unwrap());
+    let files = store.commits().files(id, pending.session.id, "1").await;
+    assert_eq!(files.unwrap().len(), 3);
 
     let session = store.commits().finish(id).await.unwrap();
     assert_eq!(session.state, SessionState::Ready);
@@ -127,7 +131,7 @@ async fn more_files_for_a_session_are_unseen_until_finished_and_replace_those_of
     let (_folder, store) = testing::store_with_project().await;
     let session = commit(&store, plan("A", "a", SessionState::Ready, 2)).await;
     let mut more = plan("A", "a", SessionState::Ready, 0);
-    more.files = vec![file("1.dcm", 7), file("2.dcm", 9)];
+    more.files = vec![file("1.dcm", 7).into(), file("2.dcm", 9).into()];
     let again = store.commits().begin(more.clone()).await;
     assert!(matches!(again, Err(CommitError::Exists(id)) if id == session.id));
     more.into = Some(session.id);
@@ -236,13 +240,14 @@ async fn a_prearchive_session_merged_into_an_experiment_is_gone_and_its_request_
     let claim = testing::claimed(&store).await;
     late.request = Some(claim);
     late.session.timestamp = "20260102_030405999".into();
-    late.files = vec![file("9.dcm", 1)];
+    late.files = vec![file("9.dcm", 1).into()];
     let late = commit(&store, late).await;
     let mut merge = plan("A", "a", SessionState::Archived, 0);
     merge.request = None;
     merge.into = Some(experiment.id);
     merge.retires = Some(late.id);
-    merge.files = store.sessions().files(late.id, None).await.unwrap();
+    let files = store.sessions().files(late.id, None).await.unwrap();
+    merge.files = files.into_iter().map(Into::into).collect();
     let merged = commit(&store, merge).await;
     assert_eq!(merged.experiment_id, experiment.experiment_id);
     assert!(store.sessions().get(late.id).await.unwrap().is_none());
@@ -309,7 +314,7 @@ async fn text_that_a_database_may_not_take_is_stored_as_what_it_can() {
     let (_folder, store) = testing::store_with_project().await;
     let mut odd = plan("A", "a", SessionState::Ready, 1);
     odd.scans[0].description = "T1\0x".into();
-    odd.files[0].instance_number = Some("\0".into());
+    std::sync::Arc::make_mut(&mut odd.files[0]).instance_number = Some("\0".into());
     let session = commit(&store, odd).await;
     let scans = store.sessions().scans(session.id).await.unwrap();
     assert_eq!(scans[0].scan.description, "T1\u{fffd}x");

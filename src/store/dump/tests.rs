@@ -96,6 +96,7 @@ fn plan(claim: Option<Claim>, label: &str, files: usize) -> CommitPlan {
                 digest: None,
                 findings: Default::default(),
             })
+            .map(Into::into)
             .collect(),
         details: serde_json::json!({}),
     }

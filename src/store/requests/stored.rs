@@ -2,7 +2,9 @@
 
 use std::collections::HashSet;
 
-use super::super::{StoreError, column};
+use sqlx::any::AnyRow;
+
+use super::super::{StoreError, column, read_all};
 use super::Requests;
 
 /// A file's place: session, scan, resource and name.
@@ -11,16 +13,14 @@ pub type Place = (i64, String, String, String);
 impl Requests<'_> {
     /// Where the files stand that this request has brought in, by this attempt or an earlier one.
     pub async fn stored_places(&self, id: i64) -> Result<HashSet<Place>, StoreError> {
-        let rows = sqlx::query(
+        let query = sqlx::query(
             "SELECT s.session, s.scan_id, r.label AS resource, f.name FROM files f
              JOIN commits c ON c.id = f.commit_id AND c.finished IS NOT NULL
              JOIN resources r ON r.id = f.resource JOIN scans s ON s.id = r.scan
              WHERE c.request = $1",
         )
-        .bind(id)
-        .fetch_all(&self.0.pool)
-        .await?;
-        let place = |row| {
+        .bind(id);
+        let place = |row: &AnyRow| {
             Ok((
                 column(row, "session")?,
                 column(row, "scan_id")?,
@@ -28,6 +28,7 @@ impl Requests<'_> {
                 column(row, "name")?,
             ))
         };
-        rows.iter().map(place).collect()
+        let places = read_all(query.fetch(&self.0.pool), place).await?;
+        Ok(places.into_iter().collect())
     }
 }

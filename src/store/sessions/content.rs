@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use serde::{Deserialize, Serialize};
 use sqlx::any::AnyRow;
 
-use super::super::{StoreError, column, json};
+use super::super::{StoreError, column, json, read_all};
 use super::Sessions;
 
 /// A series of a session.
@@ -141,14 +141,12 @@ impl Sessions<'_> {
         session: i64,
         scan_id: Option<&str>,
     ) -> Result<Vec<StoredFile>, StoreError> {
-        let rows = sqlx::query(
+        let query = sqlx::query(
             "SELECT * FROM stored_files WHERE session = $1 AND ($2 IS NULL OR scan_id = $2) ORDER BY id",
         )
         .bind(session)
-        .bind(scan_id)
-        .fetch_all(&self.0.pool)
-        .await?;
-        rows.iter().map(file_from_row).collect()
+        .bind(scan_id);
+        read_all(query.fetch(&self.0.pool), file_from_row).await
     }
 
     /// How many files the scans of a study's sessions hold, by the sessions' ids: but for those under one label,

@@ -1,0 +1,106 @@
+//! A commit between its two halves in the store: files are put into place scan by scan, so that a session of any
+//! size takes the memory of its largest scan.
+
+use super::place::Place;
+use super::{ActionError, Archive, run_blocking};
+use crate::failpoint::crash_point;
+use crate::store::{PendingCommit, Scan, Session, StoredFile};
+use std::collections::{BTreeMap, HashSet};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// What a commit does in one scan.
+#[derive(Debug)]
+pub(super) struct Part {
+    pub scan: Scan,
+    /// What the commit adds or moves, each with its place in the session once there.
+    pub files: Vec<StoredFile>,
+    /// What the scan holds once it is committed.
+    pub all: Vec<StoredFile>,
+}
+
+impl Archive {
+    /// The step on the file system, which may be repeated, and the end of the commit.
+    pub(super) async fn run_step(&self, pending: PendingCommit) -> Result<Session, ActionError> {
+        let commits = self.store.commits();
+        let place = Arc::new(Place {
+            data: self.data.clone(),
+            staging: PathBuf::from(&pending.staging),
+            target: PathBuf::from(&pending.final_path),
+            overwrite: pending.details["overwrite"].as_bool().unwrap_or(false),
+            commit: pending.id,
+            moved: moved(&pending.details),
+        });
+        let joins = pending.details["joins"].as_bool().unwrap_or(false);
+        // A session that moves as it is names no files of its own.
+        let as_it_is = !joins && !commits.has_files(pending.id).await?;
+        let scans = commits.scans(pending.session.id).await?;
+        let mut replaced = HashSet::new();
+        if place.may_replace() {
+            for scan in &scans {
+                let (part, place) = (self.part(&pending, scan, as_it_is).await?, place.clone());
+                replaced.extend(run_blocking(move || place.keep_history(&part)).await?);
+            }
+        }
+        let replaced = Arc::new(replaced);
+        if !replaced.is_empty() {
+            let place = place.clone();
+            run_blocking(move || place.sync_history()).await?;
+        }
+        for scan in &scans {
+            let (part, place) = (self.part(&pending, scan, as_it_is).await?, place.clone());
+            let replaced = replaced.clone();
+            run_blocking(move || place.put_all(&part, &replaced)).await?;
+        }
+        run_blocking(move || place.sync()).await?;
+        crash_point("commit.finish");
+        let session = commits.finish(pending.id).await?;
+        crash_point("commit.finished");
+        let sources = sources(&pending.staging, &pending.details);
+        self.sweep(pending.id, sources, session.home()).await?;
+        Ok(session)
+    }
+
+    async fn part(
+        &self,
+        pending: &PendingCommit,
+        scan: &Scan,
+        as_it_is: bool,
+    ) -> Result<Part, ActionError> {
+        let (session, scan_id) = (pending.session.id, &scan.scan_id);
+        let mut all = self.store.sessions().files(session, Some(scan_id)).await?;
+        let files = if as_it_is {
+            all.clone()
+        } else {
+            let commits = self.store.commits();
+            let files = commits.files(pending.id, session, scan_id).await?;
+            let added: HashSet<_> = files.iter().map(place_of).collect();
+            all.retain(|stored| !added.contains(&place_of(stored)));
+            all.extend(files.iter().cloned());
+            files
+        };
+        let scan = scan.clone();
+        Ok(Part { scan, files, all })
+    }
+}
+
+/// Where a file stands in its scan: one file to a place.
+fn place_of(file: &StoredFile) -> (&str, &str) {
+    (&file.resource, &file.name)
+}
+
+/// The folders that a commit leaves behind.
+pub(super) fn sources(staging: &str, details: &serde_json::Value) -> Vec<PathBuf> {
+    let more = details["leaves"].as_array().into_iter().flatten();
+    std::iter::once(staging)
+        .chain(more.filter_map(|path| path.as_str()))
+        .map(PathBuf::from)
+        .collect()
+}
+
+fn moved(details: &serde_json::Value) -> BTreeMap<String, String> {
+    let pairs = details["moved"].as_object().into_iter().flatten();
+    pairs
+        .filter_map(|(to, from)| Some((to.clone(), from.as_str()?.to_owned())))
+        .collect()
+}
