@@ -55,7 +55,7 @@ use shadow::Shadowed;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 use tokio::runtime::Handle;
 use trail::Trails;
 
@@ -142,6 +142,8 @@ struct Job<'a> {
     trails: Trails,
     /// What came of the candidate beside the rules, once it has run.
     shadowed: OnceLock<Option<Shadowed>>,
+    /// Until when a file that is staged counts as just written: the latest of them.
+    fresh_until: Mutex<Option<SystemTime>>,
     /// Since when there has been no space on the disk.
     waiting_since: Mutex<Option<Instant>>,
     /// Whether the log tells of it.

@@ -5,8 +5,8 @@
 //! whole and durable, to the prearchive or the archive. Each module imports only what stands below it:
 //! `server` and `worker` over `import`, over `archive`, `rules`, `inbox`, `store` and `dicom`.
 
+pub mod allocator;
 pub mod archive;
-pub mod arenas;
 pub mod backup;
 pub mod cli;
 pub mod client;

@@ -13,7 +13,7 @@ use std::path::Path;
 /// Writes the catalogs of a session's resources, each whole or not at all. `session` is the session's folder.
 pub fn write_all(session: &Path, scans: &[Scan], files: &[StoredFile]) -> io::Result<()> {
     for scan in scans {
-        let of_scan = files.iter().filter(|file| file.scan_id == scan.scan_id);
+        let of_scan = files.iter().filter(|file| *file.scan_id == *scan.scan_id);
         write_scan(session, scan, of_scan)?;
     }
     Ok(())

@@ -119,6 +119,7 @@ pub struct Names {
     placed: HashSet<Fingerprint>,
     /// What was said of each scan last.
     scans: HashMap<String, Arc<Scan>>,
+    texts: HashSet<Arc<str>>,
 }
 
 impl Names {
@@ -170,6 +171,18 @@ impl Names {
             }
         }
         unreachable!("the numbers don't end")
+    }
+
+    /// The same text, in one place of memory for all the files that have it.
+    pub fn text(&mut self, text: &str) -> Arc<str> {
+        match self.texts.get(text) {
+            Some(known) => known.clone(),
+            None => {
+                let shared: Arc<str> = text.into();
+                self.texts.insert(shared.clone());
+                shared
+            }
+        }
     }
 
     /// The same scan, in one place of memory for all the files of which the same is said.

@@ -48,8 +48,8 @@ pub fn join(
     for file in incoming.files {
         let from = below_session(&file);
         let mut placed = file.clone();
-        if let Some(scan) = scan_to_stored.get(file.scan_id.as_str()) {
-            placed.scan_id.clone_from(&scan.scan_id);
+        if let Some(scan) = scan_to_stored.get(&*file.scan_id) {
+            placed.scan_id = scan.scan_id.as_str().into();
         }
         match by_sop.get(file.sop_uid.as_str()) {
             Some(stored) => {
@@ -100,7 +100,7 @@ pub fn join(
         .scans
         .iter()
         .filter_map(|scan| scan_to_stored.get(scan.scan_id.as_str()).cloned())
-        .filter(|scan| joined.files.iter().any(|f| f.scan_id == scan.scan_id))
+        .filter(|scan| joined.files.iter().any(|f| *f.scan_id == *scan.scan_id))
         .collect();
     Ok(joined)
 }

@@ -35,8 +35,8 @@ pub(super) struct Place {
 /// Where a file stands, below its session's folder.
 pub fn below_session(file: &StoredFile) -> PathBuf {
     Path::new("SCANS")
-        .join(&file.scan_id)
-        .join(&file.resource)
+        .join(&*file.scan_id)
+        .join(&*file.resource)
         .join(&file.name)
 }
 

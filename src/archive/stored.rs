@@ -194,8 +194,8 @@ impl Archive {
 }
 
 fn relative(file: &StoredFile) -> PathBuf {
-    Path::new(&file.scan_id)
-        .join(&file.resource)
+    Path::new(&*file.scan_id)
+        .join(&*file.resource)
         .join(&file.name)
 }
 

@@ -154,6 +154,7 @@ impl Importer {
             staging: self.staging_of(request),
             trails: Trails::default(),
             shadowed: OnceLock::new(),
+            fresh_until: Mutex::default(),
             waiting_since: Mutex::default(),
             told_waiting: AtomicBool::default(),
         })

@@ -1,5 +1,6 @@
 //! The commit that ends an import of a study, and the way on to the archive for what waits there.
 
+use super::gate::lock;
 use super::later::Arrived;
 use super::outcome::FileState;
 use super::overwrite::Settlement;
@@ -7,7 +8,7 @@ use super::session::{not_in_place, staged};
 use super::study::{StoredSession, Study};
 use super::summary::scans_of;
 use super::{Job, Stop};
-use crate::archive::{ActionError, ArchiveOptions, session_modality, session_type};
+use crate::archive::{ActionError, ArchiveOptions, Names, session_modality, session_type};
 use crate::dicom::{Instance, tags};
 use crate::failpoint::crash_point;
 use crate::rules::{Labels, Overwrite};
@@ -86,6 +87,8 @@ impl Job<'_> {
             seen: into.map(|(s, _)| (s.id, s.lastmod)).into_iter().collect(),
             details: serde_json::json!({ "overwrite": replaces }),
         };
+        // Each file has its name by now.
+        *lock(&study.names) = Names::default();
         let importer = self.importer;
         let stored = match before.filter(|_| plan.files.is_empty()) {
             // Committed whole before this request was cut off.

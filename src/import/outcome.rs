@@ -5,7 +5,6 @@ use crate::inbox::{Found, Identity};
 use crate::store::{Counts, Scan, StoredFile};
 use serde::Serialize;
 use std::sync::Arc;
-use std::time::SystemTime;
 
 /// A file's outcome. Every file that was found has exactly one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, schemars::JsonSchema)]
@@ -61,8 +60,6 @@ pub enum Fate {
 pub struct FileState {
     pub found: Arc<Found>,
     pub identity: Option<Identity>,
-    /// Set if it was written just before it was read.
-    pub fresh_until: Option<SystemTime>,
     pub fate: Fate,
     /// The study it belongs to, by its place in the list of studies.
     pub study: Option<usize>,
@@ -88,7 +85,6 @@ impl FileState {
         Self {
             found: Arc::new(found),
             identity: None,
-            fresh_until: None,
             fate,
             study: None,
             staged: None,

@@ -99,10 +99,13 @@ fn reread(home: &Path, files: Vec<StoredFile>, scans: Vec<Scan>) -> Result<Rerea
         if (&file.sop_uid, file.size) != (&sop_uid, size) {
             file.digest = None;
         }
-        file.sop_class = text(tags::SOP_CLASS_UID);
+        file.sop_class = text(tags::SOP_CLASS_UID).into();
         file.instance_number = instance.text(tags::INSTANCE_NUMBER);
         (file.sop_uid, file.size) = (sop_uid, size);
-        let scan = rebuilt.scans.iter_mut().find(|s| s.scan_id == file.scan_id);
+        let scan = rebuilt
+            .scans
+            .iter_mut()
+            .find(|s| *s.scan_id == *file.scan_id);
         // The first file says it for the series.
         if let Some(scan) = scan.filter(|_| told.insert(file.scan_id.clone())) {
             scan.modality = text(tags::MODALITY);
@@ -115,7 +118,7 @@ fn reread(home: &Path, files: Vec<StoredFile>, scans: Vec<Scan>) -> Result<Rerea
     }
     rebuilt
         .scans
-        .retain(|scan| rebuilt.files.iter().any(|f| f.scan_id == scan.scan_id));
+        .retain(|scan| rebuilt.files.iter().any(|f| *f.scan_id == *scan.scan_id));
     if let Some(first) = &first {
         reread.told = described(first, &rebuilt.scans);
     }

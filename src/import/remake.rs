@@ -86,7 +86,7 @@ pub(super) fn remake(
             from: home.join(below_session(file)),
             file: below_session(file).to_string_lossy().into_owned(),
             source_name: file.name.clone(),
-            scan: ScanWish::Stored(file.scan_id.clone()),
+            scan: ScanWish::Stored(file.scan_id.to_string()),
         })
         .collect();
     let target = data.join(staging);

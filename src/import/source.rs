@@ -1,6 +1,7 @@
 //! Where an import reads from: a folder as it lies, or an archive, which is unpacked into staging first. And
 //! whether it is still what was read when all of it has been.
 
+use super::gate::lock;
 use super::outcome::{self, FileState, Outcome};
 use super::trawl::Trawled;
 use super::{Job, Stop, disk};
@@ -158,9 +159,16 @@ impl Job<'_> {
         }
     }
 
+    /// Notes a file that is staged, if it was written just before it was read.
+    pub(super) fn note_fresh(&self, read: &Identity) {
+        let until = read.fresh_until(self.settle);
+        let mut latest = lock(&self.fresh_until);
+        *latest = (*latest).max(until);
+    }
+
     fn look_at_files(&self, folder: &File, files: &mut Vec<FileState>) -> Result<(), Stop> {
-        let staged = files.iter().filter(|f| f.is_staged());
-        self.wait_until(staged.filter_map(|f| f.fresh_until).max())?;
+        let fresh_until = *lock(&self.fresh_until);
+        self.wait_until(fresh_until)?;
         for file in files.iter_mut().filter(|f| f.is_staged()) {
             let why = match file.found.identity_now() {
                 Ok(now) if Some(now) == file.identity => continue,
@@ -200,7 +208,7 @@ impl Job<'_> {
 
 /// What was not there when its folder was listed.
 fn appeared(folder: &File, files: &[FileState]) -> Result<Vec<Found>, Stop> {
-    let known: HashSet<&Path> = files.iter().map(|f| f.found.relative.as_path()).collect();
-    let is_new = |found: &Found| !known.contains(found.relative.as_path());
+    let known: HashSet<&Path> = files.iter().map(|f| f.found.relative.as_ref()).collect();
+    let is_new = |found: &Found| !known.contains(found.relative.as_ref());
     Ok(list(folder)?.filter(is_new).collect())
 }

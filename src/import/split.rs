@@ -93,7 +93,7 @@ impl Job<'_> {
         let mut names = super::gate::lock(&part.names);
         scan.scan_id = names.scan(&scan.scan_id, &scan.series_uid, &scan.modality);
         let placed = Arc::make_mut(&mut staged.file);
-        placed.scan_id.clone_from(&scan.scan_id);
+        placed.scan_id = names.text(&scan.scan_id);
         let stored = part.stored_files(&placed.sop_uid, identified).next();
         let name = match stored {
             Some((_, stored)) => Some(stored.name.clone()),

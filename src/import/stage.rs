@@ -75,10 +75,10 @@ pub fn place(
         description: text(tags::SERIES_DESCRIPTION),
     };
     let file = StoredFile {
-        scan_id,
-        resource: resource.to_owned(),
+        scan_id: names.text(&scan_id),
+        resource: names.text(resource),
+        sop_class: names.text(&sop_class),
         name,
-        sop_class,
         sop_uid,
         instance_number: instance.text(tags::INSTANCE_NUMBER),
         size: 0,

@@ -93,7 +93,7 @@ fn stored(stored: &Stored, own: &HashSet<Place>) -> Vec<serde_json::Value> {
         let mut scan_to_count: BTreeMap<String, u64> = BTreeMap::new();
         let is_own = |file: &StoredFile| own.contains(&place_of(session, file));
         for file in files.values().filter(|file| !is_own(file)) {
-            *scan_to_count.entry(file.scan_id.clone()).or_default() += 1;
+            *scan_to_count.entry(file.scan_id.to_string()).or_default() += 1;
         }
         (session, scan_to_count)
     });

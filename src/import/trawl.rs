@@ -101,7 +101,6 @@ impl Job<'_> {
             Err(e) => return Ok(state.done(Outcome::Unreadable, e.to_string())),
         };
         state.identity = Some(identity);
-        state.fresh_until = identity.fresh_until(self.settle);
         let instance = match Instance::read(file) {
             Ok(instance) => instance,
             Err(error) => {
@@ -201,6 +200,7 @@ impl Job<'_> {
         match stage::write(&path, &instance, &mut staged, Some(&identity)) {
             Ok(header_out) => {
                 state.fate = Fate::Staged;
+                self.note_fresh(&identity);
                 state.provenance = Some(Box::new(Provenance {
                     header_in,
                     header_out,

@@ -5,13 +5,14 @@
 //! Labels are taken from the report: the first file of the study, which the label rule saw, may be gone.
 
 use super::Importer;
+use super::overwrite::place_of;
 use super::reported::{Reported, ReportedFile};
 use super::source_again::Again;
 use crate::dicom::{Instance, Told, tags};
 use crate::inbox::Found;
 use crate::rules::host::{Detail, shown};
 use crate::rules::{At, Labels, RuleSet, Run, Verdict};
-use crate::store::{ImportRequest, Place, Session, StoredFile};
+use crate::store::{ImportRequest, Place, StoredFile};
 use serde::Serialize;
 use std::collections::{HashMap, HashSet};
 use std::fs::File;
@@ -198,15 +199,6 @@ pub(super) fn ended_under(request: &ImportRequest) -> Result<&str, String> {
     }
     let hash = request.rule_set.as_deref();
     hash.ok_or_else(|| "the request ended before any rule ran".into())
-}
-
-fn place_of(session: &Session, file: &StoredFile) -> Place {
-    (
-        session.id,
-        file.scan_id.clone(),
-        file.resource.clone(),
-        file.name.clone(),
-    )
 }
 
 /// As the report has it.

@@ -3,7 +3,7 @@
 use super::Identity;
 use super::unpack::BadName;
 use crate::failpoint::read_point;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io;
 use std::os::fd::AsFd;
@@ -20,12 +20,12 @@ pub(super) const MAX_DEPTH: usize = 100;
 #[derive(Debug, Clone)]
 pub struct Found {
     folder: Arc<File>,
-    /// In that folder. A member of an archive has another name there than it has in the archive.
-    name: OsString,
+    /// In that folder, where it is not the last part of `relative`: of a member of an archive.
+    name: Option<Box<OsStr>>,
     /// Below the folder that is walked, or in the archive.
-    pub relative: PathBuf,
+    pub relative: Box<Path>,
     /// Set for what can't be entered or read as a folder.
-    trouble: Option<NotRegular>,
+    trouble: Option<Box<NotRegular>>,
 }
 
 /// Why there is nothing to read.
@@ -69,9 +69,9 @@ impl Found {
     ) -> Self {
         Self {
             folder,
-            name,
-            relative,
-            trouble,
+            name: Some(name.into()),
+            relative: relative.into(),
+            trouble: trouble.map(Box::new),
         }
     }
 
@@ -83,7 +83,7 @@ impl Found {
         let flags = AtFlags::SYMLINK_NOFOLLOW;
         Ok(Identity::of_stat(&statat(
             &*self.folder,
-            &self.name,
+            self.name(),
             flags,
         )?))
     }
@@ -94,11 +94,11 @@ impl Found {
     /// Why it is not read.
     pub fn open(&self) -> Result<File, NotRegular> {
         if let Some(trouble) = &self.trouble {
-            return Err(trouble.clone());
+            return Err(NotRegular::clone(trouble));
         }
         // NONBLOCK: a FIFO must not hold up the import.
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-        let file = match openat(&*self.folder, &self.name, flags, Mode::empty()) {
+        let file = match openat(&*self.folder, self.name(), flags, Mode::empty()) {
             Ok(fd) => File::from(fd),
             Err(rustix::io::Errno::LOOP) => return Err(NotRegular::Link),
             Err(e) => return Err(NotRegular::Unreadable(e.kind())),
@@ -117,12 +117,14 @@ impl Found {
 
     /// The name alone; bytes that are not UTF-8 are replaced.
     pub fn file_name(&self) -> String {
-        let name = self.relative.file_name().unwrap_or(&self.name);
+        let name = self.relative.file_name().unwrap_or(self.name());
         name.to_string_lossy().into_owned()
     }
 
-    pub(super) fn name(&self) -> &OsString {
-        &self.name
+    /// In its folder.
+    pub(super) fn name(&self) -> &OsStr {
+        let last = || self.relative.file_name().unwrap_or_default();
+        self.name.as_deref().unwrap_or_else(last)
     }
 }
 
@@ -168,24 +170,23 @@ impl Iterator for Walk {
             let relative = level.relative.join(&name);
             let mut found = Found {
                 folder: level.folder.clone(),
-                name,
-                relative,
+                name: None,
+                relative: relative.into(),
                 trouble: None,
             };
-            match kind {
-                FileType::Directory if depth >= MAX_DEPTH => {
-                    found.trouble = Some(NotRegular::TooDeep)
-                }
+            let trouble = match kind {
+                FileType::Directory if depth >= MAX_DEPTH => Some(NotRegular::TooDeep),
                 FileType::Directory => match Level::enter(&found) {
                     Ok(level) => {
                         self.stack.push(level);
                         continue;
                     }
-                    Err(e) => found.trouble = Some(NotRegular::Unreadable(e.kind())),
+                    Err(e) => Some(NotRegular::Unreadable(e.kind())),
                 },
-                FileType::Symlink => found.trouble = Some(NotRegular::Link),
-                _ => {}
-            }
+                FileType::Symlink => Some(NotRegular::Link),
+                _ => None,
+            };
+            found.trouble = trouble.map(Box::new);
             return Some(found);
         }
     }
@@ -194,8 +195,8 @@ impl Iterator for Walk {
 impl Level {
     fn enter(found: &Found) -> io::Result<Self> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let folder = openat(&*found.folder, &found.name, flags, Mode::empty())?;
-        Self::read(Arc::new(File::from(folder)), found.relative.clone())
+        let folder = openat(&*found.folder, found.name(), flags, Mode::empty())?;
+        Self::read(Arc::new(File::from(folder)), found.relative.to_path_buf())
     }
 
     fn read(folder: Arc<File>, relative: PathBuf) -> io::Result<Self> {

@@ -112,7 +112,7 @@ pub async fn files(
             .files(session.id, Some(&found.scan_id))
             .await?
         {
-            if file.resource != found.label {
+            if *file.resource != *found.label {
                 continue;
             }
             let uri = format!(
@@ -167,7 +167,7 @@ pub async fn zip(
         }
         let folder = folders.get(&found.scan_id).unwrap_or(&found.scan_id);
         for file in sessions.files(session.id, Some(&found.scan_id)).await? {
-            if file.resource == found.label {
+            if *file.resource == *found.label {
                 entries.push(Entry {
                     name: format!(
                         "{label}/scans/{folder}/resources/{}/files/{}",
@@ -241,8 +241,9 @@ pub async fn files_of_scan(
     let files = sessions
         .files(session.id, Some(&first.scan.scan_id))
         .await?;
-    let (mut dicom, others): (Vec<_>, Vec<_>) =
-        files.into_iter().partition(|file| file.resource == "DICOM");
+    let (mut dicom, others): (Vec<_>, Vec<_>) = files
+        .into_iter()
+        .partition(|file| &*file.resource == "DICOM");
     if dicom.is_empty() {
         dicom = others;
     }

@@ -437,7 +437,7 @@ async fn insert_files(
     }
     let mut resource_to_row: BTreeMap<(&str, &str), i64> = BTreeMap::new();
     for file in files {
-        let key = (file.scan_id.as_str(), file.resource.as_str());
+        let key = (&*file.scan_id, &*file.resource);
         if resource_to_row.contains_key(&key) {
             continue;
         }
@@ -454,24 +454,20 @@ async fn insert_files(
         .await?;
         resource_to_row.insert(key, column(&row, "id")?);
     }
-    let mut found = Vec::with_capacity(files.len());
-    for file in files {
-        found.push(match file.findings.is_empty() {
-            true => None,
-            false => Some(to_json(&file.findings, "findings")?),
-        });
-    }
-    let rows: Vec<_> = files.iter().zip(found).collect();
-    for rows in rows.chunks(ROWS_PER_INSERT) {
+    for files in files.chunks(ROWS_PER_INSERT) {
         let sql = format!(
             "INSERT INTO files (resource, commit_id, name, sop_class, sop_uid, instance_number, size, digest,
                                 findings)
              VALUES {}",
-            value_rows(rows.len(), 9)
+            value_rows(files.len(), 9)
         );
         let mut insert = sqlx::query(sqlx::AssertSqlSafe(sql));
-        for (file, findings) in rows {
-            let key = (file.scan_id.as_str(), file.resource.as_str());
+        for file in files {
+            let findings = match file.findings.is_empty() {
+                true => None,
+                false => Some(to_json(&file.findings, "findings")?),
+            };
+            let key = (&*file.scan_id, &*file.resource);
             insert = insert
                 .bind(resource_to_row[&key])
                 .bind(commit)
@@ -481,7 +477,7 @@ async fn insert_files(
                 .bind(file.instance_number.as_deref().map(storable))
                 .bind(file.size)
                 .bind(file.digest.as_deref())
-                .bind(findings.as_deref());
+                .bind(findings);
         }
         insert.execute(tx.on()).await?;
     }

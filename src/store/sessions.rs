@@ -142,8 +142,8 @@ impl Session {
     pub fn path_of(&self, file: &StoredFile) -> PathBuf {
         self.home()
             .join("SCANS")
-            .join(&file.scan_id)
-            .join(&file.resource)
+            .join(&*file.scan_id)
+            .join(&*file.resource)
             .join(&file.name)
     }
 

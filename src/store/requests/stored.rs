@@ -1,6 +1,7 @@
 //! What a request has stored so far.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use sqlx::any::AnyRow;
 
@@ -8,7 +9,7 @@ use super::super::{StoreError, column, read_all};
 use super::Requests;
 
 /// A file's place: session, scan, resource and name.
-pub type Place = (i64, String, String, String);
+pub type Place = (i64, Arc<str>, Arc<str>, String);
 
 impl Requests<'_> {
     /// Where the files stand that this request has brought in, by this attempt or an earlier one.
@@ -23,8 +24,8 @@ impl Requests<'_> {
         let place = |row: &AnyRow| {
             Ok((
                 column(row, "session")?,
-                column(row, "scan_id")?,
-                column(row, "resource")?,
+                column::<&str>(row, "scan_id")?.into(),
+                column::<&str>(row, "resource")?.into(),
                 column(row, "name")?,
             ))
         };

@@ -1,6 +1,7 @@
 //! What a session holds: scans, their resources, and the files in them. Only what is committed shows.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use sqlx::any::AnyRow;
@@ -39,11 +40,12 @@ pub struct ResourceSummary {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredFile {
-    pub scan_id: String,
+    // These three are the same for many files, which may then share them.
+    pub scan_id: Arc<str>,
     /// `DICOM` or `secondary`.
-    pub resource: String,
+    pub resource: Arc<str>,
+    pub sop_class: Arc<str>,
     pub name: String,
-    pub sop_class: String,
     pub sop_uid: String,
     pub instance_number: Option<String>,
     pub size: i64,
@@ -215,10 +217,10 @@ fn scan_order(scan_id: &str) -> (u64, String) {
 
 pub(in crate::store) fn file_from_row(row: &AnyRow) -> Result<StoredFile, StoreError> {
     Ok(StoredFile {
-        scan_id: column(row, "scan_id")?,
-        resource: column(row, "resource")?,
+        scan_id: column::<&str>(row, "scan_id")?.into(),
+        resource: column::<&str>(row, "resource")?.into(),
+        sop_class: column::<&str>(row, "sop_class")?.into(),
         name: column(row, "name")?,
-        sop_class: column(row, "sop_class")?,
         sop_uid: column(row, "sop_uid")?,
         instance_number: column(row, "instance_number")?,
         size: column(row, "size")?,

@@ -80,8 +80,8 @@ async fn forget(
         "DELETE FROM files WHERE {FILE}"
     )))
     .bind(session)
-    .bind(&file.scan_id)
-    .bind(&file.resource)
+    .bind(&*file.scan_id)
+    .bind(&*file.resource)
     .bind(&file.name)
     .execute(tx.on())
     .await?;
@@ -98,8 +98,8 @@ async fn update_file(
     );
     sqlx::query(sqlx::AssertSqlSafe(sql))
         .bind(session)
-        .bind(&file.scan_id)
-        .bind(&file.resource)
+        .bind(&*file.scan_id)
+        .bind(&*file.resource)
         .bind(&file.name)
         .bind(storable(&file.sop_class))
         .bind(storable(&file.sop_uid))
