@@ -5,7 +5,6 @@
 //! whole and durable, to the prearchive or the archive. Each module imports only what stands below it:
 //! `server` and `worker` over `import`, over `archive`, `rules`, `inbox`, `store` and `dicom`.
 
-pub mod allocator;
 pub mod archive;
 pub mod backup;
 pub mod cli;
@@ -17,6 +16,7 @@ pub mod failpoint;
 pub mod import;
 pub mod inbox;
 pub mod maintenance;
+pub mod memory;
 pub mod metrics;
 pub mod password;
 pub mod presence;

@@ -1,7 +1,7 @@
 //! The `sluice` program: everything is in the library.
 
 fn main() -> std::process::ExitCode {
-    sluice::allocator::configure();
+    sluice::memory::configure();
     sluice::failpoint::arm();
     sluice::cli::run()
 }

@@ -5,6 +5,7 @@
 use crate::archive::ActionError;
 use crate::failpoint::crash_point;
 use crate::import::{Ended, Importer, Progress};
+use crate::memory;
 use crate::metrics::metrics;
 use crate::presence;
 use crate::store::{Claim, ImportRequest, Requests, Status, StoreError};
@@ -26,6 +27,9 @@ const PROGRESS: Duration = Duration::from_secs(1);
 /// How often an idle worker looks for requests that no notice told of: those of another process, and
 /// those whose worker died.
 const POLL: Duration = Duration::from_secs(5);
+
+/// A worker that has had nothing to do for so long gives back what memory it can.
+const REST: Duration = Duration::from_secs(1);
 
 /// Takes over what a crash left, then runs `count` workers until `shutdown` turns true. A running import is
 /// then dropped and its request queued again.
@@ -56,9 +60,11 @@ pub async fn run(
 
 async fn work(importer: Importer, name: String, mut shutdown: watch::Receiver<bool>) {
     let store = importer.store.clone();
+    let mut rested = false;
     while !*shutdown.borrow() {
         match store.requests().claim(&name).await {
             Ok(Some(request)) => {
+                rested = false;
                 let id = request.id;
                 tracing::info!(request = id, worker = name, "import starts");
                 crash_point("request.claimed");
@@ -71,6 +77,10 @@ async fn work(importer: Importer, name: String, mut shutdown: watch::Receiver<bo
             Ok(None) => {
                 tokio::select! {
                     () = store.request_added() => {}
+                    () = tokio::time::sleep(REST), if !rested => {
+                        drop(tokio::task::spawn_blocking(memory::release));
+                        rested = true;
+                    }
                     () = tokio::time::sleep(POLL) => {}
                     () = wait_for(&mut shutdown) => {}
                 }

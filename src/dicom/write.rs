@@ -117,7 +117,7 @@ impl Instance {
             match (piece, self.file.handle()) {
                 (Piece::Bytes(bytes), _) => to.write_all(bytes)?,
                 (Piece::File(span), Some(from)) => {
-                    copy_buffered(from, span.start, span.end(), to)?;
+                    copy_buffered(from, span.start, span.end(), to, &mut |_, _| {})?;
                 }
                 (Piece::Redacted(span), _) => {
                     self.redacted(*span, &mut |bytes| to.write_all(bytes))?;
