@@ -8,7 +8,7 @@
 //! server at work.
 //!
 //! Environment: `BENCH_ROUNDS` (5), `BENCH_SCALE` (1: all files; 10: a tenth of them), `BENCH_ONLY` (some of
-//! `a,b,c,d,e,rivals,start,answers,size`), `BENCH_DIR` (`target/bench`), which should lie on the disk that is to be measured.
+//! `a,b,c,d,e,rivals,start,answers,size`), `BENCH_RIVALS` (some of the other programs), `BENCH_DIR` (`target/bench`), which should lie on the disk that is to be measured.
 
 mod disk;
 mod server;
@@ -246,6 +246,7 @@ fn import(scratch: &Path, tree: &Tree, chain: &[&str]) -> Outcome<(f64, f64)> {
 fn rivals(scratch: &Path, rounds: u32, scale: u32) -> Outcome<()> {
     println!("| program | what it does | (a) ratio | (b) ratio |");
     println!("|---|---|---|---|");
+    let asked = std::env::var("BENCH_RIVALS").unwrap_or_default();
     let mut rows: Vec<Vec<Option<f64>>> = vec![Vec::new(); RIVALS.len() + 1];
     for (name, corpus, _) in corpora(scale).into_iter().take(2) {
         let tree = write(scratch, name, &corpus, 1)?;
@@ -260,6 +261,10 @@ fn rivals(scratch: &Path, rounds: u32, scale: u32) -> Outcome<()> {
         rows[0].push(Some(median(rounds.iter().map(Round::ratio).collect())));
         for (row, (rival, _)) in rows[1..].iter_mut().zip(RIVALS) {
             let mut ratios = Vec::new();
+            if !asked.is_empty() && !asked.split(',').any(|one| one == rival) {
+                row.push(None);
+                continue;
+            }
             for _ in 0..rounds.len() {
                 let copy = disk::copy(scratch, &part.path)?;
                 if let Some(seconds) = disk::rival(scratch, &part.path, rival)? {
