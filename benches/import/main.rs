@@ -174,6 +174,7 @@ fn throughput(
             );
         }
         disk::removed(scratch, &tree.path)?;
+        disk::emptied(scratch)?;
     }
     println!();
     Ok(())
@@ -275,6 +276,7 @@ fn rivals(scratch: &Path, rounds: u32, scale: u32) -> Outcome<()> {
         }
         disk::removed(scratch, &part.path)?;
         disk::removed(scratch, &tree.path)?;
+        disk::emptied(scratch)?;
     }
     let ours = ("sluice", "an import with ps315-basic");
     for ((name, what), row) in [ours].into_iter().chain(RIVALS).zip(rows) {

@@ -193,9 +193,10 @@ fn size(scratch: &Path, scale: u32) -> Outcome<()> {
             // What is stored by now would make duplicates of the next.
             for folder in ["prearchive", "sluice.db", "sluice.db-wal", "sluice.db-shm"] {
                 let path = data.join(folder);
-                _ = std::fs::remove_file(&path).or_else(|_| std::fs::remove_dir_all(&path));
+                if path.exists() {
+                    disk::removed(scratch, &path)?;
+                }
             }
-            disk::settled(scratch)?;
         }
         cost.push(median(times) * 1e6 / files as f64);
         println!(
@@ -204,6 +205,7 @@ fn size(scratch: &Path, scale: u32) -> Outcome<()> {
         );
         println!("| the same: peak memory | < 150 MB | {peak:.0} MB |");
         disk::removed(scratch, &data)?;
+        disk::emptied(scratch)?;
     }
     println!(
         "| a file's cost in the large request over that in the small | < 1.10 | {:.2} |",

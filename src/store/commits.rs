@@ -33,8 +33,9 @@ use super::{
     WriteTransaction, audit, column, flag, is_duplicate, json, now_ms, read_all, subjects, to_json,
 };
 
-/// Rows of one INSERT; times the columns below SQLite's limit of 32,766 parameters.
-const ROWS_PER_INSERT: usize = 500;
+/// Rows of one INSERT. SQLite looks for the name of each parameter among those of all, so that many rows at once cost
+/// more than they save.
+const ROWS_PER_INSERT: usize = 50;
 
 #[derive(Debug, thiserror::Error)]
 pub enum CommitError {
