@@ -33,25 +33,32 @@ fn each_of_a_hundred_requests_ends_once_while_workers_are_killed() {
     let worker = || Server::start_worker(site.data(), &[("SLUICE_WORKERS", "1")]);
     let mut workers = [worker(), worker(), worker()];
 
-    let addresses: Vec<String> = (0..REQUESTS)
-        .map(|number| {
-            let project = if number % 3 == 0 { "AUTO" } else { "P" };
-            let below = format!("{project}/s{number}");
-            dicom::study(&site.inbox(&below), number, 1, FILES);
-            let cleanup = if number % 2 == 0 { "true" } else { "false" };
-            site.queue(project, &below, &[("cleanupAfterImport", cleanup)])
-        })
-        .collect();
     let mut next_kill = ENDED_PER_KILL;
     let mut killed = 0;
-    wait_for("the end of all", || {
-        let ended = ended(&site);
+    // From the first request on: some have ended before the last is there.
+    let mut kill_in_turn = |site: &Site| {
+        let ended = ended(site);
         if ended >= next_kill && ended + ENDED_PER_KILL < REQUESTS as usize {
             workers[killed % 3].kill();
             workers[killed % 3] = worker();
             killed += 1;
             next_kill = ended + ENDED_PER_KILL;
         }
+        ended
+    };
+    let addresses: Vec<String> = (0..REQUESTS)
+        .map(|number| {
+            let project = if number % 3 == 0 { "AUTO" } else { "P" };
+            let below = format!("{project}/s{number}");
+            dicom::study(&site.inbox(&below), number, 1, FILES);
+            let cleanup = if number % 2 == 0 { "true" } else { "false" };
+            let address = site.queue(project, &below, &[("cleanupAfterImport", cleanup)]);
+            kill_in_turn(&site);
+            address
+        })
+        .collect();
+    wait_for("the end of all", || {
+        let ended = kill_in_turn(&site);
         std::thread::sleep(Duration::from_millis(20));
         (ended == REQUESTS as usize).then_some(())
     });
