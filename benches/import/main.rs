@@ -8,7 +8,8 @@
 //! server at work.
 //!
 //! Environment: `BENCH_ROUNDS` (5), `BENCH_SCALE` (1: all files; 10: a tenth of them), `BENCH_ONLY` (some of
-//! `a,b,c,d,e,rivals,start,answers,size`), `BENCH_RIVALS` (some of the other programs), `BENCH_DIR` (`target/bench`), which should lie on the disk that is to be measured.
+//! `a,b,c,d,e,rivals,start,answers,size`), `BENCH_RIVALS` (some of the other programs), `BENCH_DIR`
+//! (`target/bench`), which should lie on the disk that is to be measured.
 
 mod disk;
 mod server;
@@ -65,20 +66,18 @@ fn main() -> Outcome<()> {
 }
 
 fn measure_all(scratch: &Path, rounds: u32, scale: u32) -> Outcome<()> {
-    let only = std::env::var("BENCH_ONLY").unwrap_or_default();
-    let wanted = |part: &str| only.is_empty() || only.split(',').any(|one| one == part);
-    let any_of = |parts: &[&str]| parts.iter().any(|part| wanted(part));
+    let any_of = |parts: &[&str]| parts.iter().any(|part| is_asked_for("BENCH_ONLY", part));
     println!(
         "{rounds} rounds, scale 1/{scale}; times are medians, a ratio is cp + sync over the work\n"
     );
     if any_of(&["a", "b", "c", "d", "e"]) {
-        throughput(scratch, rounds, scale, &wanted)?;
+        throughput(scratch, rounds, scale)?;
     }
-    if wanted("rivals") {
+    if any_of(&["rivals"]) {
         rivals(scratch, rounds.min(3), scale)?;
     }
     if any_of(&["start", "answers", "size"]) {
-        service::measure(scratch, scale, &wanted)?;
+        service::measure(scratch, scale)?;
     }
     Ok(())
 }
@@ -144,18 +143,13 @@ fn write(scratch: &Path, name: &'static str, corpus: &Corpus, projects: usize) -
     })
 }
 
-fn throughput(
-    scratch: &Path,
-    rounds: u32,
-    scale: u32,
-    wanted: &dyn Fn(&str) -> bool,
-) -> Outcome<()> {
+fn throughput(scratch: &Path, rounds: u32, scale: u32) -> Outcome<()> {
     println!(
         "| corpus | rules | files | MB | cp + sync | import | ratio | lowest | highest | peak memory |"
     );
     println!("|---|---|---|---|---|---|---|---|---|---|");
     // `(a) …`
-    let named = |name: &str| wanted(&name[1..2]);
+    let named = |name: &str| is_asked_for("BENCH_ONLY", &name[1..2]);
     for (name, corpus, projects) in corpora(scale).into_iter().filter(|(name, ..)| named(name)) {
         let tree = write(scratch, name, &corpus, projects)?;
         for (rules, chain) in CHAINS {
@@ -247,7 +241,6 @@ fn import(scratch: &Path, tree: &Tree, chain: &[&str]) -> Outcome<(f64, f64)> {
 fn rivals(scratch: &Path, rounds: u32, scale: u32) -> Outcome<()> {
     println!("| program | what it does | (a) ratio | (b) ratio |");
     println!("|---|---|---|---|");
-    let asked = std::env::var("BENCH_RIVALS").unwrap_or_default();
     let mut rows: Vec<Vec<Option<f64>>> = vec![Vec::new(); RIVALS.len() + 1];
     for (name, corpus, _) in corpora(scale).into_iter().take(2) {
         let tree = write(scratch, name, &corpus, 1)?;
@@ -262,7 +255,7 @@ fn rivals(scratch: &Path, rounds: u32, scale: u32) -> Outcome<()> {
         rows[0].push(Some(median(rounds.iter().map(Round::ratio).collect())));
         for (row, (rival, _)) in rows[1..].iter_mut().zip(RIVALS) {
             let mut ratios = Vec::new();
-            if !asked.is_empty() && !asked.split(',').any(|one| one == rival) {
+            if !is_asked_for("BENCH_RIVALS", rival) {
                 row.push(None);
                 continue;
             }
@@ -298,6 +291,12 @@ fn median(mut values: Vec<f64>) -> f64 {
     } else {
         values[middle]
     }
+}
+
+/// Whether a variable lists this, or is not set: then all is asked for.
+fn is_asked_for(variable: &str, one: &str) -> bool {
+    let list = std::env::var(variable).unwrap_or_default();
+    list.is_empty() || list.split(',').any(|listed| listed == one)
 }
 
 fn number(variable: &str, usual: u32) -> Outcome<u32> {

@@ -10,7 +10,7 @@ use sluice::client::{Client, Import};
 use sluice::sample::{Corpus, Kind};
 
 use super::server::{PASSWORD, Server, write_policy};
-use super::{CHAINS, Outcome, disk, median};
+use super::{CHAINS, Outcome, disk, is_asked_for, median};
 
 const PROJECT: &str = "BENCH";
 
@@ -23,16 +23,16 @@ const BURST: usize = 1000;
 /// Callers side by side, in the burst and beside a running import.
 const CALLERS: usize = 8;
 
-pub fn measure(scratch: &Path, scale: u32, wanted: &dyn Fn(&str) -> bool) -> Outcome<()> {
+pub fn measure(scratch: &Path, scale: u32) -> Outcome<()> {
     println!("| what | wanted | measured |");
     println!("|---|---|---|");
-    if wanted("start") {
+    if is_asked_for("BENCH_ONLY", "start") {
         start(scratch)?;
     }
-    if wanted("answers") {
+    if is_asked_for("BENCH_ONLY", "answers") {
         answers(scratch, scale)?;
     }
-    if wanted("size") {
+    if is_asked_for("BENCH_ONLY", "size") {
         size(scratch, scale)?;
     }
     println!();
