@@ -2,7 +2,7 @@
 //! modules of ten edits in each language, edit by edit and as a table, and the de-identification that ships; and a
 //! long DicomEdit script on many frames. All run on one file in turns, on one thread; what is printed are medians.
 //!
-//! Environment: `BENCH_RUNS` (2000).
+//! Environment: `BENCH_RUNS` (2000); `BENCH_ONLY`, what the names of the wanted rules hold, for a profile of them.
 
 use std::error::Error;
 use std::fs::{self, File};
@@ -48,8 +48,10 @@ fn main() -> Outcome<()> {
         ("ps315-basic", vec![json!({ "module": "ps315-basic" })]),
     ];
     let rules = folder.path().join("rules");
+    let only = std::env::var("BENCH_ONLY").unwrap_or_default();
     let sets = chains
         .into_iter()
+        .filter(|(name, _)| name.contains(&only))
         .map(|(name, chain)| Ok((name, compile(&rules, chain)?)))
         .collect::<Outcome<Vec<_>>>()?;
 
@@ -87,7 +89,9 @@ fn main() -> Outcome<()> {
             cost.as_secs_f64() / known.as_secs_f64()
         );
     }
-    println!("\n{}", deletions(runs)?);
+    if only.is_empty() {
+        println!("\n{}", deletions(runs)?);
+    }
     Ok(())
 }
 

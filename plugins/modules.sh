@@ -12,10 +12,11 @@ list_modules() {
     done
 }
 
-# The sha256 over all that goes into module $1's component: its files and the interface, sorted, each
-# as its hash and its path. Left out is what the build makes, and what only the host or a person reads.
+# The sha256 over all that goes into module $1's component: its files, the interface and the heap, if it has that,
+# sorted, each as its hash and its path. Left out is what the build makes, and what only the host or a person reads.
 source_hash() {
     local module=$1 file files=()
+    if grep -q 'plugins/heap.rs\|"../../heap.rs"' "$module/src/lib.rs"; then files+=(plugins/heap.rs); fi
     for file in "$module"/** plugins/wit/*.wit; do
         [[ -f $file ]] || continue
         case ${file#"$module/"} in

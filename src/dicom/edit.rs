@@ -123,7 +123,7 @@ impl Instance {
         Scope {
             source: self.source(),
             encoding: self.encoding,
-            charset: self.charset(),
+            charset: self.charset.clone(),
             manner: Manner::Checked,
         }
     }
@@ -184,21 +184,20 @@ impl Instance {
         reach: Reach<'_>,
         decide: &mut dyn FnMut(&Location, &Element, &Scope<'_>) -> Change,
     ) -> Result<u32, EditProblem> {
-        let charset = self.charset();
-        let encoding = self.encoding;
         let Self {
             file,
             inflated,
             dataset,
+            charset,
+            encoding,
             ..
         } = self;
-        let source = inflated.as_ref().unwrap_or(file);
         edit(
             dataset,
             &Scope {
-                source,
-                encoding,
-                charset,
+                source: inflated.as_ref().unwrap_or(file),
+                encoding: *encoding,
+                charset: charset.clone(),
                 manner: Manner::Checked,
             },
             &mut Vec::new(),
@@ -265,30 +264,29 @@ impl Instance {
     }
 
     fn set_in(&mut self, path: &Pattern, text: &str, manner: Manner) -> Result<(), EditProblem> {
-        let charset = self.charset();
-        let encoding = self.encoding;
-        let is_meta = manner == Manner::AsGiven && path.is_in_meta();
         let Self {
             file,
             inflated,
             dataset,
             meta,
+            charset,
+            encoding,
             ..
         } = self;
-        let (dataset, scope) = match is_meta {
-            true => (meta, meta_scope(file, manner)),
-            false => {
-                let source = inflated.as_ref().unwrap_or(file);
-                let scope = Scope {
-                    source,
-                    encoding,
-                    charset,
-                    manner,
-                };
-                (dataset, scope)
-            }
+        if manner == Manner::AsGiven && path.is_in_meta() {
+            return set::set(meta, &path.steps, path, text, &meta_scope(file, manner));
+        }
+        let scope = Scope {
+            source: inflated.as_ref().unwrap_or(file),
+            encoding: *encoding,
+            charset: charset.clone(),
+            manner,
         };
-        set::set(dataset, &path.steps, path, text, &scope)
+        set::set(dataset, &path.steps, path, text, &scope)?;
+        if path.plain_tag() == Some((tags::SPECIFIC_CHARACTER_SET, false)) {
+            *charset = Charset::of(dataset, scope.source, &Charset::default());
+        }
+        Ok(())
     }
 }
 

@@ -29,6 +29,8 @@ pub struct Instance {
     pub(super) inflated: Option<Source>,
     pub meta: Dataset,
     pub dataset: Dataset,
+    /// Of its top level, which each look and each edit ask for.
+    pub(super) charset: Charset,
     pub(super) encoding: Encoding,
     pub(super) transfer_syntax: String,
     /// Where the file meta information ends and the dataset starts.
@@ -97,11 +99,14 @@ impl Instance {
             Some(source) => parse::dataset(source, encoding, 0)?,
             None => parse::dataset(&mut file, encoding, dataset_start)?,
         };
+        let source = inflated.as_ref().unwrap_or(&file);
+        let charset = Charset::of(&dataset, source, &Charset::default());
         Ok(Self {
             file,
             inflated,
             meta,
             dataset,
+            charset,
             encoding,
             transfer_syntax,
             dataset_start,
@@ -133,15 +138,14 @@ impl Instance {
     }
 
     /// The character set of the dataset's top level (PS3.3 C.12.1.1.2).
-    pub fn charset(&self) -> Charset {
-        Charset::of(&self.dataset, self.source(), &Charset::default())
+    pub fn charset(&self) -> &Charset {
+        &self.charset
     }
 
     /// The text of an element at the top level, as [`value::text`] has it; none if it is absent or empty.
     pub fn text(&self, tag: Tag) -> Option<String> {
         let element = self.dataset.get(tag)?;
-        value::text(element, self.source(), self.encoding, &self.charset())
-            .filter(|t| !t.is_empty())
+        value::text(element, self.source(), self.encoding, &self.charset).filter(|t| !t.is_empty())
     }
 
     /// The text of an element of the file meta information.

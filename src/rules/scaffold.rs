@@ -119,12 +119,13 @@ static TEMPLATES: &[Template] = &[
 ];
 
 /// What a module in Rust needs beside its template.
-const FOR_RUST: [(&str, &[u8]); 3] = [
+const FOR_RUST: [(&str, &[u8]); 4] = [
     ("build.sh", include_bytes!("../../rules/templates/build.sh")),
     (
         "wit/rules.wit",
         include_bytes!("../../plugins/wit/rules.wit"),
     ),
+    ("src/heap.rs", include_bytes!("../../plugins/heap.rs")),
     (".gitignore", b"target/\n"),
 ];
 
@@ -160,6 +161,7 @@ fn renamed(template: &str, name: &str, bytes: &[u8]) -> Vec<u8> {
     match std::str::from_utf8(bytes) {
         Ok(text) => text
             .replace("../../../plugins/wit", "wit")
+            .replace("#[path = \"../../../../plugins/heap.rs\"]\n", "")
             .replace(template, name)
             .into_bytes(),
         Err(_) => bytes.to_vec(),

@@ -9,6 +9,8 @@
 
 #[cfg(test)]
 mod codes;
+#[path = "../../heap.rs"]
+mod heap;
 mod marks;
 mod plan;
 mod refused;

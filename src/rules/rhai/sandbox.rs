@@ -116,7 +116,7 @@ impl Watch {
         }
     }
 
-    /// Before and after each host call, which may take long by itself.
+    /// After each host call, which may take long by itself.
     pub fn check(&self) -> Result<(), Box<EvalAltResult>> {
         match self.stopped_at(0, self.meter.bytes()) {
             None => Ok(()),

@@ -130,7 +130,7 @@ fn rows(path: PathBuf, fields: &[Tag]) -> Result<Table, ApiError> {
     let dataset = Around {
         source: instance.source(),
         encoding: instance.encoding(),
-        charset: instance.charset(),
+        charset: instance.charset().clone(),
         ..meta
     };
     dump.dataset(&instance.dataset, &dataset);

@@ -1,5 +1,8 @@
 //! Called for each file: `ds` is its dataset, `context` what is known beside it. Each run is a fresh one.
 
+#[path = "../../../../plugins/heap.rs"]
+mod heap;
+
 use miniserde::{Deserialize, json};
 use sluice::rules::{context, dicom::EditError};
 

@@ -1,5 +1,8 @@
 //! Called once a study, on its first file: `ds` is that file's dataset, `context` what is known beside it.
 
+#[path = "../../../../plugins/heap.rs"]
+mod heap;
+
 use miniserde::{Deserialize, json};
 use sluice::rules::context;
 

@@ -1,5 +1,8 @@
 //! Called once a session, before it is stored: the summary is schemas/session-summary.schema.json.
 
+#[path = "../../../../plugins/heap.rs"]
+mod heap;
+
 use miniserde::{Deserialize, json};
 use sluice::rules::context;
 

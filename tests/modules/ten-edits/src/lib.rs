@@ -1,6 +1,9 @@
 //! An anonymize rule of ten edits, each a call of its own, as a site would write it. `benches/ten_edits.rhai`
 //! is the same in Rhai: `benches/rules.rs` measures both.
 
+#[path = "../../../../plugins/heap.rs"]
+mod heap;
+
 use sluice::rules::{context, dicom::EditError, pseudonym};
 
 wit_bindgen::generate!({ world: "anonymize", path: "../../../plugins/wit" });
