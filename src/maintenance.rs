@@ -37,6 +37,8 @@ pub struct Removed {
     pub audit_rows: u64,
     pub logins: u64,
     pub replaced_files: u64,
+    /// Records of changes of which nothing is left.
+    pub commits: u64,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -116,6 +118,16 @@ impl Maintenance {
             removed.replaced_files =
                 blocking(move || remove_histories(&data, &replaced, remove)).await?;
         }
+        // As long as the requests that they were part of; and after what they set aside is gone.
+        if let Some(time) = cut(self.keep.requests) {
+            let commits = retention
+                .commits_left_by_all(time, cut(self.keep.history))
+                .await?;
+            removed.commits = match remove {
+                true => retention.remove_commits(&commits).await?,
+                false => commits.len() as u64,
+            };
+        }
         if let Some(time) = cut(self.keep.audit) {
             removed.audit_rows = match remove {
                 true => retention.remove_audit_before(time).await?,
@@ -156,6 +168,7 @@ fn tell(removed: &Removed) {
             audit_rows = removed.audit_rows,
             logins = removed.logins,
             replaced_files = removed.replaced_files,
+            commits = removed.commits,
             "retention: removed what was kept long enough"
         );
     }

@@ -152,7 +152,9 @@ pub async fn serve(
 ) -> std::io::Result<()> {
     let mut ended = state.stopping.subscribe();
     let told = state.clone();
-    let serving = axum::serve(listener, router(state)).with_graceful_shutdown(async move {
+    // A router that is served as it is copies all its routes for each connection.
+    let service = router(state).into_make_service();
+    let serving = axum::serve(listener, service).with_graceful_shutdown(async move {
         shutdown.await;
         told.stopping.send_replace(true);
     });

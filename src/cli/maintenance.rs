@@ -33,6 +33,7 @@ pub async fn run(args: MaintenanceArgs) -> Result<(), CliError> {
         ("replaced files", removed.replaced_files),
         ("audit rows", removed.audit_rows),
         ("logins", removed.logins),
+        ("commits of which nothing is left", removed.commits),
     ] {
         println!("{count}\t{name}");
     }

@@ -1,7 +1,9 @@
-//! What is forgotten after a time: ended requests, old audit rows, expired logins; and whose turn it is.
+//! What is forgotten after a time: ended requests, commits that left nothing, old audit rows, expired logins; and
+//! whose turn it is.
 //!
-//! What is in the archive or the prearchive is never touched, nor a request that has not ended. Sessions and
-//! commits keep the number of a request that is gone: it tells where they came from, and is given to no other.
+//! What is in the archive or the prearchive is never touched, nor a request that has not ended. Sessions, and commits
+//! of which a file is left, keep the number of a request that is gone: it tells where they came from, and is given to
+//! no other.
 
 use std::collections::BTreeSet;
 
@@ -93,6 +95,48 @@ impl Retention<'_> {
                 .bind(*id)
                 .execute(tx.on())
                 .await?;
+                removed += gone.rows_affected();
+            }
+            tx.commit().await?;
+        }
+        Ok(removed)
+    }
+
+    /// The commits, finished before a time, that nothing needs any more: no stored file is of them, and their request
+    /// is gone or goes as it ended before that time too. What may have set replaced files aside in a session that is
+    /// still there stays, unless it was finished before `history`.
+    pub async fn commits_left_by_all(
+        &self,
+        time: i64,
+        history: Option<i64>,
+    ) -> Result<Vec<i64>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT c.id FROM commits c
+             WHERE c.finished < $1 AND c.swept = 1
+               AND NOT EXISTS (SELECT 1 FROM files f WHERE f.commit_id = c.id)
+               AND NOT EXISTS (SELECT 1 FROM requests r WHERE r.id = c.request
+                               AND (r.finished IS NULL OR r.finished >= $1))
+               AND (c.finished < $2 OR c.session IS NULL OR c.details NOT LIKE '%\"overwrite\":true%')
+             ORDER BY c.id",
+        )
+        .bind(time)
+        // Nothing was finished before 1970.
+        .bind(history.unwrap_or(0))
+        .fetch_all(&self.0.pool)
+        .await?;
+        rows.iter().map(|row| column(row, "id")).collect()
+    }
+
+    /// Forgets such commits.
+    pub async fn remove_commits(&self, ids: &[i64]) -> Result<u64, StoreError> {
+        let mut removed = 0;
+        for batch in ids.chunks(BATCH as usize) {
+            let mut tx = self.0.begin().await?;
+            for id in batch {
+                let gone = sqlx::query("DELETE FROM commits WHERE id = $1")
+                    .bind(*id)
+                    .execute(tx.on())
+                    .await?;
                 removed += gone.rows_affected();
             }
             tx.commit().await?;

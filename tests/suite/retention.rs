@@ -79,6 +79,33 @@ fn ended_requests_go_with_their_reports_and_sessions_stay() {
     assert!(!experiments.is_empty());
 }
 
+/// Found by an hour of all at once: each change of a session left a row for good.
+#[test]
+fn a_change_is_forgotten_when_nothing_of_it_is_left() {
+    let (site, done) = imported();
+    let of_nothing = |more: &[&str]| {
+        let keep = [&["--keep-requests-days", "5"][..], more].concat();
+        let told = maintenance(&site, &keep);
+        let line =
+            (told.lines()).find_map(|line| line.strip_suffix("\tcommits of which nothing is left"));
+        line.unwrap().parse::<u32>().unwrap()
+    };
+    age(&site, 10);
+    assert_eq!(
+        of_nothing(&["--dry-run"]),
+        0,
+        "its files are in the archive"
+    );
+    let experiment = done.session()["uri"].as_str().unwrap().to_owned();
+    let all = [("removeFiles", "true")];
+    let answer = site.call("otto", "DELETE", &format!("/data{experiment}"), &all);
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    assert_eq!(of_nothing(&["--dry-run"]), 1, "its request goes too");
+    assert_eq!(of_nothing(&[]), 1);
+    assert_eq!(of_nothing(&[]), 0);
+    assert_eq!(site.import("AUTO", "AUTO/s", &[]).outcomes(), "2 stored");
+}
+
 #[test]
 fn a_report_can_go_before_its_request() {
     let (mut site, _) = imported();
@@ -165,6 +192,12 @@ fn replaced_files_go_and_those_in_their_place_stay() {
     assert_eq!((site.instances(folder).len(), history(&site)), (4, 2));
 
     age(&site, 10);
+    // Requests go, and what tells where replaced files are stays.
+    let told = maintenance(&site, &["--keep-requests-days", "5"]);
+    assert!(
+        told.starts_with("2\trequests\n2\treports\n0\treplaced files"),
+        "{told}"
+    );
     assert!(maintenance(&site, &["--keep-history-days", "20"]).contains("0\treplaced files"));
     let told = maintenance(&site, &["--keep-history-days", "5", "--dry-run"]);
     assert!(told.contains("2\treplaced files"), "{told}");
