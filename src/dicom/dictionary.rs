@@ -1,6 +1,8 @@
 //! Keywords and VRs, from dicom-rs's dictionary of the standard (PS3.6).
 
-use dicom_core::dictionary::{DataDictionary, DataDictionaryEntry, DataDictionaryEntryRef};
+use dicom_core::dictionary::{
+    DataDictionary, DataDictionaryEntry, DataDictionaryEntryRef, TagRange,
+};
 use dicom_core::{Tag, VR};
 use dicom_dictionary_std::StandardDataDictionary;
 use std::sync::OnceLock;
@@ -19,6 +21,15 @@ pub fn tag_of(keyword: &str) -> Option<Tag> {
 /// (0010,0010) → `PatientName`; none for private and unknown tags.
 pub fn keyword_of(tag: Tag) -> Option<&'static str> {
     entry_of(tag).map(|entry| entry.alias)
+}
+
+/// The same where the keyword leads back to that tag: not of private creators, and of repeating groups (60xx) the
+/// first alone.
+pub fn own_keyword_of(tag: Tag) -> Option<&'static str> {
+    let is_own = |entry: &&DataDictionaryEntryRef<'_>| {
+        entry.tag() == tag && entry.tag != TagRange::PrivateCreator
+    };
+    entry_of(tag).filter(is_own).map(|entry| entry.alias)
 }
 
 /// The VR that the standard gives a tag; of several, the one that dicom-rs prefers.
@@ -61,4 +72,22 @@ fn keywords() -> &'static [&'static str] {
             .map(|entry| entry.alias)
             .collect()
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_own_keyword_leads_back_to_its_tag() {
+        for group in [
+            0x0002, 0x0008, 0x0009, 0x0010, 0x0028, 0x5000, 0x6000, 0x6002, 0x7FE0,
+        ] {
+            for element in 0..=u16::MAX {
+                let tag = Tag(group, element);
+                let leads_back = keyword_of(tag).filter(|keyword| tag_of(keyword) == Some(tag));
+                assert_eq!(own_keyword_of(tag), leads_back, "{tag}");
+            }
+        }
+    }
 }

@@ -5,7 +5,7 @@
 
 use super::dictionary;
 use dicom_core::Tag;
-use std::fmt;
+use std::fmt::{self, Write};
 use std::sync::Arc;
 
 /// One step of a [`Location`].
@@ -471,17 +471,18 @@ pub fn location_text(location: &Location) -> String {
         if !text.is_empty() {
             text.push('/');
         }
-        match dictionary::keyword_of(place.tag).filter(|k| dictionary::tag_of(k) == Some(place.tag))
-        {
-            Some(keyword) => text.push_str(keyword),
-            None => text.push_str(&format!(
+        // Writing to a String does not fail.
+        _ = match dictionary::own_keyword_of(place.tag) {
+            Some(keyword) => text.write_str(keyword),
+            None => write!(
+                text,
                 "({:04X},{:04X})",
                 place.tag.group(),
                 place.tag.element()
-            )),
-        }
+            ),
+        };
         if let Some(item) = place.item {
-            text.push_str(&format!("[{item}]"));
+            _ = write!(text, "[{item}]");
         }
     }
     text

@@ -277,9 +277,7 @@ impl Job<'_> {
             }
         }
         if target.exists() {
-            crate::archive::sync_file_system(&target).map_err(|e| {
-                Stop::Failed(format!("The staged files can't be made durable: {e}"))
-            })?;
+            super::disk::make_durable(&target).map_err(Stop::Failed)?;
         }
         Ok(())
     }

@@ -1,29 +1,49 @@
 //! A gate that files pass one at a time, in the order of the walk, while all else runs in parallel: so
 //! which instance is the first of its study, and every name, is the same in each run.
 
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread::{self, Thread};
 
 #[derive(Debug, Default)]
-pub struct Gate {
-    turn: Mutex<u64>,
-    moved: Condvar,
+pub struct Gate(Mutex<Turns>);
+
+#[derive(Debug, Default)]
+struct Turns {
+    /// Whose turn it is.
+    index: u64,
+    /// Who stands before the gate: only the next is woken, and nobody if nobody is there.
+    waiting: Vec<(u64, Thread)>,
 }
 
 impl Gate {
     /// Waits for the file's turn.
     pub fn enter(&self, index: u64) {
-        let turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
-        drop(
-            self.moved
-                .wait_while(turn, |turn| *turn != index)
-                .unwrap_or_else(PoisonError::into_inner),
-        );
+        let mut is_told = false;
+        loop {
+            let mut turns = lock(&self.0);
+            if turns.index == index {
+                return;
+            }
+            if !is_told {
+                turns.waiting.push((index, thread::current()));
+                is_told = true;
+            }
+            drop(turns);
+            // It may return for no reason, and at once if it was woken before.
+            thread::park();
+        }
     }
 
+    /// Lets the next file pass; to be called when it is this file's turn.
     fn leave(&self, index: u64) {
-        self.enter(index);
-        *self.turn.lock().unwrap_or_else(PoisonError::into_inner) = index + 1;
-        self.moved.notify_all();
+        let mut turns = lock(&self.0);
+        turns.index = index + 1;
+        let next = (turns.waiting.iter()).position(|(waiting, _)| *waiting == index + 1);
+        let next = next.map(|place| turns.waiting.swap_remove(place));
+        drop(turns);
+        if let Some((_, thread)) = next {
+            thread.unpark();
+        }
     }
 }
 
@@ -62,6 +82,7 @@ impl<'a> Ticket<'a> {
 impl Drop for Ticket<'_> {
     fn drop(&mut self) {
         for gate in &self.gates[self.passed..] {
+            gate.enter(self.index);
             gate.leave(self.index);
         }
     }

@@ -11,9 +11,9 @@ use super::outcome::{self, FileState, Outcome};
 use super::study::Study;
 use super::summary::{Conflict, scans_of};
 use super::{Job, Stop, disk, split, stage};
-use crate::archive::{below_session, sync_file_system};
+use crate::archive::below_session;
 use crate::dicom::{Instance, tags};
-use crate::failpoint::{crash_point, disk_point};
+use crate::failpoint::crash_point;
 use crate::metrics::metrics;
 use crate::rules::{Decision, Labels, LeakCheck, Part};
 use crate::store::{Place, Scan, Session, SessionState, Taken, UNASSIGNED};
@@ -51,12 +51,8 @@ impl Job<'_> {
         files: &mut [FileState],
         settled: &mut Vec<Settled>,
     ) -> Result<Option<String>, Stop> {
-        let synced = disk_point("stage.sync").and_then(|()| sync_file_system(&self.staging));
-        if let Err(error) = synced {
-            return Ok(Some(format!(
-                "The staged files can't be made durable: {}",
-                disk::told(&error)
-            )));
+        if let Err(why) = disk::make_durable(&self.staging) {
+            return Ok(Some(why));
         }
         crash_point("stage.synced");
         for study in studies.clone() {

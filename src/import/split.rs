@@ -4,7 +4,6 @@
 use super::outcome::FileState;
 use super::study::{PartOf, Study};
 use super::{Job, Stop, disk, stage};
-use crate::archive::sync_file_system;
 use crate::failpoint::crash_point;
 use crate::rules::{Decision, Labels, Part, check_labels};
 use crate::store::Scan;
@@ -73,10 +72,7 @@ impl Job<'_> {
             })?;
         }
         crash_point("split.handed_over");
-        sync_file_system(&self.staging).map_err(|error| {
-            let why = disk::told(&error);
-            Stop::Failed(format!("The staged files can't be made durable: {why}"))
-        })?;
+        disk::make_durable(&self.staging).map_err(Stop::Failed)?;
         Ok(study)
     }
 

@@ -30,11 +30,20 @@ struct Inner {
     act_to_number: HashMap<Act, usize>,
     trails: Vec<Vec<usize>>,
     trail_to_number: HashMap<Vec<usize>, usize>,
+    /// What was added before, as a text: most files of a series are edited in the very same way.
+    text_to_number: HashMap<Vec<u8>, usize>,
 }
+
+/// Texts that are kept; others are looked through act by act.
+const MOST_TEXTS: usize = 64;
 
 impl Trails {
     /// The course of a file that came along another course before, or is at its start.
     pub fn add(&self, before: Option<usize>, steps: &[StepEdits]) -> usize {
+        let text = text_of(before, steps);
+        if let Some(number) = lock(&self.inner).text_to_number.get(&text) {
+            return *number;
+        }
         let acts = steps.iter().flat_map(|step| {
             step.edits.iter().map(|edit| Act {
                 module: step.step,
@@ -44,19 +53,10 @@ impl Trails {
         });
         let acts: Vec<Act> = acts.collect();
         let mut inner = lock(&self.inner);
-        let mut trail = before.map_or_else(Vec::new, |number| inner.trails[number].clone());
-        for act in acts {
-            let number = inner.number_of(act);
-            if !trail.contains(&number) {
-                trail.push(number);
-            }
+        let number = inner.add(before, acts);
+        if inner.text_to_number.len() < MOST_TEXTS {
+            inner.text_to_number.insert(text, number);
         }
-        if let Some(number) = inner.trail_to_number.get(&trail) {
-            return *number;
-        }
-        let number = inner.trails.len();
-        inner.trails.push(trail.clone());
-        inner.trail_to_number.insert(trail, number);
         number
     }
 
@@ -91,6 +91,23 @@ impl Trails {
 }
 
 impl Inner {
+    fn add(&mut self, before: Option<usize>, acts: Vec<Act>) -> usize {
+        let mut trail = before.map_or_else(Vec::new, |number| self.trails[number].clone());
+        for act in acts {
+            let number = self.number_of(act);
+            if !trail.contains(&number) {
+                trail.push(number);
+            }
+        }
+        if let Some(number) = self.trail_to_number.get(&trail) {
+            return *number;
+        }
+        let number = self.trails.len();
+        self.trails.push(trail.clone());
+        self.trail_to_number.insert(trail, number);
+        number
+    }
+
     fn number_of(&mut self, act: Act) -> usize {
         if let Some(number) = self.act_to_number.get(&act) {
             return *number;
@@ -115,6 +132,24 @@ impl InOrder {
     pub fn place_of(&self, trail: usize) -> Option<usize> {
         self.trail_to_place.get(&trail).copied()
     }
+}
+
+/// All that is added, edit by edit. No part holds a zero byte or is empty: a zero where an action would start begins
+/// a step.
+fn text_of(before: Option<usize>, steps: &[StepEdits]) -> Vec<u8> {
+    let mut text = Vec::with_capacity(2048);
+    text.extend(before.map_or(0, |number| number + 1).to_le_bytes());
+    for step in steps {
+        text.push(0);
+        text.extend(step.step.to_le_bytes());
+        for edit in &step.edits {
+            for part in [edit.action, &edit.path] {
+                text.extend(part.as_bytes());
+                text.push(0);
+            }
+        }
+    }
+    text
 }
 
 /// `A[3]/B` as `A[%]/B`.

@@ -6,17 +6,23 @@ use super::gate::{Gate, Ticket, lock};
 use super::leak::{self, Finding, Identifiers};
 use super::outcome::{Fate, FileState, Outcome, Provenance};
 use super::study::Study;
-use super::{Job, Stop, stage};
+use super::{Job, Stop, disk, stage};
 use crate::dicom::{Instance, ReadError, tags};
 use crate::inbox::{Found, Identity, NotRegular};
 use crate::metrics::metrics;
 use crate::rules::host::Detail;
 use crate::rules::{At, FileNames, LeakCheck, Run, Verdict};
 use crate::store::Findings;
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 /// Beside one thread for each core: enough to keep the disk busy while rules run.
 const MORE_THREADS: usize = 2;
+
+/// How often what is staged is made durable while more comes: the disk has little to do then, and at the end, when all
+/// wait for it, little is left.
+const FLUSH_EACH: Duration = Duration::from_millis(500);
 
 const MEDIA_STORAGE_DIRECTORY: &str = "1.2.840.10008.1.3.10";
 
@@ -42,9 +48,21 @@ impl Job<'_> {
         let done = Mutex::new(Vec::with_capacity(count));
         let stop = Mutex::new(None);
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let (at_work, all_left) = mpsc::channel::<()>();
         std::thread::scope(|scope| {
+            scope.spawn(|| {
+                let all_left = all_left;
+                while all_left.recv_timeout(FLUSH_EACH) == Err(RecvTimeoutError::Timeout) {
+                    // The system tells of a failure once.
+                    if let Err(why) = disk::make_durable(&self.staging) {
+                        lock(&stop).get_or_insert(Stop::Failed(why));
+                    }
+                }
+            });
             for _ in 0..cores + MORE_THREADS {
+                let at_work = at_work.clone();
                 scope.spawn(|| {
+                    let _at_work = at_work;
                     while lock(&stop).is_none() {
                         let Some((found, index)) = lock(&walk).next() else {
                             break;
@@ -63,6 +81,7 @@ impl Job<'_> {
                     }
                 });
             }
+            drop(at_work);
         });
         let cancelled = match stop.into_inner().unwrap_or_else(PoisonError::into_inner) {
             None => None,
