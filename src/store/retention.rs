@@ -85,21 +85,9 @@ impl Retention<'_> {
     /// Forgets requests that have ended; one that has not stays. Answers how many went.
     pub async fn remove_requests(&self, ids: &BTreeSet<i64>) -> Result<u64, StoreError> {
         let ids: Vec<i64> = ids.iter().copied().collect();
-        let mut removed = 0;
-        for batch in ids.chunks(BATCH as usize) {
-            let mut tx = self.0.begin().await?;
-            for id in batch {
-                let gone = sqlx::query(
-                    "DELETE FROM requests WHERE id = $1 AND finished IS NOT NULL AND status IN ('Completed', 'Failed')",
-                )
-                .bind(*id)
-                .execute(tx.on())
-                .await?;
-                removed += gone.rows_affected();
-            }
-            tx.commit().await?;
-        }
-        Ok(removed)
+        let sql = "DELETE FROM requests
+                   WHERE id = $1 AND finished IS NOT NULL AND status IN ('Completed', 'Failed')";
+        self.remove_each(sql, &ids).await
     }
 
     /// The commits, finished before a time, that nothing needs any more: no stored file is of them, and their request
@@ -129,14 +117,16 @@ impl Retention<'_> {
 
     /// Forgets such commits.
     pub async fn remove_commits(&self, ids: &[i64]) -> Result<u64, StoreError> {
+        self.remove_each("DELETE FROM commits WHERE id = $1", ids)
+            .await
+    }
+
+    async fn remove_each(&self, sql: &'static str, ids: &[i64]) -> Result<u64, StoreError> {
         let mut removed = 0;
         for batch in ids.chunks(BATCH as usize) {
             let mut tx = self.0.begin().await?;
             for id in batch {
-                let gone = sqlx::query("DELETE FROM commits WHERE id = $1")
-                    .bind(*id)
-                    .execute(tx.on())
-                    .await?;
+                let gone = sqlx::query(sql).bind(*id).execute(tx.on()).await?;
                 removed += gone.rows_affected();
             }
             tx.commit().await?;
