@@ -190,7 +190,7 @@ fn undeclared(instance: &Instance, access: &Access) -> Vec<(String, Option<Strin
     instance.walk(&mut |location: &Location, element, scope| {
         let path = location_text(location);
         if !path.contains('/') && !access.may_write(location) {
-            elements.push((path, scope.text(element)));
+            elements.push((path.into_owned(), scope.text(element)));
         }
         false
     });

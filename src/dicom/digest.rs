@@ -94,7 +94,13 @@ pub(super) fn parts(span: Span, bulk: &[Span]) -> Vec<(Span, bool)> {
     parts
 }
 
-fn hash(hasher: &mut Sha256, source: &Source, span: Span, bulk: &[Span]) -> io::Result<()> {
+/// A span of the source; `bulk` is sorted.
+pub(super) fn hash(
+    hasher: &mut Sha256,
+    source: &Source,
+    span: Span,
+    bulk: &[Span],
+) -> io::Result<()> {
     for (part, by_length) in parts(span, bulk) {
         if by_length {
             hasher.update(part.len.to_le_bytes());
@@ -108,7 +114,7 @@ fn hash(hasher: &mut Sha256, source: &Source, span: Span, bulk: &[Span]) -> io::
 }
 
 /// A span of a file that may not be in memory.
-pub(super) fn hash_file(hasher: &mut Sha256, file: &File, span: Span) -> io::Result<()> {
+fn hash_file(hasher: &mut Sha256, file: &File, span: Span) -> io::Result<()> {
     let mut buffer = vec![0; span.len.min(CHUNK) as usize];
     let mut at = span.start;
     while at < span.end() {
@@ -157,7 +163,7 @@ impl Instance {
                     .ok(),
             };
             told.push(Told {
-                path: location_text(location),
+                path: location_text(location).into(),
                 vr: element.vr,
                 content,
                 shown: shown(element, scope),

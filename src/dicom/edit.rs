@@ -481,7 +481,7 @@ fn encode(
     location: &Location,
 ) -> Result<Vec<u8>, EditProblem> {
     let fail = |why: String| EditProblem::Value {
-        path: super::path::location_text(location),
+        path: super::path::location_text(location).into(),
         why,
     };
     let encoding = match vr {

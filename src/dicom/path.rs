@@ -5,6 +5,7 @@
 
 use super::dictionary;
 use dicom_core::Tag;
+use std::borrow::Cow;
 use std::fmt::{self, Write};
 use std::sync::Arc;
 
@@ -465,8 +466,14 @@ fn parse_digits<const N: usize>(text: &str) -> Result<[Digit; N], String> {
 }
 
 /// A location as a path that leads there.
-pub fn location_text(location: &Location) -> String {
-    let mut text = String::new();
+pub fn location_text(location: &Location) -> Cow<'static, str> {
+    if let [place] = location
+        && place.item.is_none()
+        && let Some(keyword) = dictionary::own_keyword_of(place.tag)
+    {
+        return keyword.into();
+    }
+    let mut text = String::with_capacity(16);
     for place in location {
         if !text.is_empty() {
             text.push('/');
@@ -485,7 +492,7 @@ pub fn location_text(location: &Location) -> String {
             _ = write!(text, "[{item}]");
         }
     }
-    text
+    text.into()
 }
 
 #[cfg(test)]

@@ -3,127 +3,88 @@
 //! in the kernel.
 
 mod copy;
+mod pieces;
 mod splice;
 
-use super::digest::{HeaderDigest, hash_file};
+use super::digest::HeaderDigest;
 use super::instance::Instance;
 use super::redact::{Redaction, Rewritten};
-use super::source::{Source, Span};
+use super::source::Span;
 use super::tree::{Element, Encoding, Value};
 use super::{VR, meta};
 use copy::{copy, copy_buffered};
 use dicom_dictionary_std::{tags, uids};
 use dicom_encoding::transfer_syntax::{Codec, TransferSyntaxIndex};
 use dicom_transfer_syntax_registry::TransferSyntaxRegistry;
+use pieces::{Piece, Pieces};
 use sha2::{Digest as _, Sha256};
 use splice::Splicer;
 pub(super) use splice::has_short_length;
 use std::fs::File;
 use std::io::{self, Write};
 
-/// Spans that are longer are copied by the kernel, even where they happen to be in memory.
-const KERNEL_COPY: u64 = 64 * 1024;
-
-/// A stretch of the output.
-#[derive(Debug)]
-enum Piece {
-    Bytes(Vec<u8>),
-    /// Of the source file.
-    File(Span),
-    /// Pixels of the dataset's source, with regions of them black.
-    Redacted(Span),
-    /// Of a value that is told by its length: only where a digest is made.
-    Length(u64),
-}
-
-/// The output: pieces, adjacent bytes in one.
-#[derive(Debug, Default)]
-struct Pieces {
-    list: Vec<Piece>,
-    len: u64,
-}
-
-impl Pieces {
-    fn tail(&mut self) -> &mut Vec<u8> {
-        if !matches!(self.list.last(), Some(Piece::Bytes(_))) {
-            self.list.push(Piece::Bytes(Vec::new()));
-        }
-        match self.list.last_mut() {
-            Some(Piece::Bytes(bytes)) => bytes,
-            _ => unreachable!("a piece of bytes was just made sure of"),
-        }
-    }
-
-    fn bytes(&mut self, bytes: &[u8]) {
-        self.tail().extend_from_slice(bytes);
-        self.len += bytes.len() as u64;
-    }
-
-    fn span(&mut self, span: Span, source: &Source) {
-        match source.loaded(span) {
-            Some(bytes) if span.len <= KERNEL_COPY || source.handle().is_none() => {
-                self.bytes(bytes)
-            }
-            _ => {
-                match self.list.last_mut() {
-                    Some(Piece::File(last)) if last.end() == span.start => last.len += span.len,
-                    _ => self.list.push(Piece::File(span)),
-                }
-                self.len += span.len;
-            }
-        }
-    }
-
-    fn append(&mut self, other: Pieces) {
-        for piece in other.list {
-            match piece {
-                Piece::Bytes(bytes) => self.tail().extend(bytes),
-                piece => self.list.push(piece),
-            }
-        }
-        self.len += other.len;
-    }
+/// What was written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Written {
+    /// Bytes.
+    pub size: u64,
+    /// As [`Instance::digest_as_read`] answers it of the new file.
+    pub digest: HeaderDigest,
 }
 
 impl Instance {
-    /// Writes the instance; answers its length in bytes.
+    /// Writes the instance.
     ///
     /// # Errors
     /// If reading the source or writing fails, if an edited element no longer fits its length field,
     /// or if a de-identified instance lacks the UIDs that its file meta information needs.
-    pub fn write(&self, to: &mut File) -> io::Result<u64> {
-        let pieces = self.pieces()?;
+    pub fn write(&self, to: &mut File) -> io::Result<Written> {
+        let (pieces, digest) = match self.is_touched() {
+            true => {
+                let (meta, dataset) = self.spliced()?;
+                let digest = self.digest_of(&meta, &dataset)?;
+                (self.joined(meta, dataset)?, digest)
+            }
+            false => (self.as_read(), self.digest_as_read()?),
+        };
         for piece in &pieces.list {
             match (piece, self.file.handle()) {
                 (Piece::Bytes(bytes), _) => to.write_all(bytes)?,
                 (Piece::File(span), Some(from)) => copy(from, *span, to)?,
-                (Piece::Redacted(span), _) => {
+                (Piece::Redacted(span, _), _) => {
                     self.redacted(*span, &mut |bytes| to.write_all(bytes))?;
                 }
                 (Piece::File(_), None) => unreachable!("a source in memory is all loaded"),
-                (Piece::Length(_), _) => unreachable!("no digest is made"),
             }
         }
-        Ok(pieces.len)
+        Ok(Written {
+            size: pieces.len,
+            digest,
+        })
     }
 
-    /// The same to any writer, through a buffer.
+    /// The same to any writer, through a buffer, without a digest. Answers its length in bytes.
     ///
     /// # Errors
     /// As [`Instance::write`].
     pub fn write_to(&self, to: &mut dyn Write) -> io::Result<u64> {
-        let pieces = self.pieces()?;
+        let pieces = match self.is_touched() {
+            true => {
+                let (meta, dataset) = self.spliced()?;
+                self.joined(meta, dataset)?
+            }
+            false => self.as_read(),
+        };
         for piece in &pieces.list {
             match (piece, self.file.handle()) {
                 (Piece::Bytes(bytes), _) => to.write_all(bytes)?,
                 (Piece::File(span), Some(from)) => {
                     copy_buffered(from, span.start, span.end(), to, &mut |_, _| {})?;
                 }
-                (Piece::Redacted(span), _) => {
+                (Piece::Redacted(span, _), _) => {
                     self.redacted(*span, &mut |bytes| to.write_all(bytes))?;
                 }
                 (Piece::File(_), None) => unreachable!("a source in memory is all loaded"),
-                (Piece::Length(_), _) => unreachable!("no digest is made"),
             }
         }
         Ok(pieces.len)
@@ -137,25 +98,8 @@ impl Instance {
         if !self.is_touched() {
             return self.digest_as_read();
         }
-        let bulk = self.bulk();
-        let splicer = Splicer {
-            source: self.source(),
-            redacted: self.redacted_pixels(),
-            told_by_length: Some(&bulk),
-        };
-        let mut pieces = self.meta_pieces()?;
-        pieces.append(splicer.dataset(&self.dataset, self.encoding)?);
-        let mut hasher = Sha256::new();
-        for piece in &pieces.list {
-            match (piece, self.file.handle()) {
-                (Piece::Bytes(bytes), _) => hasher.update(bytes),
-                (Piece::Length(len), _) => hasher.update(len.to_le_bytes()),
-                (Piece::Redacted(_), _) => unreachable!("a digest tells pixels by their length"),
-                (Piece::File(span), Some(from)) => hash_file(&mut hasher, from, *span)?,
-                (Piece::File(_), None) => unreachable!("a source in memory is all loaded"),
-            }
-        }
-        Ok(hasher.finalize().into())
+        let (meta, dataset) = self.spliced()?;
+        self.digest_of(&meta, &dataset)
     }
 
     /// Whether regions of its picture are black that were not.
@@ -173,19 +117,35 @@ impl Instance {
         Ok(bytes)
     }
 
-    fn pieces(&self) -> io::Result<Pieces> {
+    /// The source byte for byte.
+    fn as_read(&self) -> Pieces {
         let mut out = Pieces::default();
-        if !self.is_touched() {
-            out.span(Span::new(0, self.file.len()), &self.file);
-            return Ok(out);
-        }
-        out.append(self.meta_pieces()?);
+        out.span(Span::new(0, self.file.len()), &self.file, &[]);
+        out
+    }
+
+    /// What stands before the dataset, and the dataset as it is before it is deflated.
+    fn spliced(&self) -> io::Result<(Pieces, Pieces)> {
+        let bulk = self.bulk();
         let splicer = Splicer {
             source: self.source(),
             redacted: self.redacted_pixels(),
-            told_by_length: None,
+            bulk: &bulk,
         };
         let dataset = splicer.dataset(&self.dataset, self.encoding)?;
+        Ok((self.meta_pieces()?, dataset))
+    }
+
+    fn digest_of(&self, meta: &Pieces, dataset: &Pieces) -> io::Result<HeaderDigest> {
+        let mut hasher = Sha256::new();
+        meta.digest(&self.file, &mut hasher)?;
+        dataset.digest(&self.file, &mut hasher)?;
+        Ok(hasher.finalize().into())
+    }
+
+    /// The file, its dataset deflated where its transfer syntax is (PS3.5 A.5).
+    fn joined(&self, meta: Pieces, dataset: Pieces) -> io::Result<Pieces> {
+        let mut out = meta;
         match TransferSyntaxRegistry
             .get(self.written_syntax())
             .map(|ts| ts.codec())
@@ -196,11 +156,10 @@ impl Instance {
                 for piece in &dataset.list {
                     match piece {
                         Piece::Bytes(bytes) => writer.write_all(bytes)?,
-                        Piece::Redacted(span) => {
+                        Piece::Redacted(span, _) => {
                             self.redacted(*span, &mut |bytes| writer.write_all(bytes))?;
                         }
                         Piece::File(_) => unreachable!("what was inflated is in memory"),
-                        Piece::Length(_) => unreachable!("no digest is made"),
                     }
                 }
                 writer.flush()?;
@@ -231,7 +190,7 @@ impl Instance {
                 self.written_syntax(),
             )?);
         } else {
-            out.span(Span::new(0, self.dataset_start), &self.file);
+            out.span(Span::new(0, self.dataset_start), &self.file, &[]);
         }
         Ok(out)
     }
@@ -314,7 +273,7 @@ impl Instance {
         let splicer = Splicer {
             source: &self.file,
             redacted: None,
-            told_by_length: None,
+            bulk: &[],
         };
         let mut out = Pieces::default();
         out.bytes(&[0; 128]);

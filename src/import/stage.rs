@@ -111,7 +111,6 @@ pub fn write(
     disk_point("stage.disk").map_err(request)?;
     let written = instance.write(&mut file);
     crash_point("stage.written");
-    let written = written.and_then(|size| Ok((size, instance.digest_as_written()?)));
     let unchanged = as_read.is_none_or(|as_read| {
         let now = instance.handle().and_then(|h| h.metadata().ok());
         now.is_some_and(|m| Identity::of(&m) == *as_read)
@@ -128,9 +127,9 @@ pub fn write(
         ));
     }
     match written {
-        Ok((size, digest)) => {
-            Arc::make_mut(&mut staged.file).size = i64::try_from(size).unwrap_or(i64::MAX);
-            Ok(digest)
+        Ok(written) => {
+            Arc::make_mut(&mut staged.file).size = i64::try_from(written.size).unwrap_or(i64::MAX);
+            Ok(written.digest)
         }
         Err(e) if e.kind() == io::ErrorKind::InvalidData => {
             Err(drop_it(Outcome::Failed, e.to_string()))

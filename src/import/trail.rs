@@ -143,7 +143,7 @@ fn text_of(before: Option<usize>, steps: &[StepEdits]) -> Vec<u8> {
         text.push(0);
         text.extend(step.step.to_le_bytes());
         for edit in &step.edits {
-            for part in [edit.action, &edit.path] {
+            for part in [edit.action, &*edit.path] {
                 text.extend(part.as_bytes());
                 text.push(0);
             }
@@ -179,7 +179,7 @@ mod tests {
 
     fn step(step: usize, paths: &[&str]) -> StepEdits {
         let edit = |path: &&str| TracedEdit {
-            path: (*path).to_owned(),
+            path: (*path).to_owned().into(),
             action: "remove",
             position: None,
             before: None,

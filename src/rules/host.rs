@@ -229,7 +229,7 @@ impl Host {
         self.instance.walk(&mut |location, _, _| {
             if pattern.matches(location) {
                 if self.access.may_read(location) {
-                    found.push(location_text(location));
+                    found.push(location_text(location).into_owned());
                 } else {
                     refused.get_or_insert_with(|| location_text(location));
                 }
@@ -237,7 +237,7 @@ impl Host {
             true
         });
         if let Some(path) = refused {
-            self.refuse(Refusal::UndeclaredRead(path));
+            self.refuse(Refusal::UndeclaredRead(path.into()));
         }
         found
     }
@@ -262,7 +262,7 @@ impl Host {
         };
         // What is absent is a read as well: the answer tells something of the dataset.
         if answer.is_none() && !self.access.may_read(&location) {
-            self.refuse(Refusal::UndeclaredRead(location_text(&location)));
+            self.refuse(Refusal::UndeclaredRead(location_text(&location).into()));
         }
         answer
     }

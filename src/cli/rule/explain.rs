@@ -7,6 +7,7 @@ use crate::import::explain::{Explanation, FileExplained, StudyExplained, explain
 use crate::rules::host::TracedEdit;
 use crate::rules::pseudonym::Pseudonyms;
 use crate::rules::{LeakCheck, Position, Registry, Run};
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -160,7 +161,7 @@ fn print_study(
 type Values<'a> = BTreeSet<(&'a Option<String>, &'a Option<String>)>;
 
 /// What was done to an element, without the values.
-type Row = (String, Option<Position>, &'static str, String);
+type Row = (String, Option<Position>, &'static str, Cow<'static, str>);
 
 fn rows(file: &FileExplained) -> Vec<(Row, &TracedEdit)> {
     let steps = file.steps.iter();

@@ -114,9 +114,12 @@ pub fn redacted(bytes: &[u8], regions: &[Region]) -> [Vec<u8>; 2] {
         on_disk.redact(*region).expect("redacted");
         in_memory.redact(*region).expect("redacted");
     }
-    let length = on_disk.write(to.as_file_mut()).expect("written");
+    let told = on_disk.write(to.as_file_mut()).expect("written");
     let written = std::fs::read(to.path()).expect("read");
-    assert_eq!(written.len() as u64, length);
+    assert_eq!(written.len() as u64, told.size);
+    let read = Instance::from_bytes(written.clone()).expect("a valid file");
+    let digest = read.digest_as_read().expect("digest");
+    assert_eq!(hex::encode(told.digest), hex::encode(digest));
     [written, in_memory.to_bytes().expect("bytes")]
 }
 

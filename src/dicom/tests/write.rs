@@ -85,9 +85,10 @@ fn a_file_on_disk_is_written_as_one_in_memory() {
 
 fn content(instance: &Instance) -> Vec<u8> {
     let mut to = tempfile::NamedTempFile::new().expect("a file");
-    let length = instance.write(to.as_file_mut()).expect("written");
+    let told = instance.write(to.as_file_mut()).expect("written");
     let bytes = std::fs::read(to.path()).expect("read");
-    assert_eq!(bytes.len() as u64, length);
+    assert_eq!(bytes.len() as u64, told.size);
+    assert_eq!(told.digest, instance.digest_as_written().expect("digest"));
     bytes
 }
 

@@ -1,7 +1,7 @@
 //! A dataset as pieces of its source and encoded elements, in the file's own style.
 
-use super::{Piece, Pieces};
-use crate::dicom::digest::{is_told_by_length, parts};
+use super::pieces::Pieces;
+use crate::dicom::digest::is_told_by_length;
 use crate::dicom::redact::Rewritten;
 use crate::dicom::source::{Source, Span};
 use crate::dicom::tree::{Dataset, Element, Encoding, Item, Sequence, Value};
@@ -17,24 +17,13 @@ pub(super) struct Splicer<'a> {
     pub source: &'a Source,
     /// The one value that is not copied as it is.
     pub redacted: Option<Rewritten>,
-    /// Where a digest is made: the values of the source that are told by their length, in order.
-    pub told_by_length: Option<&'a [Span]>,
+    /// The values of the source that a digest tells by their length, in order.
+    pub bulk: &'a [Span],
 }
 
 impl Splicer<'_> {
     fn span(&self, span: Span, out: &mut Pieces) {
-        let Some(bulk) = self.told_by_length else {
-            return out.span(span, self.source);
-        };
-        for (part, by_length) in parts(span, bulk) {
-            match by_length {
-                true => {
-                    out.list.push(Piece::Length(part.len));
-                    out.len += part.len;
-                }
-                false => out.span(part, self.source),
-            }
-        }
+        out.span(span, self.source, self.bulk);
     }
 
     pub fn dataset(&self, dataset: &Dataset, encoding: Encoding) -> io::Result<Pieces> {
@@ -110,11 +99,7 @@ impl Splicer<'_> {
                     value.len
                 }
             };
-            out.list.push(match self.told_by_length {
-                Some(_) => Piece::Length(written),
-                None => Piece::Redacted(*value),
-            });
-            out.len += written;
+            out.redacted(*value, written);
             return Ok(());
         }
         if !element.is_touched() {
@@ -125,12 +110,8 @@ impl Splicer<'_> {
             Value::Edited(bytes) => {
                 let length = u32::try_from(bytes.len()).map_err(|_| too_long(element.tag))?;
                 header(out, element.tag, element.vr, length, encoding)?;
-                let len = u64::from(length);
-                match self.told_by_length.is_some() && is_told_by_length(element, len) {
-                    true => {
-                        out.list.push(Piece::Length(len));
-                        out.len += len;
-                    }
+                match is_told_by_length(element, u64::from(length)) {
+                    true => out.bulk_bytes(bytes),
                     false => out.bytes(bytes),
                 }
             }

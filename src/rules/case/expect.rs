@@ -10,6 +10,7 @@ use crate::rules::manifest::Kind;
 use crate::rules::pseudonym::Pseudonyms;
 use serde::Deserialize;
 use serde_json::{Map, Value};
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -269,7 +270,7 @@ fn compare_file(
 }
 
 /// Where an element stands, in dataset order, and its path.
-type Key = (Vec<(Tag, Option<u32>)>, String);
+type Key = (Vec<(Tag, Option<u32>)>, Cow<'static, str>);
 
 /// By their places, with VR and value as a reader sees them.
 fn elements(instance: &Instance) -> BTreeMap<Key, String> {

@@ -9,6 +9,7 @@ use crate::dicom::{Element, Region, Tag, tags};
 use crate::rules::answer::Refusal;
 use crate::rules::position::Position;
 use crate::rules::pseudonym::Pseudonyms;
+use std::borrow::Cow;
 use std::sync::Arc;
 
 /// A change, what the trace calls it, and where the script asks for it.
@@ -241,7 +242,7 @@ impl Host {
                 return change;
             }
             if !access.may_write(location) {
-                refused.get_or_insert_with(|| (location_text(location), position));
+                refused.get_or_insert_with(|| (location_text(location).into_owned(), position));
                 return Change::Keep;
             }
             if let Some(trace) = trace {
@@ -276,7 +277,7 @@ impl Host {
         if self.access.may_write(location) {
             return Ok(());
         }
-        Err(self.refuse_write(location_text(location)))
+        Err(self.refuse_write(location_text(location).into_owned()))
     }
 
     fn refuse_write(&mut self, path: String) -> EditError {
@@ -289,10 +290,10 @@ impl Host {
         Some(trace::shown(element, &scope))
     }
 
-    pub(super) fn path_text(&self, path: &Pattern) -> String {
+    pub(super) fn path_text(&self, path: &Pattern) -> Cow<'static, str> {
         match self.instance.look_up(path) {
             Some((_, _, location)) => location_text(&location),
-            None => path.to_string(),
+            None => path.to_string().into(),
         }
     }
 }

@@ -91,7 +91,7 @@ impl Host {
         self.instance.walk_meta(&mut visit);
         self.instance.walk(&mut visit);
         if let Some(path) = refused {
-            self.refuse(Refusal::UndeclaredRead(path));
+            self.refuse(Refusal::UndeclaredRead(path.into()));
         }
     }
 
@@ -106,7 +106,7 @@ impl Host {
         if let Some(trace) = &mut self.trace {
             let after = trace.holds_values().then_some(text);
             trace.push(TracedEdit {
-                path: "-".to_owned(),
+                path: "-".into(),
                 action: "echo",
                 position,
                 before: None,
@@ -125,7 +125,7 @@ impl Host {
             None => (path.location(), None),
         };
         if seen.is_none() && !self.access.may_read(&location) {
-            self.refuse(Refusal::UndeclaredRead(location_text(&location)));
+            self.refuse(Refusal::UndeclaredRead(location_text(&location).into()));
         }
         seen
     }

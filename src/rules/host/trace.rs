@@ -5,11 +5,12 @@ use crate::dicom::edit::Scope;
 use crate::dicom::{Element, Value};
 use crate::rules::position::Position;
 use serde::Serialize;
+use std::borrow::Cow;
 
 /// One element changed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct TracedEdit {
-    pub path: String,
+    pub path: Cow<'static, str>,
     /// As the rule asked for it: `set`, `remove`, `blank`, `uid`, …
     pub action: &'static str,
     /// Where in the script.
