@@ -2,8 +2,15 @@
 //! runs on one thread. So a module's memory limit means the same for a script, whose values are scattered
 //! over the heap, and for what the host allocates on behalf of WASM.
 
-use std::alloc::{GlobalAlloc, Layout, System};
+use std::alloc::{GlobalAlloc, Layout};
 use std::cell::Cell;
+
+#[cfg(not(fuzzing))]
+use tikv_jemallocator::Jemalloc as Heap;
+
+// The sanitizer that watches a fuzzed program knows this one.
+#[cfg(fuzzing)]
+use std::alloc::System as Heap;
 
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
@@ -29,7 +36,7 @@ impl Meter {
     }
 }
 
-/// The system's allocator, with a count per thread.
+/// The allocator, with a count per thread.
 struct Counting;
 
 fn count(change: isize) {
@@ -37,27 +44,27 @@ fn count(change: isize) {
     let _ = HELD.try_with(|held| held.set(held.get().wrapping_add(change)));
 }
 
-// SAFETY: each call is handed to the system's allocator as it is; counting touches a thread-local that
+// SAFETY: each call is handed to the allocator as it is; counting touches a thread-local that
 // needs neither allocation nor destructor. A layout's size never exceeds isize::MAX.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         count(layout.size() as isize);
-        unsafe { System.alloc(layout) }
+        unsafe { Heap.alloc(layout) }
     }
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
         count(layout.size() as isize);
-        unsafe { System.alloc_zeroed(layout) }
+        unsafe { Heap.alloc_zeroed(layout) }
     }
 
     unsafe fn realloc(&self, old: *mut u8, layout: Layout, size: usize) -> *mut u8 {
         count(size as isize - layout.size() as isize);
-        unsafe { System.realloc(old, layout, size) }
+        unsafe { Heap.realloc(old, layout, size) }
     }
 
     unsafe fn dealloc(&self, old: *mut u8, layout: Layout) {
         count(-(layout.size() as isize));
-        unsafe { System.dealloc(old, layout) }
+        unsafe { Heap.dealloc(old, layout) }
     }
 }
 
