@@ -122,7 +122,17 @@ impl Importer {
         job.end(&source, &trawled.files, &sessions, None)
     }
 
+    /// The rules of the request: those of an earlier attempt that was cut off, whatever is active by now, as others
+    /// would make another of what it has committed.
     pub(super) fn pinned(&self, request: &ImportRequest) -> Result<Arc<RuleSet>, Stop> {
+        if let Some(hash) = &request.rule_set {
+            match self.block_on(self.rulebook.version(&request.project, hash)) {
+                Ok(rules) => return Ok(rules),
+                Err(RulebookError::Store(error)) => return Err(error.into()),
+                // This release can't run them any more.
+                Err(_) => {}
+            }
+        }
         let pinned = self.block_on(self.rulebook.pin(&request.project));
         pinned.map_err(|error| match error {
             RulebookError::Store(error) => error.into(),

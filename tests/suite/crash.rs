@@ -9,5 +9,6 @@
 mod deaths;
 mod disk;
 mod hang_up;
+mod pinned;
 pub mod points;
 mod scenario;
