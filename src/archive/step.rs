@@ -1,5 +1,5 @@
 //! A commit between its two halves in the store: files are put into place scan by scan, so that a session of any
-//! size takes the memory of its largest scan.
+//! size takes the memory of its largest scans.
 
 use super::place::Place;
 use super::{ActionError, Archive, run_blocking};
@@ -47,10 +47,22 @@ impl Archive {
             let place = place.clone();
             run_blocking(move || place.sync_history()).await?;
         }
-        for scan in &scans {
-            let (part, place) = (self.part(&pending, scan, as_it_is).await?, place.clone());
-            let replaced = replaced.clone();
-            run_blocking(move || place.put_all(&part, &replaced)).await?;
+        // The rows of the next scan are read while the files of one are put into place.
+        let mut scans = scans.iter();
+        let mut next = async || match scans.next() {
+            Some(scan) => self.part(&pending, scan, as_it_is).await.map(Some),
+            None => Ok(None),
+        };
+        let mut ahead = next().await?;
+        while let Some(part) = ahead {
+            let (place, replaced) = (place.clone(), replaced.clone());
+            // Both to their end: what is put into place must not go on beside another attempt.
+            let (put, read) = tokio::join!(
+                run_blocking(move || place.put_all(&part, &replaced)),
+                next()
+            );
+            put?;
+            ahead = read?;
         }
         run_blocking(move || place.sync()).await?;
         crash_point("commit.finish");

@@ -242,6 +242,22 @@ pub(super) struct WriteTransaction {
 }
 
 impl WriteTransaction {
+    /// The values of an INSERT of many rows, each bound in turn: `($1, $2), ($3, $4)`. SQLite is given no numbers: it
+    /// would look for each among those of all, so that rows cost more the more there are.
+    pub fn value_rows(&self, rows: usize, columns: usize) -> String {
+        let mut numbers = 1..;
+        let mut place = || match self.kind {
+            Kind::Sqlite => "?".to_owned(),
+            Kind::Postgres => format!("${}", numbers.next().unwrap_or_default()),
+        };
+        let mut row = || {
+            let places: Vec<String> = (0..columns).map(|_| place()).collect();
+            format!("({})", places.join(", "))
+        };
+        let rows: Vec<String> = (0..rows).map(|_| row()).collect();
+        rows.join(", ")
+    }
+
     pub fn on(&mut self) -> &mut AnyConnection {
         &mut self.inner
     }
@@ -267,18 +283,6 @@ impl WriteTransaction {
         }
         Ok(())
     }
-}
-
-/// The values of a multi-row INSERT: `($1, $2), ($3, $4)`.
-pub(super) fn value_rows(rows: usize, columns: usize) -> String {
-    let row = |row: usize| {
-        let places: Vec<String> = (1..=columns)
-            .map(|column| format!("${}", row * columns + column))
-            .collect();
-        format!("({})", places.join(", "))
-    };
-    let rows: Vec<String> = (0..rows).map(row).collect();
-    rows.join(", ")
 }
 
 /// Text as every database can hold it: a NUL, which headers may hold, is none that PostgreSQL takes.
