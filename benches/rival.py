@@ -36,6 +36,20 @@ def quietly(*command):
     subprocess.run(list(map(str, command)), check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
+def copy(source, target):
+    """A copy and nothing else, in as many processes as there are cores: the most that any program can reach."""
+    folder_to_files = {}
+    for path in files_of(source):
+        folder_to_files.setdefault(path.parent, []).append(path)
+    shares = []
+    for folder, paths in folder_to_files.items():
+        to = target / folder.relative_to(source)
+        to.mkdir(parents=True)
+        shares += [(to, paths[at:at + 250]) for at in range(0, len(paths), 250)]
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        list(pool.map(lambda share: quietly("cp", "--reflink=never", "-t", share[0], *share[1]), shares))
+
+
 def gdcmanon(source, target):
     """Seven fixed edits, in one process."""
     options = []

@@ -25,7 +25,8 @@ pub fn copy(scratch: &Path, tree: &Path) -> Outcome<f64> {
 }
 
 /// Programs that do something like it, and what they do.
-pub const RIVALS: [(&str, &str); 6] = [
+pub const RIVALS: [(&str, &str); 7] = [
+    ("copy", "cp in as many processes as cores, nothing else"),
     ("gdcmanon", "seven fixed edits, one process"),
     ("dcmodify", "seven fixed edits of a copy"),
     ("dcmanon", "its defaults of PS3.15"),
