@@ -4,13 +4,7 @@
 
 use std::alloc::{GlobalAlloc, Layout};
 use std::cell::Cell;
-
-#[cfg(not(fuzzing))]
-use tikv_jemallocator::Jemalloc as Heap;
-
-// The sanitizer that watches a fuzzed program knows this one.
-#[cfg(fuzzing)]
-use std::alloc::System as Heap;
+use tikv_jemallocator::Jemalloc;
 
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
@@ -49,22 +43,22 @@ fn count(change: isize) {
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         count(layout.size() as isize);
-        unsafe { Heap.alloc(layout) }
+        unsafe { Jemalloc.alloc(layout) }
     }
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
         count(layout.size() as isize);
-        unsafe { Heap.alloc_zeroed(layout) }
+        unsafe { Jemalloc.alloc_zeroed(layout) }
     }
 
     unsafe fn realloc(&self, old: *mut u8, layout: Layout, size: usize) -> *mut u8 {
         count(size as isize - layout.size() as isize);
-        unsafe { Heap.realloc(old, layout, size) }
+        unsafe { Jemalloc.realloc(old, layout, size) }
     }
 
     unsafe fn dealloc(&self, old: *mut u8, layout: Layout) {
         count(-(layout.size() as isize));
-        unsafe { Heap.dealloc(old, layout) }
+        unsafe { Jemalloc.dealloc(old, layout) }
     }
 }
 
