@@ -37,7 +37,7 @@ def quietly(*command):
 
 
 def copy(source, target):
-    """A copy and nothing else, in as many processes as there are cores: the most that any program can reach."""
+    """A copy and nothing else, in as many processes as there are cores: what plain tools reach."""
     folder_to_files = {}
     for path in files_of(source):
         folder_to_files.setdefault(path.parent, []).append(path)

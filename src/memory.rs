@@ -1,6 +1,6 @@
 //! How a server holds its memory. Its heap is jemalloc's, which is told in `.cargo/config.toml` to give back what is
-//! free: glibc's took a sixth longer for an import of small files, mimalloc's held twice as much. What is mapped of
-//! the program itself is given back here.
+//! free: with glibc's an import of small files took a sixth longer, and mimalloc's came to 176 MB with 100,000 files in
+//! one request, where this one comes to 134. What is mapped of the program itself is given back here.
 
 /// Gives back what an idle server does not need: the pages of the program's own code, of which the kernel maps many
 /// beside each that runs. Those that are needed again are found in its cache. Takes some milliseconds.
