@@ -41,7 +41,6 @@ mod trawl;
 mod unparsable;
 mod uploads;
 pub mod verify;
-mod whole;
 
 use crate::archive::{ActionError, Archive};
 use crate::failpoint::crash_point;

@@ -28,4 +28,5 @@ pub mod server;
 pub mod settings;
 pub mod store;
 pub mod webhook;
+mod whole;
 pub mod worker;

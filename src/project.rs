@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use crate::rules::Change;
 use crate::store::{NewProject, Store, StoreError};
+use crate::whole::replace_whole;
 
 /// The module whose settings hold XNAT's code.
 const ROUTING_MODULE: &str = "xnat-routing";
@@ -92,18 +93,10 @@ impl Policies {
         code: Option<PrearchiveCode>,
         by: &str,
     ) -> Result<(), ProjectError> {
-        let id = project.id.clone();
-        // A draft under a wrong id is refused by the store; it must not have become a folder name.
-        if id.is_empty()
-            || !id
-                .bytes()
-                .all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
-        {
-            store.projects().create(project, by).await?;
-            return Ok(());
-        }
-        if let (Some(code), None) = (code, store.projects().get(&id).await?) {
-            self.set_prearchive_code(&id, code)?;
+        if let Some(code) = code {
+            // What the store is going to refuse must not have become a folder of rules before.
+            store.projects().check_new(&project).await?;
+            self.set_prearchive_code(&project.id, code)?;
         }
         Ok(store.projects().create(project, by).await?)
     }
@@ -237,13 +230,8 @@ fn read(file: &Path) -> Result<Option<Value>, ProjectError> {
     }
 }
 
-/// Whole or not at all: a watcher of the folder never reads half a policy.
 fn write(file: &Path, policy: &Value) -> Result<(), ProjectError> {
-    let folder = file.parent().ok_or(ProjectError::Malformed)?;
-    std::fs::create_dir_all(folder)?;
-    let draft = folder.join(format!(".policy-{}.tmp", crate::store::now_ms()));
-    std::fs::write(&draft, to_text(policy)?)?;
-    Ok(std::fs::rename(draft, file)?)
+    Ok(replace_whole(file, to_text(policy)?.as_bytes())?)
 }
 
 fn to_text(policy: &Value) -> Result<String, ProjectError> {

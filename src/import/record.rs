@@ -5,9 +5,9 @@
 use super::Ended;
 use super::removed::Removed;
 use super::report::Report;
-use super::whole::write_whole;
 use crate::inbox::Identity;
 use crate::store::{Counts, Status};
+use crate::whole::write_whole;
 use serde::ser::{SerializeMap as _, SerializeSeq as _};
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::value::RawValue;

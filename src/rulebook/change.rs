@@ -2,6 +2,7 @@
 
 use super::{Author, NO_PROJECT, Rulebook, RulebookError, run_blocking};
 use crate::rules::{Change, RuleSet, RuleSetError};
+use crate::whole::replace_whole;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -125,7 +126,6 @@ impl Rulebook {
     }
 }
 
-/// Whole or not at all: a reader of the folder never sees half a file.
 fn write(root: &Path, change: &Change) -> std::io::Result<()> {
     let path = root.join(&change.path);
     let Some(content) = &change.content else {
@@ -134,9 +134,5 @@ fn write(root: &Path, change: &Change) -> std::io::Result<()> {
             _ => Ok(()),
         };
     };
-    let folder = path.parent().unwrap_or(root);
-    std::fs::create_dir_all(folder)?;
-    let draft = folder.join(format!(".{}.tmp", crate::store::now_ms()));
-    std::fs::write(&draft, content)?;
-    std::fs::rename(draft, path)
+    replace_whole(&path, content)
 }

@@ -84,6 +84,8 @@ pub struct RoleEntry {
 /// has a role in it, and nothing in it is archived.
 pub const UNASSIGNED: &str = "Unassigned";
 
+const ID_TAKEN: &str = "a project of that ID exists (letter case aside)";
+
 /// What a project's id may be: it names folders, and is the first step of every inbox path.
 fn check_id(id: &str) -> Result<(), StoreError> {
     let legal = |c: char| c.is_ascii_alphanumeric() || "_-".contains(c);
@@ -100,13 +102,29 @@ pub struct Projects<'a>(pub(super) &'a Store);
 impl Projects<'_> {
     /// Makes a project, its pseudonym key with it, owned by `by` when that is a user.
     pub async fn create(&self, project: NewProject, by: &str) -> Result<(), StoreError> {
+        self.check_new(&project).await?;
+        self.insert(project, by).await
+    }
+
+    /// Whether [`create`](Self::create) would make it, if nobody else does in between.
+    ///
+    /// # Errors
+    /// [`StoreError::Refused`] with what is wrong with it.
+    pub async fn check_new(&self, project: &NewProject) -> Result<(), StoreError> {
         check_id(&project.id)?;
         if project.id.eq_ignore_ascii_case(UNASSIGNED) {
             return Err(StoreError::Refused(
                 "Unassigned is the place of sessions that belong to no project; choose another ID",
             ));
         }
-        self.insert(project, by).await
+        let taken = sqlx::query("SELECT 1 FROM projects WHERE LOWER(id) = LOWER($1)")
+            .bind(&project.id)
+            .fetch_optional(&self.0.pool)
+            .await?;
+        match taken {
+            Some(_) => Err(StoreError::Refused(ID_TAKEN)),
+            None => Ok(()),
+        }
     }
 
     /// Makes the place of sessions that belong to no project, unless it is there.
@@ -137,7 +155,7 @@ impl Projects<'_> {
         .execute(tx.on())
         .await
         .map_err(|e| match is_duplicate(&e) {
-            true => StoreError::Refused("a project of that ID exists (letter case aside)"),
+            true => StoreError::Refused(ID_TAKEN),
             false => e.into(),
         })?;
         sqlx::query(
