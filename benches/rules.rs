@@ -15,8 +15,9 @@ use serde_json::{Value, json};
 use sluice::dicom::edit::{Change, Reach};
 use sluice::dicom::path::Pattern;
 use sluice::dicom::{Instance, tags};
+use sluice::rules::host::Detail;
 use sluice::rules::pseudonym::Pseudonyms;
-use sluice::rules::{Labels, Registry, RuleSet, Run, Verdict};
+use sluice::rules::{At, Labels, Registry, RuleSet, Run, Verdict};
 use sluice::sample::{Corpus, Kind};
 
 type Outcome<T> = Result<T, Box<dyn Error>>;
@@ -264,7 +265,7 @@ fn anonymize(name: &str, set: &RuleSet, instance: Instance) -> Outcome<Duration>
         ..Labels::default()
     };
     let start = Instant::now();
-    let done = set.anonymize(instance, &run, &labels);
+    let (done, _) = set.record(&[At::Import], Detail::Actions, instance, &run, &labels);
     let cost = start.elapsed();
     match done.verdict {
         Ok(Verdict::Keep) => Ok(cost),

@@ -6,6 +6,7 @@
 
 mod answer;
 pub mod case;
+mod chain;
 pub mod check;
 mod closure;
 pub mod codes;
@@ -14,7 +15,6 @@ pub mod dicomedit;
 mod document;
 mod engine;
 mod error;
-mod explain;
 mod filter;
 mod folder;
 pub mod host;
@@ -37,11 +37,11 @@ mod wasm;
 
 pub use answer::{Decision, Labels, Part, Refusal, RuleFailure, Verdict};
 pub use case::ModuleTests;
+pub use chain::{Anonymized, StepEdits, StepTrace};
 pub use detail::{Chain, ModuleDetail};
 pub use document::DocumentError;
 pub use engine::{Engine, Ran, Routed};
 pub use error::RuleSetError;
-pub use explain::{StepEdits, StepTrace};
 pub use folder::Files;
 pub use labels::check as check_labels;
 pub use manifest::{EngineKind, Kind, Limits, Manifest};
@@ -49,6 +49,6 @@ pub use module::{Module, ModuleSource, Origin};
 pub use policy::{At, FileNames, LeakCheck, Overwrite, Policy};
 pub use position::Position;
 pub use registry::{Change, Draft, ModuleStatus, Registry};
-pub use rule_set::{Anonymized, RuleSet, Run, Scope, Shadow, StepInfo};
+pub use rule_set::{RuleSet, Run, Scope, Shadow, StepInfo};
 pub use tables::{Table, Tables};
 pub use usage::{Call, Reached, Spent, observe};

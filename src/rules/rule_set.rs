@@ -1,7 +1,7 @@
 //! A compiled rule set: what one import runs, from its first file to its last. It knows nothing of
 //! files on disk, neither rules nor DICOM; [`super::closure`] reads, [`super::registry`] keeps.
 
-use super::answer::{Answer, Decision, Labels, RuleFailure, Verdict};
+use super::answer::{Answer, Decision, Labels, RuleFailure};
 use super::closure::{Closure, Planned};
 use super::detail::StepDetail;
 use super::dicomedit::Urls;
@@ -99,12 +99,6 @@ pub struct RuleSet {
 
 /// A candidate that runs beside a rule set, or the code of why it can't.
 pub type Shadow = Result<Arc<RuleSet>, &'static str>;
-
-/// What the chain made of an instance. It may only be stored if the verdict is Keep or Quarantine.
-pub struct Anonymized {
-    pub instance: Instance,
-    pub verdict: Result<Verdict, RuleFailure>,
-}
 
 impl RuleSet {
     /// `module` answers the compiled form, perhaps one that is already there.
@@ -269,47 +263,6 @@ impl RuleSet {
         (instance, checked)
     }
 
-    /// Runs the site's chain, then the project's, without the steps that wait for the archive. A reject
-    /// and a failure stop it; a quarantine is remembered, so that what is held for review is as anonymous
-    /// as the rest.
-    pub fn anonymize(&self, instance: Instance, run: &Run, labels: &Labels) -> Anonymized {
-        self.run_chain(At::Import, instance, run, labels)
-    }
-
-    /// The same for the steps that [`RuleSet::anonymize`] left out.
-    pub fn anonymize_for_archive(
-        &self,
-        instance: Instance,
-        run: &Run,
-        labels: &Labels,
-    ) -> Anonymized {
-        self.run_chain(At::Archive, instance, run, labels)
-    }
-
-    fn run_chain(&self, at: At, instance: Instance, run: &Run, labels: &Labels) -> Anonymized {
-        let mut instance = instance;
-        let mut reasons: Vec<String> = Vec::new();
-        for step in self.chain.iter().filter(|step| step.at == at) {
-            let answer;
-            (instance, answer) = step.run(instance, run, Some(labels), |engine, host| {
-                engine.anonymize(host)
-            });
-            match answer {
-                Ok(Verdict::Keep) => {}
-                Ok(Verdict::Quarantine(reason)) => reasons.push(reason),
-                verdict => return Anonymized { instance, verdict },
-            }
-        }
-        let verdict = match reasons.is_empty() {
-            true => Verdict::Keep,
-            false => Verdict::Quarantine(reasons.join("; ")),
-        };
-        Anonymized {
-            instance,
-            verdict: Ok(verdict),
-        }
-    }
-
     /// `summary` is JSON, see `schemas/session-summary.schema.json`.
     pub fn route(
         &self,
@@ -374,16 +327,6 @@ impl Step {
             engine: self.module.manifest.engine,
             settings: serde_json::from_str(&self.settings).unwrap_or_default(),
         }
-    }
-
-    fn run<T: Answer>(
-        &self,
-        instance: Instance,
-        run: &Run,
-        labels: Option<&Labels>,
-        call: impl FnOnce(&dyn Engine, Host) -> Ran<T>,
-    ) -> (Instance, Result<T, RuleFailure>) {
-        self.run_in(self.host(instance, run, labels), call)
     }
 
     fn run_in<T: Answer>(

@@ -1,48 +1,38 @@
-//! The chain with what it does to an instance recorded: in full for whoever wants to see why, as bare actions
-//! in an import's report.
+//! The chain of anonymize steps over an instance, with what each did recorded: as bare actions in an import's
+//! report, in full for whoever wants to see why.
 
-use super::answer::{Labels, Verdict};
+use super::answer::{Labels, RuleFailure, Verdict};
 use super::engine::Ran;
 use super::host::{Detail, TracedEdit};
 use super::policy::At;
-use super::rule_set::{Anonymized, RuleSet, Run, StepInfo};
+use super::rule_set::{RuleSet, Run, StepInfo};
 use crate::dicom::Instance;
 use serde::Serialize;
 
-/// What one step did.
-#[derive(Debug, Clone, Serialize, schemars::JsonSchema)]
-pub struct StepTrace {
-    pub step: StepInfo,
-    pub edits: Vec<TracedEdit>,
+/// What the chain made of an instance. It may only be stored if the verdict is Keep or Quarantine.
+pub struct Anonymized {
+    pub instance: Instance,
+    pub verdict: Result<Verdict, RuleFailure>,
 }
 
-/// The same, with the step by its place in [`RuleSet::modules`].
+/// What one step did, the step by its place in [`RuleSet::modules`].
 #[derive(Debug, Clone)]
 pub struct StepEdits {
     pub step: usize,
     pub edits: Vec<TracedEdit>,
 }
 
-impl RuleSet {
-    /// As [`RuleSet::anonymize`] and then [`RuleSet::anonymize_for_archive`], with the edits of each step that
-    /// ran.
-    pub fn explain(
-        &self,
-        instance: Instance,
-        run: &Run,
-        labels: &Labels,
-    ) -> (Anonymized, Vec<StepTrace>) {
-        let times = [At::Import, At::Archive];
-        let (done, steps) = self.record(&times, Detail::Values, instance, run, labels);
-        let infos = self.modules();
-        let trace = |done: StepEdits| StepTrace {
-            step: infos[done.step].clone(),
-            edits: done.edits,
-        };
-        (done, steps.into_iter().map(trace).collect())
-    }
+/// The same for a report of its own.
+#[derive(Debug, Clone, Serialize, schemars::JsonSchema)]
+pub struct StepTrace {
+    pub step: StepInfo,
+    pub edits: Vec<TracedEdit>,
+}
 
-    /// Runs the steps of these times, one time after the other, as if they were one chain.
+impl RuleSet {
+    /// Runs the steps of these times, one time after the other, as if they were one chain: the site's, then the
+    /// project's. A reject and a failure stop it; a quarantine is remembered, so that what is held for review is
+    /// as anonymous as the rest.
     pub fn record(
         &self,
         times: &[At],
@@ -80,5 +70,22 @@ impl RuleSet {
             false => Verdict::Quarantine(reasons.join("; ")),
         });
         (Anonymized { instance, verdict }, recorded)
+    }
+
+    /// The whole chain, as an import and then the archive run it, with the values of each step's edits.
+    pub fn explain(
+        &self,
+        instance: Instance,
+        run: &Run,
+        labels: &Labels,
+    ) -> (Anonymized, Vec<StepTrace>) {
+        let times = [At::Import, At::Archive];
+        let (done, steps) = self.record(&times, Detail::Values, instance, run, labels);
+        let infos = self.modules();
+        let trace = |done: StepEdits| StepTrace {
+            step: infos[done.step].clone(),
+            edits: done.edits,
+        };
+        (done, steps.into_iter().map(trace).collect())
     }
 }
