@@ -5,7 +5,8 @@ use super::answer::{Labels, RuleFailure, Verdict};
 use super::engine::Ran;
 use super::host::{Detail, TracedEdit};
 use super::policy::At;
-use super::rule_set::{RuleSet, Run, StepInfo};
+use super::rule_set::{RuleSet, StepInfo};
+use super::run::Run;
 use crate::dicom::Instance;
 use serde::Serialize;
 

@@ -12,13 +12,12 @@ use super::host::{Access, Context, Host};
 use super::labels;
 use super::module::{Module, ModuleSource};
 use super::policy::{At, FileNames, LeakCheck, Overwrite};
-use super::pseudonym::Pseudonyms;
+use super::run::Run;
 use super::tables::{self, Table, Tables};
 use super::usage::{self, Call, Spent};
 use crate::dicom::Instance;
 use serde::Serialize;
 use serde_json::Value;
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Who asks for a step.
@@ -38,18 +37,6 @@ impl Scope {
             Self::Project => "project's",
         }
     }
-}
-
-/// What is the same for all steps over one file. Per file only `file` changes.
-#[derive(Clone)]
-pub struct Run {
-    pub project: String,
-    pub parameters: Arc<BTreeMap<String, String>>,
-    /// The file's path inside the session folder, `/` between its parts.
-    pub file: String,
-    /// When the request was received, `YYYYMMDDHHMMSS` in UTC.
-    pub received: String,
-    pub pseudonyms: Arc<Pseudonyms>,
 }
 
 /// One module with its settings.
@@ -394,23 +381,6 @@ impl Step {
             module: self.module.manifest.name.clone(),
             position: None,
             message: message.into(),
-        }
-    }
-}
-
-impl Run {
-    fn context(&self, labels: Option<&Labels>, settings: Arc<str>) -> Context {
-        Context {
-            project: self.project.clone(),
-            subject: labels.map(|labels| labels.subject.clone()),
-            session: labels.map(|labels| labels.session.clone()),
-            parameters: Arc::clone(&self.parameters),
-            file: self.file.clone(),
-            received: self.received.clone(),
-            settings,
-            tables: Arc::default(),
-            urls: Arc::default(),
-            record: true,
         }
     }
 }

@@ -129,12 +129,10 @@ pub fn run_with(parameters: &[(&str, &str)]) -> Run {
     let parameters = parameters
         .iter()
         .map(|(name, value)| (name.to_string(), value.to_string()));
+    let received = "2026-01-02T03:04:05Z".parse().unwrap();
     Run {
-        project: PROJECT.to_owned(),
-        parameters: Arc::new(parameters.collect()),
         file: "SUB1/scan/1.dcm".to_owned(),
-        received: "20260102030405".to_owned(),
-        pseudonyms: Arc::new(Pseudonyms::new(&[7; 32])),
+        ..Run::new(PROJECT.to_owned(), &[7; 32], parameters.collect(), received)
     }
 }
 
