@@ -1,11 +1,11 @@
 //! The chain of anonymize steps over an instance, with what each did recorded: as bare actions in an import's
-//! report, in full for whoever wants to see why.
+//! report, in full for whoever wants to see why. And the chain itself, for whoever wants to see what runs.
 
 use super::answer::{Labels, RuleFailure, Verdict};
 use super::engine::Ran;
 use super::host::{Detail, TracedEdit};
-use super::policy::At;
-use super::rule_set::{RuleSet, StepInfo};
+use super::policy::{At, FileNames, LeakCheck, Overwrite};
+use super::rule_set::{RuleSet, StepDetail, StepInfo};
 use super::run::Run;
 use crate::dicom::Instance;
 use serde::Serialize;
@@ -28,6 +28,18 @@ pub struct StepEdits {
 pub struct StepTrace {
     pub step: StepInfo,
     pub edits: Vec<TracedEdit>,
+}
+
+/// What runs over an import's files, in order.
+#[derive(Debug, Serialize, schemars::JsonSchema)]
+pub struct Chain {
+    pub rule_set: String,
+    pub steps: Vec<StepDetail>,
+    pub leak_check: LeakCheck,
+    pub overwrite: Overwrite,
+    pub file_names: FileNames,
+    /// What a policy asks for and does not get, and why.
+    pub notes: Vec<String>,
 }
 
 impl RuleSet {
@@ -88,5 +100,17 @@ impl RuleSet {
             edits: done.edits,
         };
         (done, steps.into_iter().map(trace).collect())
+    }
+
+    /// The whole of it, as it is set.
+    pub fn chain(&self) -> Chain {
+        Chain {
+            rule_set: self.hash().to_owned(),
+            steps: self.steps().map(|step| step.detail()).collect(),
+            leak_check: self.leak_check(),
+            overwrite: self.overwrite(),
+            file_names: self.file_names(),
+            notes: self.notes().to_vec(),
+        }
     }
 }

@@ -2,15 +2,15 @@
 //! and with which settings, is said by a policy.
 
 use super::answer::{Answer, RuleFailure};
-use super::dicomedit::DicomEditEngine;
+use super::dicomedit::{self, DicomEditEngine};
 use super::document::{DocumentError, Schema, did_you_mean};
-use super::engine::{Engine, Ran};
+use super::engine::{CompileError, Engine, Ran};
 use super::error::RuleSetError;
 use super::folder::Folder;
 use super::host::{Access, Host};
 use super::manifest::{EngineKind, Manifest};
-use super::position::Position;
 use super::rhai::RhaiEngine;
+use super::rhai::inspect::inspect;
 use super::shipped::{self, Shipped};
 use super::tables::{TABLE_BYTES, Table, Tables};
 use super::usage::Reached;
@@ -18,6 +18,7 @@ use super::wasm::WasmEngine;
 use serde::Serialize;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -251,6 +252,16 @@ impl ModuleSource {
         }
     }
 
+    /// The lines on which a statement of the script starts; none where the code is no script.
+    pub fn script_lines(&self) -> Option<BTreeSet<usize>> {
+        let code = self.script()?;
+        Some(match self.manifest.engine {
+            EngineKind::DicomEdit => dicomedit::lines(code),
+            _ => inspect(&self.manifest, code)
+                .map_or_else(|_| BTreeSet::new(), |script| script.lines),
+        })
+    }
+
     /// What settings it takes, as far as that is JSON.
     pub fn settings_schema(&self) -> Option<Value> {
         serde_json::from_slice(self.settings.as_deref()?).ok()
@@ -373,13 +384,6 @@ impl Module {
             }
         }
     }
-}
-
-/// Why code does not compile.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CompileError {
-    pub position: Option<Position>,
-    pub message: String,
 }
 
 /// SHA-256 over parts, each with its length, so that no two lists of parts look alike.

@@ -9,10 +9,9 @@ pub mod inspect;
 mod sandbox;
 
 use super::answer::{Labels, RuleFailure, Verdict};
-use super::engine::{Engine, Ran, Routed};
+use super::engine::{CompileError, Engine, Ran, Routed};
 use super::host::{Context, Host};
 use super::manifest::{Kind, Limits, Manifest};
-use super::module::CompileError;
 use super::pseudonym::Pseudonyms;
 use super::usage::{Reached, Spent};
 use ::rhai::{AST, CallFnOptions, Dynamic, FuncArgs, Scope};

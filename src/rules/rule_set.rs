@@ -3,41 +3,22 @@
 
 use super::answer::{Answer, Decision, Labels, RuleFailure};
 use super::closure::{Closure, Planned};
-use super::detail::StepDetail;
-use super::dicomedit::Urls;
 use super::engine::{Engine, Ran, Routed};
 use super::error::RuleSetError;
 use super::filter::Filter;
 use super::host::{Access, Context, Host};
 use super::labels;
+use super::manifest::EngineKind;
 use super::module::{Module, ModuleSource};
-use super::policy::{At, FileNames, LeakCheck, Overwrite};
+use super::policy::{At, FileNames, LeakCheck, Overwrite, Scope};
 use super::run::Run;
 use super::tables::{self, Table, Tables};
+use super::urls::Urls;
 use super::usage::{self, Call, Spent};
 use crate::dicom::Instance;
 use serde::Serialize;
 use serde_json::Value;
 use std::sync::Arc;
-
-/// Who asks for a step.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, schemars::JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum Scope {
-    BuiltIn,
-    Site,
-    Project,
-}
-
-impl Scope {
-    fn owner(self) -> &'static str {
-        match self {
-            Self::BuiltIn => "built-in",
-            Self::Site => "site's",
-            Self::Project => "project's",
-        }
-    }
-}
 
 /// One module with its settings.
 pub struct Step {
@@ -61,6 +42,15 @@ pub struct StepInfo {
     /// Named only where it is not at import.
     #[serde(skip_serializing_if = "is_import")]
     pub at: At,
+}
+
+/// A step of a rule set, with how it is set.
+#[derive(Debug, Serialize, schemars::JsonSchema)]
+pub struct StepDetail {
+    #[serde(flatten)]
+    pub info: StepInfo,
+    pub engine: EngineKind,
+    pub settings: Value,
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it")]

@@ -7,9 +7,9 @@
 mod table;
 
 use super::super::document::did_you_mean;
+use super::super::engine::CompileError;
 use super::super::host::rows::ACTIONS;
 use super::super::manifest::{Kind, Manifest};
-use super::super::module::CompileError;
 use super::super::position::Position;
 use super::{compile_error, failure, sandbox};
 use ::rhai::{AST, ASTNode, Expr, FnCallExpr, OptimizationLevel, Stmt};
