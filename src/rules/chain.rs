@@ -5,8 +5,9 @@ use super::answer::{Labels, RuleFailure, Verdict};
 use super::engine::Ran;
 use super::host::{Detail, TracedEdit};
 use super::policy::{At, FileNames, LeakCheck, Overwrite};
-use super::rule_set::{RuleSet, StepDetail, StepInfo};
+use super::rule_set::RuleSet;
 use super::run::Run;
+use super::step::{StepDetail, StepInfo};
 use crate::dicom::Instance;
 use serde::Serialize;
 

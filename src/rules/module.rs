@@ -7,6 +7,7 @@ use super::document::{DocumentError, Schema, did_you_mean};
 use super::engine::{CompileError, Engine, Ran};
 use super::error::RuleSetError;
 use super::folder::Folder;
+use super::hash::ContentHash;
 use super::host::{Access, Host};
 use super::manifest::{EngineKind, Manifest};
 use super::rhai::RhaiEngine;
@@ -17,7 +18,6 @@ use super::usage::Reached;
 use super::wasm::WasmEngine;
 use serde::Serialize;
 use serde_json::Value;
-use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
@@ -383,27 +383,6 @@ impl Module {
                 Err(DocumentError::content(file, pointer, message))
             }
         }
-    }
-}
-
-/// SHA-256 over parts, each with its length, so that no two lists of parts look alike.
-pub(super) struct ContentHash(Sha256);
-
-impl ContentHash {
-    /// `domain` says what is hashed.
-    pub fn new(domain: &str) -> Self {
-        let mut hash = Self(Sha256::new());
-        hash.part(domain.as_bytes());
-        hash
-    }
-
-    pub fn part(&mut self, bytes: &[u8]) {
-        self.0.update((bytes.len() as u64).to_le_bytes());
-        self.0.update(bytes);
-    }
-
-    pub fn finish(self) -> String {
-        hex::encode(self.0.finalize())
     }
 }
 
