@@ -1,8 +1,8 @@
 //! The rule engine: what a project's rule set is, and how it runs over an instance.
 //!
 //! A policy names modules, [`Registry`] reads and compiles them into a [`RuleSet`], which an import pins
-//! ([`crate::rulebook`]) and runs: filter, label, anonymize, route. What a rule sees of the world, whatever its engine, is
-//! [`host`]. It knows [`crate::dicom`] and nothing else of Sluice.
+//! ([`crate::rulebook`]) and runs: filter, label, anonymize, route. What a rule sees of the world, whatever its
+//! engine, is [`host`]. It knows [`crate::dicom`] and nothing else of Sluice.
 
 mod answer;
 pub mod case;
