@@ -4,6 +4,7 @@
 //!
 //! Environment: `BENCH_RUNS` (2000); `BENCH_ONLY`, what the names of the wanted rules hold, for a profile of them.
 
+use std::collections::BTreeMap;
 use std::error::Error;
 use std::fs::{self, File};
 use std::path::Path;
@@ -15,8 +16,8 @@ use serde_json::{Value, json};
 use sluice::dicom::edit::{Change, Reach};
 use sluice::dicom::path::Pattern;
 use sluice::dicom::{Instance, tags};
-use sluice::rules::pseudonym::Pseudonyms;
-use sluice::rules::{Labels, Registry, RuleSet, Run, Verdict};
+use sluice::rules::host::Detail;
+use sluice::rules::{At, Labels, Registry, RuleSet, Run, Verdict};
 use sluice::sample::{Corpus, Kind};
 
 type Outcome<T> = Result<T, Box<dyn Error>>;
@@ -252,11 +253,13 @@ fn compile(rules: &Path, chain: Vec<Value>) -> Outcome<Arc<RuleSet>> {
 
 fn anonymize(name: &str, set: &RuleSet, instance: Instance) -> Outcome<Duration> {
     let run = Run {
-        project: PROJECT.to_owned(),
-        parameters: Arc::default(),
         file: "1.dcm".to_owned(),
-        received: "20260102030405".to_owned(),
-        pseudonyms: Arc::new(Pseudonyms::new(&[7; 32])),
+        ..Run::new(
+            PROJECT.to_owned(),
+            &[7; 32],
+            BTreeMap::new(),
+            "2026-01-02T03:04:05Z".parse()?,
+        )
     };
     let labels = Labels {
         subject: "S1".to_owned(),
@@ -264,7 +267,7 @@ fn anonymize(name: &str, set: &RuleSet, instance: Instance) -> Outcome<Duration>
         ..Labels::default()
     };
     let start = Instant::now();
-    let done = set.anonymize(instance, &run, &labels);
+    let (done, _) = set.record(&[At::Import], Detail::Actions, instance, &run, &labels);
     let cost = start.elapsed();
     match done.verdict {
         Ok(Verdict::Keep) => Ok(cost),

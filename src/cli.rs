@@ -28,8 +28,7 @@ use crate::config::{self, Config, StateArgs};
 use crate::import::{Disk, Importer};
 use crate::inbox::{Inbox, Uploads};
 use crate::rulebook::Rulebook;
-use crate::rules::Registry;
-use crate::rules::dicomedit::Urls;
+use crate::rules::{Registry, Urls};
 use crate::store::Store;
 
 /// What a command fails with: shown in one line, causes after colons.

@@ -203,13 +203,13 @@ impl Importer {
         let project = project
             .ok_or_else(|| Stop::Failed(format!("There is no project {}.", request.project)))?;
         let received = DateTime::from_timestamp_millis(request.created).unwrap_or_default();
-        Ok(Run {
-            project: project.id,
-            parameters: Arc::new(request.parameters.clone()),
-            file: String::new(),
-            received: received.format("%Y%m%d%H%M%S").to_string(),
-            pseudonyms: Arc::new(Pseudonyms::new(project.pseudonym_key.as_bytes())),
-        })
+        let parameters = request.parameters.clone();
+        Ok(Run::new(
+            project.id,
+            project.pseudonym_key.as_bytes(),
+            parameters,
+            received,
+        ))
     }
 
     fn earlier_keys(&self, request: &ImportRequest) -> Result<Vec<Pseudonyms>, Stop> {

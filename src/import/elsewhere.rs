@@ -10,7 +10,6 @@ use super::admit::STUDY;
 use super::remake::{Purpose, Remake, drop_folder, remake};
 use crate::archive::{ActionError, ArchiveOptions, Content, Incoming, below_session};
 use crate::dicom::{Instance, tags};
-use crate::rules::pseudonym::Pseudonyms;
 use crate::rules::{Labels, RuleSet, Run};
 use crate::store::{Session, SessionState, StoreError};
 use chrono::DateTime;
@@ -176,13 +175,12 @@ impl Importer {
                 }
             }
         }
-        Ok(Run {
-            project: project.id,
-            parameters: Arc::new(parameters),
-            file: String::new(),
-            received: received.format("%Y%m%d%H%M%S").to_string(),
-            pseudonyms: Arc::new(Pseudonyms::new(project.pseudonym_key.as_bytes())),
-        })
+        Ok(Run::new(
+            project.id,
+            project.pseudonym_key.as_bytes(),
+            parameters,
+            received,
+        ))
     }
 }
 

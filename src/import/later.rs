@@ -8,7 +8,6 @@ use super::Importer;
 use super::remake::{Purpose, Rejected, Remake, drop_folder, remake};
 use crate::archive::{ActionError, ArchiveOptions, Incoming, Release};
 use crate::rulebook::RulebookError;
-use crate::rules::pseudonym::Pseudonyms;
 use crate::rules::{Overwrite, RuleSet, Run};
 use crate::store::{Session, SessionState, StoreError, UNASSIGNED};
 use chrono::DateTime;
@@ -248,13 +247,13 @@ impl Importer {
         };
         let received = request.as_ref().map_or(session.uploaded, |r| r.created);
         let received = DateTime::from_timestamp_millis(received).unwrap_or_default();
-        Ok(Run {
-            project: project.id,
-            parameters: Arc::new(request.map_or_else(BTreeMap::new, |r| r.parameters)),
-            file: String::new(),
-            received: received.format("%Y%m%d%H%M%S").to_string(),
-            pseudonyms: Arc::new(Pseudonyms::new(project.pseudonym_key.as_bytes())),
-        })
+        let parameters = request.map_or_else(BTreeMap::new, |r| r.parameters);
+        Ok(Run::new(
+            project.id,
+            project.pseudonym_key.as_bytes(),
+            parameters,
+            received,
+        ))
     }
 }
 

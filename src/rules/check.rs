@@ -16,7 +16,6 @@ use std::path::{Path, PathBuf};
 pub use candidate::Candidate;
 pub use folder::folder;
 pub use module::{loose, module};
-pub use script::script_lines;
 
 /// Something that is wrong, or looks it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, schemars::JsonSchema)]

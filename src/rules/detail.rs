@@ -1,13 +1,11 @@
-//! Modules and rule sets in all that they say of themselves: for whoever chooses a module, sets it, or wants to
-//! see what runs.
+//! Modules in all that they say of themselves: for whoever chooses a module, sets it, or reads its files.
 
+use super::error::RuleSetError;
 use super::folder::Folder;
 use super::manifest::EngineKind;
 use super::module::{ModuleSource, Origin};
 use super::registry::{Change, ModuleStatus, Registry};
-use super::rule_set::{RuleSet, StepInfo};
 use super::shipped;
-use super::{FileNames, LeakCheck, Overwrite, RuleSetError};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -28,27 +26,6 @@ pub struct ModuleDetail {
     pub settings: Option<Value>,
     /// The files in its folder.
     pub files: Vec<String>,
-}
-
-/// A step of a rule set, with how it is set.
-#[derive(Debug, Serialize, schemars::JsonSchema)]
-pub struct StepDetail {
-    #[serde(flatten)]
-    pub info: StepInfo,
-    pub engine: EngineKind,
-    pub settings: Value,
-}
-
-/// What runs over an import's files, in order.
-#[derive(Debug, Serialize, schemars::JsonSchema)]
-pub struct Chain {
-    pub rule_set: String,
-    pub steps: Vec<StepDetail>,
-    pub leak_check: LeakCheck,
-    pub overwrite: Overwrite,
-    pub file_names: FileNames,
-    /// What a policy asks for and does not get, and why.
-    pub notes: Vec<String>,
 }
 
 impl Registry {
@@ -140,18 +117,5 @@ fn read(folder: &Folder, name: &str, origin: Origin) -> Result<ModuleSource, Rul
     match origin {
         Origin::Shipped => ModuleSource::by_name(name),
         Origin::Folder => ModuleSource::from_folder(folder, &format!("modules/{name}"), origin),
-    }
-}
-
-impl RuleSet {
-    pub fn chain(&self) -> Chain {
-        Chain {
-            rule_set: self.hash().to_owned(),
-            steps: self.steps().map(|step| step.detail()).collect(),
-            leak_check: self.leak_check(),
-            overwrite: self.overwrite(),
-            file_names: self.file_names(),
-            notes: self.notes().to_vec(),
-        }
     }
 }

@@ -18,14 +18,12 @@ mod source;
 mod syntax;
 mod text;
 mod uid;
-mod url;
 mod value;
 
 use super::answer::{Decision, Labels, RuleFailure, Verdict};
-use super::engine::{Engine, Ran, Routed};
+use super::engine::{CompileError, Engine, Ran, Routed};
 use super::host::{Context, Host};
 use super::manifest::{Kind, Limits, Manifest};
-use super::module::CompileError;
 use super::position::Position;
 use super::pseudonym::Pseudonyms;
 use super::usage::{Reached, Spent};
@@ -36,7 +34,6 @@ use sha2::{Digest, Sha256};
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 use syntax::{Action, Statement};
-pub use url::Urls;
 
 /// What is wrong with a script, and where.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -2,9 +2,17 @@
 
 use super::answer::{Decision, Labels, RuleFailure, Verdict};
 use super::host::{Context, Host};
+use super::position::Position;
 use super::pseudonym::Pseudonyms;
 use super::usage::Spent;
 use std::sync::Arc;
+
+/// Why code does not compile.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CompileError {
+    pub position: Option<Position>,
+    pub message: String,
+}
 
 /// What comes back from a run: the host with the (perhaps edited) instance, and the answer.
 pub struct Ran<T> {
@@ -23,7 +31,7 @@ pub struct Routed {
 /// module, so that nothing passes from one patient to the next.
 ///
 /// A module is of one kind; calling another kind's method answers [`RuleFailure::Broke`].
-/// Latched refusals are turned into failures by the caller ([`super::RuleSet`]), not here.
+/// Latched refusals are turned into failures by the caller ([`super::Module::run`]), not here.
 pub trait Engine: Send + Sync {
     fn label(&self, host: Host) -> Ran<Labels>;
     fn anonymize(&self, host: Host) -> Ran<Verdict>;

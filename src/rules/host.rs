@@ -12,10 +12,10 @@ mod table;
 mod trace;
 
 use super::answer::Refusal;
-use super::dicomedit::Urls;
 use super::position::Position;
 use super::pseudonym::Pseudonyms;
 use super::tables::Tables;
+use super::urls::Urls;
 use crate::dicom::edit::{EditProblem, Scope};
 use crate::dicom::path::{PathError, location_text};
 use crate::dicom::{Element, Instance, value};

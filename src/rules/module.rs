@@ -2,22 +2,23 @@
 //! and with which settings, is said by a policy.
 
 use super::answer::{Answer, RuleFailure};
-use super::dicomedit::DicomEditEngine;
+use super::dicomedit::{self, DicomEditEngine};
 use super::document::{DocumentError, Schema, did_you_mean};
-use super::engine::{Engine, Ran};
+use super::engine::{CompileError, Engine, Ran};
 use super::error::RuleSetError;
 use super::folder::Folder;
+use super::hash::ContentHash;
 use super::host::{Access, Host};
 use super::manifest::{EngineKind, Manifest};
-use super::position::Position;
 use super::rhai::RhaiEngine;
+use super::rhai::inspect::inspect;
 use super::shipped::{self, Shipped};
 use super::tables::{TABLE_BYTES, Table, Tables};
 use super::usage::Reached;
 use super::wasm::WasmEngine;
 use serde::Serialize;
 use serde_json::Value;
-use sha2::{Digest, Sha256};
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -251,6 +252,16 @@ impl ModuleSource {
         }
     }
 
+    /// The lines on which a statement of the script starts; none where the code is no script.
+    pub fn script_lines(&self) -> Option<BTreeSet<usize>> {
+        let code = self.script()?;
+        Some(match self.manifest.engine {
+            EngineKind::DicomEdit => dicomedit::lines(code),
+            _ => inspect(&self.manifest, code)
+                .map_or_else(|_| BTreeSet::new(), |script| script.lines),
+        })
+    }
+
     /// What settings it takes, as far as that is JSON.
     pub fn settings_schema(&self) -> Option<Value> {
         serde_json::from_slice(self.settings.as_deref()?).ok()
@@ -372,34 +383,6 @@ impl Module {
                 Err(DocumentError::content(file, pointer, message))
             }
         }
-    }
-}
-
-/// Why code does not compile.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CompileError {
-    pub position: Option<Position>,
-    pub message: String,
-}
-
-/// SHA-256 over parts, each with its length, so that no two lists of parts look alike.
-pub(super) struct ContentHash(Sha256);
-
-impl ContentHash {
-    /// `domain` says what is hashed.
-    pub fn new(domain: &str) -> Self {
-        let mut hash = Self(Sha256::new());
-        hash.part(domain.as_bytes());
-        hash
-    }
-
-    pub fn part(&mut self, bytes: &[u8]) {
-        self.0.update((bytes.len() as u64).to_le_bytes());
-        self.0.update(bytes);
-    }
-
-    pub fn finish(self) -> String {
-        hex::encode(self.0.finalize())
     }
 }
 

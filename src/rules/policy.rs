@@ -1,5 +1,5 @@
 //! `policy.json`: which modules run, in which order and with which settings, for the site or for one
-//! project. Here it is read and checked as far as that goes without the modules; [`super::rule_set`]
+//! project. Here it is read and checked as far as that goes without the modules; [`super::closure`]
 //! puts site and project together.
 
 use super::document::{self, DocumentError, Schema};
@@ -53,6 +53,26 @@ pub struct StepPolicy {
 
 fn on() -> bool {
     true
+}
+
+/// Who asks for a step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, schemars::JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Scope {
+    BuiltIn,
+    Site,
+    Project,
+}
+
+impl Scope {
+    /// For messages.
+    pub(super) fn owner(self) -> &'static str {
+        match self {
+            Self::BuiltIn => "built-in",
+            Self::Site => "site's",
+            Self::Project => "project's",
+        }
+    }
 }
 
 /// When an anonymize step runs.

@@ -4,13 +4,13 @@
 
 use super::case::{self, Case, ModuleTests};
 use super::closure::Closure;
-use super::dicomedit::Urls;
 use super::error::RuleSetError;
 use super::folder::{Files, Folder};
 use super::manifest::Kind;
 use super::module::{Module, ModuleSource, Origin};
 use super::rule_set::RuleSet;
 use super::shipped;
+use super::urls::Urls;
 use serde::Serialize;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};

@@ -1,24 +1,32 @@
-//! Rhai rules: a script compiled once, run each time in a fresh scope, within the limits of its
-//! manifest; engine and script are shared, and keep nothing of a run. What a script may call is in `rhai/api.rs`, what bounds it in `rhai/sandbox.rs`.
+//! Rhai rules: a script compiled once, run each time in a fresh scope, within the limits of its manifest; engine and
+//! script are shared, and keep nothing of a run. What a script may call is in `rhai/dataset.rs`, `rhai/context.rs`,
+//! `rhai/pseudonym.rs` and `rhai/answers.rs`; what bounds it in `rhai/sandbox.rs` and `rhai/watch.rs`.
 
 mod answers;
-mod api;
+mod context;
+mod dataset;
 mod expressions;
 mod failure;
 pub mod inspect;
+mod names;
+mod pseudonym;
 mod sandbox;
+mod values;
+mod watch;
 
 use super::answer::{Labels, RuleFailure, Verdict};
-use super::engine::{Engine, Ran, Routed};
+use super::engine::{CompileError, Engine, Ran, Routed};
 use super::host::{Context, Host};
 use super::manifest::{Kind, Limits, Manifest};
-use super::module::CompileError;
 use super::pseudonym::Pseudonyms;
 use super::usage::{Reached, Spent};
 use ::rhai::{AST, CallFnOptions, Dynamic, FuncArgs, Scope};
-use api::{Ctx, Dataset, Service};
-use sandbox::{Run, Watch};
+use context::Ctx;
+use dataset::Dataset;
+use pseudonym::Service;
 use std::sync::Arc;
+use values::from_json;
+use watch::{Run, Watch};
 
 /// A compiled script.
 pub struct RhaiEngine {
@@ -150,7 +158,7 @@ impl Engine for RhaiEngine {
             };
         }
         let watch = Watch::start(&self.limits);
-        let summary = match api::from_json(summary) {
+        let summary = match from_json(summary) {
             Ok(summary) => summary,
             Err(error) => {
                 return Routed {

@@ -1,85 +1,21 @@
 //! A compiled rule set: what one import runs, from its first file to its last. It knows nothing of
 //! files on disk, neither rules nor DICOM; [`super::closure`] reads, [`super::registry`] keeps.
 
-use super::answer::{Answer, Decision, Labels, RuleFailure, Verdict};
+use super::answer::{Decision, Labels, RuleFailure};
 use super::closure::{Closure, Planned};
-use super::detail::StepDetail;
-use super::dicomedit::Urls;
-use super::engine::{Engine, Ran, Routed};
+use super::engine::Routed;
 use super::error::RuleSetError;
 use super::filter::Filter;
-use super::host::{Access, Context, Host};
+use super::host::{Access, Host};
 use super::labels;
 use super::module::{Module, ModuleSource};
-use super::policy::{At, FileNames, LeakCheck, Overwrite};
-use super::pseudonym::Pseudonyms;
+use super::policy::{At, FileNames, LeakCheck, Overwrite, Scope};
+use super::run::Run;
+use super::step::{Step, StepInfo};
 use super::tables::{self, Table, Tables};
-use super::usage::{self, Call, Spent};
+use super::urls::Urls;
 use crate::dicom::Instance;
-use serde::Serialize;
-use serde_json::Value;
-use std::collections::BTreeMap;
 use std::sync::Arc;
-
-/// Who asks for a step.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, schemars::JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum Scope {
-    BuiltIn,
-    Site,
-    Project,
-}
-
-impl Scope {
-    fn owner(self) -> &'static str {
-        match self {
-            Self::BuiltIn => "built-in",
-            Self::Site => "site's",
-            Self::Project => "project's",
-        }
-    }
-}
-
-/// What is the same for all steps over one file. Per file only `file` changes.
-#[derive(Clone)]
-pub struct Run {
-    pub project: String,
-    pub parameters: Arc<BTreeMap<String, String>>,
-    /// The file's path inside the session folder, `/` between its parts.
-    pub file: String,
-    /// When the request was received, `YYYYMMDDHHMMSS` in UTC.
-    pub received: String,
-    pub pseudonyms: Arc<Pseudonyms>,
-}
-
-/// One module with its settings.
-pub struct Step {
-    scope: Scope,
-    pub(super) module: Arc<Module>,
-    settings: Arc<str>,
-    at: At,
-    tables: Arc<Tables>,
-    urls: Arc<Urls>,
-}
-
-/// A step, for reports.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, schemars::JsonSchema)]
-pub struct StepInfo {
-    pub scope: Scope,
-    /// The function that it has: `label`, `anonymize` or `route`.
-    pub kind: &'static str,
-    pub module: String,
-    pub version: String,
-    pub hash: String,
-    /// Named only where it is not at import.
-    #[serde(skip_serializing_if = "is_import")]
-    pub at: At,
-}
-
-#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it")]
-fn is_import(at: &At) -> bool {
-    *at == At::Import
-}
 
 pub struct RuleSet {
     hash: String,
@@ -99,12 +35,6 @@ pub struct RuleSet {
 
 /// A candidate that runs beside a rule set, or the code of why it can't.
 pub type Shadow = Result<Arc<RuleSet>, &'static str>;
-
-/// What the chain made of an instance. It may only be stored if the verdict is Keep or Quarantine.
-pub struct Anonymized {
-    pub instance: Instance,
-    pub verdict: Result<Verdict, RuleFailure>,
-}
 
 impl RuleSet {
     /// `module` answers the compiled form, perhaps one that is already there.
@@ -269,47 +199,6 @@ impl RuleSet {
         (instance, checked)
     }
 
-    /// Runs the site's chain, then the project's, without the steps that wait for the archive. A reject
-    /// and a failure stop it; a quarantine is remembered, so that what is held for review is as anonymous
-    /// as the rest.
-    pub fn anonymize(&self, instance: Instance, run: &Run, labels: &Labels) -> Anonymized {
-        self.run_chain(At::Import, instance, run, labels)
-    }
-
-    /// The same for the steps that [`RuleSet::anonymize`] left out.
-    pub fn anonymize_for_archive(
-        &self,
-        instance: Instance,
-        run: &Run,
-        labels: &Labels,
-    ) -> Anonymized {
-        self.run_chain(At::Archive, instance, run, labels)
-    }
-
-    fn run_chain(&self, at: At, instance: Instance, run: &Run, labels: &Labels) -> Anonymized {
-        let mut instance = instance;
-        let mut reasons: Vec<String> = Vec::new();
-        for step in self.chain.iter().filter(|step| step.at == at) {
-            let answer;
-            (instance, answer) = step.run(instance, run, Some(labels), |engine, host| {
-                engine.anonymize(host)
-            });
-            match answer {
-                Ok(Verdict::Keep) => {}
-                Ok(Verdict::Quarantine(reason)) => reasons.push(reason),
-                verdict => return Anonymized { instance, verdict },
-            }
-        }
-        let verdict = match reasons.is_empty() {
-            true => Verdict::Keep,
-            false => Verdict::Quarantine(reasons.join("; ")),
-        };
-        Anonymized {
-            instance,
-            verdict: Ok(verdict),
-        }
-    }
-
     /// `summary` is JSON, see `schemas/session-summary.schema.json`.
     pub fn route(
         &self,
@@ -332,142 +221,6 @@ impl RuleSet {
             module: self.route.module.manifest.name.clone(),
             position: None,
             message,
-        }
-    }
-}
-
-impl Step {
-    fn compile(
-        planned: Planned,
-        module: &mut dyn FnMut(&ModuleSource) -> Result<Arc<Module>, RuleSetError>,
-        urls: &Arc<Urls>,
-    ) -> Result<Self, RuleSetError> {
-        let module = module(&planned.source)?;
-        let settings = Value::Object(planned.settings);
-        let pointer = format!("{}/settings", planned.pointer);
-        module.check_settings(&planned.file, &pointer, &settings)?;
-        Ok(Self {
-            scope: planned.scope,
-            tables: Arc::new(module.tables.with(&planned.tables)),
-            module,
-            settings: settings.to_string().into(),
-            at: planned.at,
-            urls: Arc::clone(urls),
-        })
-    }
-
-    pub(super) fn info(&self) -> StepInfo {
-        let manifest = &self.module.manifest;
-        StepInfo {
-            scope: self.scope,
-            kind: manifest.kind.function(),
-            module: manifest.name.clone(),
-            version: manifest.version.clone(),
-            hash: self.module.hash.clone(),
-            at: self.at,
-        }
-    }
-
-    pub(super) fn detail(&self) -> StepDetail {
-        StepDetail {
-            info: self.info(),
-            engine: self.module.manifest.engine,
-            settings: serde_json::from_str(&self.settings).unwrap_or_default(),
-        }
-    }
-
-    fn run<T: Answer>(
-        &self,
-        instance: Instance,
-        run: &Run,
-        labels: Option<&Labels>,
-        call: impl FnOnce(&dyn Engine, Host) -> Ran<T>,
-    ) -> (Instance, Result<T, RuleFailure>) {
-        self.run_in(self.host(instance, run, labels), call)
-    }
-
-    fn run_in<T: Answer>(
-        &self,
-        host: Host,
-        call: impl FnOnce(&dyn Engine, Host) -> Ran<T>,
-    ) -> (Instance, Result<T, RuleFailure>) {
-        let Ran {
-            host,
-            answer,
-            spent,
-        } = self.module.run(host, call);
-        self.tell(spent);
-        (host.into_instance(), answer)
-    }
-
-    /// What a call took, to whoever measures.
-    pub(super) fn tell(&self, spent: Spent) {
-        let manifest = &self.module.manifest;
-        usage::tell(Call {
-            module: &manifest.name,
-            version: &manifest.version,
-            spent,
-        });
-    }
-
-    /// The same with more tables.
-    fn host_with(
-        &self,
-        instance: Instance,
-        run: &Run,
-        labels: Option<&Labels>,
-        more: &Tables,
-    ) -> Host {
-        let context = Context {
-            tables: Arc::new(self.tables.with(more)),
-            ..self.context(run, labels)
-        };
-        let access = Arc::clone(&self.module.access);
-        Host::new(
-            instance,
-            access,
-            Arc::new(context),
-            Arc::clone(&run.pseudonyms),
-        )
-    }
-
-    fn context(&self, run: &Run, labels: Option<&Labels>) -> Context {
-        Context {
-            tables: Arc::clone(&self.tables),
-            urls: Arc::clone(&self.urls),
-            ..run.context(labels, Arc::clone(&self.settings))
-        }
-    }
-
-    /// What the module sees.
-    pub(super) fn host(&self, instance: Instance, run: &Run, labels: Option<&Labels>) -> Host {
-        let context = Arc::new(self.context(run, labels));
-        let access = Arc::clone(&self.module.access);
-        Host::new(instance, access, context, Arc::clone(&run.pseudonyms))
-    }
-
-    fn broke(&self, message: impl Into<String>) -> RuleFailure {
-        RuleFailure::Broke {
-            module: self.module.manifest.name.clone(),
-            position: None,
-            message: message.into(),
-        }
-    }
-}
-
-impl Run {
-    fn context(&self, labels: Option<&Labels>, settings: Arc<str>) -> Context {
-        Context {
-            project: self.project.clone(),
-            subject: labels.map(|labels| labels.subject.clone()),
-            session: labels.map(|labels| labels.session.clone()),
-            parameters: Arc::clone(&self.parameters),
-            file: self.file.clone(),
-            received: self.received.clone(),
-            settings,
-            tables: Arc::default(),
-            urls: Arc::default(),
-            record: true,
         }
     }
 }

@@ -7,10 +7,9 @@ mod guest;
 mod runtime;
 
 use super::answer::{Decision, Labels, RuleFailure, Verdict};
-use super::engine::{Engine, Ran, Routed};
+use super::engine::{CompileError, Engine, Ran, Routed};
 use super::host::{Context, Host};
 use super::manifest::{Kind, Limits, Manifest};
-use super::module::CompileError;
 use super::pseudonym::Pseudonyms;
 use super::usage::Spent;
 use bindings::{AnonymizePre, LabelPre, RoutePre};

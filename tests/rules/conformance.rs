@@ -142,7 +142,7 @@ fn run_on(rules: &Rules, engine: &str, case: &Case, file: &[u8]) -> Outcome {
             Err(failure) => Outcome::failed(&failure, instance),
         };
     }
-    let done = set.anonymize(instance, &run, &labels());
+    let done = crate::support::anonymize(&set, instance, &run, &labels());
     match done.verdict {
         Ok(Verdict::Keep) => Outcome::new("keep", None, done.instance),
         Ok(Verdict::Reject(told)) => Outcome::new("reject", Some(&told), done.instance),

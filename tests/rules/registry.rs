@@ -2,7 +2,7 @@
 //! policy is broken.
 
 use crate::support::*;
-use sluice::rules::{Change, FileNames, LeakCheck, Scope, Verdict};
+use sluice::rules::{At, Change, FileNames, LeakCheck, Scope, Verdict};
 use std::sync::Arc;
 
 const KEEP: &str = "fn anonymize(ds, ctx) { keep() }";
@@ -121,7 +121,7 @@ fn a_modules_code_is_part_of_the_hash() {
     let after = rules.pinned();
     assert_ne!(before.hash(), after.hash());
     // What was pinned stays what it was.
-    let run = |set: &sluice::rules::RuleSet| set.anonymize(patient(), &run(), &labels()).verdict;
+    let run = |set: &sluice::rules::RuleSet| anonymize(set, patient(), &run(), &labels()).verdict;
     assert_eq!(run(&before), Ok(Verdict::Keep));
     assert_eq!(run(&after), Ok(Verdict::Reject("no".to_owned())));
 }
@@ -354,10 +354,10 @@ fn steps_at_archiving_are_left_out_at_import_and_run_alone_later() {
         ..Default::default()
     };
     let comments = dicom_core::Tag(0x0020, 0x4000);
-    let first = set.anonymize(instance(&[]), &run(), &labels).instance;
+    let first = anonymize(&set, instance(&[]), &run(), &labels).instance;
     // A project puts off its own steps, never the site's.
     assert_eq!(first.text(comments).as_deref(), Some("site-step;early;"));
-    let second = set.anonymize_for_archive(first, &run(), &labels).instance;
+    let second = anonymize_at(At::Archive, &set, first, &run(), &labels).instance;
     assert_eq!(
         second.text(comments).as_deref(),
         Some("site-step;early;late;")

@@ -162,8 +162,7 @@ fn a_slow_rule_is_stopped_at_its_deadline() {
     rules.site(r#"{ "anonymize": [{ "module": "rule" }] }"#);
     let set = rules.pinned();
     let start = Instant::now();
-    let failure = set
-        .anonymize(patient(), &run(), &labels())
+    let failure = anonymize(&set, patient(), &run(), &labels())
         .verdict
         .unwrap_err();
     assert_eq!(
@@ -350,11 +349,11 @@ fn a_reject_stops_the_chain_and_a_quarantine_does_not() {
         r#"fn anonymize(ds, ctx) { reject("no") }"#,
     );
     rules.site(r#"{ "anonymize": [{ "module": "q" }, { "module": "name" }] }"#);
-    let done = rules.pinned().anonymize(patient(), &run(), &labels());
+    let done = anonymize(&rules.pinned(), patient(), &run(), &labels());
     assert_eq!(done.verdict, Ok(Verdict::Quarantine("look".to_owned())));
     assert_eq!(element(done.instance, "PatientName").as_deref(), Some("X"));
     rules.site(r#"{ "anonymize": [{ "module": "q" }, { "module": "no" }, { "module": "name" }] }"#);
-    let done = rules.pinned().anonymize(patient(), &run(), &labels());
+    let done = anonymize(&rules.pinned(), patient(), &run(), &labels());
     assert_eq!(done.verdict, Ok(Verdict::Reject("no".to_owned())));
     assert_eq!(
         element(done.instance, "PatientName").as_deref(),
@@ -368,7 +367,7 @@ fn a_region_of_the_picture_is_made_black() {
         let rules = Rules::new();
         rules.rhai("rule", "anonymize", &[], writes, code);
         rules.site(r#"{ "anonymize": [{ "module": "rule" }] }"#);
-        rules.pinned().anonymize(picture(), &run(), &labels())
+        anonymize(&rules.pinned(), picture(), &run(), &labels())
     };
     let code = "fn anonymize(ds, ctx) { ds.redact(0, 0, 2, 1); ds.redact(3, 2, 9, 9); keep() }";
     let done = redact(&["PixelData"], code);
@@ -424,7 +423,7 @@ fn keys_are_looked_up_in_the_tables_of_policy_and_module() {
             .registry
             .check(PROJECT)
             .unwrap_or_else(|error| panic!("{error}"));
-        let done = set.anonymize(patient(), &run(), &labels());
+        let done = anonymize(&set, patient(), &run(), &labels());
         assert_eq!(done.verdict, Ok(Verdict::Keep));
         assert_eq!(
             element(done.instance, "PatientName").as_deref(),
@@ -448,7 +447,7 @@ fn keys_are_looked_up_in_the_tables_of_policy_and_module() {
     let again = rules.registry.version(draft.files().clone()).unwrap();
     assert_eq!(again.hash(), draft.hash());
     let set = rules.registry.compile(again).unwrap();
-    let done = set.anonymize(patient(), &run(), &labels());
+    let done = anonymize(&set, patient(), &run(), &labels());
     assert_eq!(
         element(done.instance, "PatientName").as_deref(),
         Some("B S8")

@@ -110,14 +110,13 @@ fn every_misdeed_is_stopped_with_its_code_on_both_engines() {
         );
         for rules in [rhai(code), unruly(deed)] {
             let set = rules.pinned();
-            let failure = set
-                .anonymize(patient(), &run(), &labels())
+            let failure = anonymize(&set, patient(), &run(), &labels())
                 .verdict
                 .unwrap_err();
             assert_eq!(failure.code(), expected, "{what}: {failure}");
         }
         for set in &good {
-            let next = set.anonymize(patient(), &run(), &labels());
+            let next = anonymize(set, patient(), &run(), &labels());
             assert_eq!(next.verdict, Ok(Verdict::Keep), "after {what}");
         }
     }
@@ -133,19 +132,22 @@ fn misdeeds_at_once_disturb_nobody() {
         for half in bad.chunks(bad.len() / 2) {
             scope.spawn(move || {
                 for set in half {
-                    assert!(set.anonymize(patient(), &run(), &labels()).verdict.is_err());
+                    assert!(
+                        anonymize(set, patient(), &run(), &labels())
+                            .verdict
+                            .is_err()
+                    );
                 }
             });
         }
         for set in &good {
             scope.spawn(move || {
-                let expected = set
-                    .anonymize(patient(), &run(), &labels())
+                let expected = anonymize(set, patient(), &run(), &labels())
                     .instance
                     .to_bytes()
                     .unwrap();
                 for _ in 0..100 {
-                    let done = set.anonymize(patient(), &run(), &labels());
+                    let done = anonymize(set, patient(), &run(), &labels());
                     assert_eq!(done.verdict, Ok(Verdict::Keep));
                     assert!(done.instance.to_bytes().unwrap() == expected);
                 }
@@ -157,8 +159,7 @@ fn misdeeds_at_once_disturb_nobody() {
 #[test]
 fn a_stack_in_the_guests_own_memory_ends_where_its_memory_begins() {
     let set = unruly("recurse-own").pinned();
-    let failure = set
-        .anonymize(patient(), &run(), &labels())
+    let failure = anonymize(&set, patient(), &run(), &labels())
         .verdict
         .unwrap_err();
     assert_eq!(failure.code(), "rule-broke", "{failure}");
@@ -169,14 +170,14 @@ fn a_stack_in_the_guests_own_memory_ends_where_its_memory_begins() {
 fn a_run_finds_nothing_that_one_before_it_has_left() {
     let set = unruly("remember").pinned();
     for run_number in 0..20 {
-        let done = set.anonymize(patient(), &run(), &labels());
+        let done = anonymize(&set, patient(), &run(), &labels());
         assert_eq!(done.verdict, Ok(Verdict::Keep), "run {run_number}");
     }
     std::thread::scope(|scope| {
         for _ in 0..4 {
             scope.spawn(|| {
                 for _ in 0..20 {
-                    let done = set.anonymize(patient(), &run(), &labels());
+                    let done = anonymize(&set, patient(), &run(), &labels());
                     assert_eq!(done.verdict, Ok(Verdict::Keep));
                 }
             });
@@ -210,8 +211,7 @@ const OUTSIDE: [(&str, &str, &str); 6] = [
 fn clock_chance_files_and_network_are_not_there() {
     for (call, interface, function) in OUTSIDE {
         let set = rhai(call).pinned();
-        let failure = set
-            .anonymize(patient(), &run(), &labels())
+        let failure = anonymize(&set, patient(), &run(), &labels())
             .verdict
             .unwrap_err();
         assert_eq!(failure.code(), "rule-error", "{call}: {failure}");

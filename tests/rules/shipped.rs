@@ -127,7 +127,7 @@ fn the_default_script_stamps_project_subject_and_session() {
         ("PatientID", "E1"),
         ("PatientBirthDate", "19700102"),
     ] {
-        let done = set.anonymize(patient(), &run(), &labels());
+        let done = anonymize(&set, patient(), &run(), &labels());
         assert_eq!(done.verdict, Ok(Verdict::Keep));
         assert_eq!(element(done.instance, path).as_deref(), Some(expected));
     }
@@ -137,7 +137,7 @@ fn the_default_script_stamps_project_subject_and_session() {
 fn the_basic_profile_runs_on_its_defaults() {
     let rules = Rules::new();
     rules.site(r#"{ "anonymize": [{ "module": "ps315-basic" }] }"#);
-    let done = rules.pinned().anonymize(patient(), &run(), &labels());
+    let done = anonymize(&rules.pinned(), patient(), &run(), &labels());
     assert_eq!(done.verdict, Ok(Verdict::Keep));
     assert_ne!(
         element(done.instance, "PatientName").as_deref(),

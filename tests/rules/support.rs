@@ -1,10 +1,10 @@
 //! A rules folder to write in, and a small DICOM instance to run rules over.
 
 use sluice::dicom::Instance;
-use sluice::rules::host::{Access, Context, Host};
+use sluice::rules::host::{Access, Context, Detail, Host};
 use sluice::rules::pseudonym::Pseudonyms;
 use sluice::rules::{
-    Anonymized, Labels, Registry, RuleFailure, RuleSet, RuleSetError, Run, Verdict,
+    Anonymized, At, Labels, Registry, RuleFailure, RuleSet, RuleSetError, Run, Verdict,
 };
 use std::collections::BTreeMap;
 use std::fs;
@@ -93,7 +93,24 @@ pub fn anonymize_with(reads: &[&str], writes: &[&str], code: &str) -> Anonymized
     let rules = Rules::new();
     rules.rhai("rule", "anonymize", reads, writes, code);
     rules.site(r#"{ "anonymize": [{ "module": "rule" }] }"#);
-    rules.pinned().anonymize(patient(), &run(), &labels())
+    anonymize(&rules.pinned(), patient(), &run(), &labels())
+}
+
+/// What an import's chain makes of an instance.
+pub fn anonymize(set: &RuleSet, instance: Instance, run: &Run, labels: &Labels) -> Anonymized {
+    anonymize_at(At::Import, set, instance, run, labels)
+}
+
+/// What the steps of that time make of it.
+pub fn anonymize_at(
+    at: At,
+    set: &RuleSet,
+    instance: Instance,
+    run: &Run,
+    labels: &Labels,
+) -> Anonymized {
+    let (done, _) = set.record(&[at], Detail::Actions, instance, run, labels);
+    done
 }
 
 pub fn failure(code: &str) -> RuleFailure {
@@ -112,12 +129,10 @@ pub fn run_with(parameters: &[(&str, &str)]) -> Run {
     let parameters = parameters
         .iter()
         .map(|(name, value)| (name.to_string(), value.to_string()));
+    let received = "2026-01-02T03:04:05Z".parse().unwrap();
     Run {
-        project: PROJECT.to_owned(),
-        parameters: Arc::new(parameters.collect()),
         file: "SUB1/scan/1.dcm".to_owned(),
-        received: "20260102030405".to_owned(),
-        pseudonyms: Arc::new(Pseudonyms::new(&[7; 32])),
+        ..Run::new(PROJECT.to_owned(), &[7; 32], parameters.collect(), received)
     }
 }
 

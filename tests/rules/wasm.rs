@@ -9,7 +9,7 @@ fn told(deed: &str) -> Anonymized {
     rules.site(&format!(
         r#"{{ "anonymize": [{{ "module": "unruly", "settings": {{ "do": "{deed}" }} }}] }}"#
     ));
-    rules.pinned().anonymize(patient(), &run(), &labels())
+    anonymize(&rules.pinned(), patient(), &run(), &labels())
 }
 
 fn failed(deed: &str) -> RuleFailure {
@@ -54,7 +54,7 @@ fn runs_on_many_threads_do_not_disturb_each_other() {
         for _ in 0..4 {
             scope.spawn(|| {
                 for _ in 0..50 {
-                    let done = set.anonymize(patient(), &run(), &labels());
+                    let done = anonymize(&set, patient(), &run(), &labels());
                     assert_eq!(done.verdict, Ok(Verdict::Keep));
                 }
             });
@@ -106,7 +106,7 @@ fn a_region_of_the_picture_is_made_black() {
     let rules = Rules::new();
     rules.fixture("unruly");
     rules.site(r#"{ "anonymize": [{ "module": "unruly", "settings": { "do": "redact" } }] }"#);
-    let done = rules.pinned().anonymize(picture(), &run(), &labels());
+    let done = anonymize(&rules.pinned(), picture(), &run(), &labels());
     assert_eq!(done.verdict, Ok(Verdict::Keep));
     assert_eq!(
         pixels(done.instance),
@@ -131,14 +131,12 @@ fn keys_are_looked_up_in_the_policys_table() {
     rules.project(&policy("lookup"));
     for (table, name) in [("1.2.3,Listed", "Listed"), ("1.2,Listed", "not listed")] {
         rules.write("projects/DEMO/s.csv", format!("key,value\n{table}\n"));
-        let done = rules.pinned().anonymize(patient(), &run(), &labels());
+        let done = anonymize(&rules.pinned(), patient(), &run(), &labels());
         assert_eq!(done.verdict, Ok(Verdict::Keep));
         assert_eq!(element(done.instance, "PatientName").as_deref(), Some(name));
     }
     rules.project(&policy("lookup-nowhere"));
-    let failure = rules
-        .pinned()
-        .anonymize(patient(), &run(), &labels())
+    let failure = anonymize(&rules.pinned(), patient(), &run(), &labels())
         .verdict
         .unwrap_err();
     assert_eq!(failure.code(), "rule-broke");

@@ -5,10 +5,8 @@ use crate::cli::open;
 use crate::config::StateArgs;
 use crate::dicom::Instance;
 use crate::rules::host::{Context, Host};
-use crate::rules::pseudonym::Pseudonyms;
-use crate::rules::{EngineKind, Kind, Module, ModuleSource, Ran, Verdict};
+use crate::rules::{EngineKind, Kind, Module, ModuleSource, Ran, Run, Verdict};
 use serde_json::{Map, Value};
-use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -81,34 +79,34 @@ pub async fn run(args: Args) -> Result<ExitCode, CliError> {
         return Err("--record concerns DicomEdit scripts (.das), and none is given".into());
     }
     let settings = settings(args.settings.as_deref(), &modules)?;
-    let pseudonyms = Arc::new(pseudonyms(&args).await?);
+    let key = pseudonym_key(&args).await?;
     let told = |e: &dyn std::fmt::Display| format!("{}: {e}", args.input.display());
     let file = File::open(&args.input).map_err(|e| told(&e))?;
     let mut instance = Instance::read(file).map_err(|e| told(&e))?;
     let name = args.input.file_name().unwrap_or_default().to_string_lossy();
-    let context = Context {
-        project: args.project.unwrap_or_default(),
-        subject: args.subject,
-        session: args.session,
-        parameters: Arc::new(args.variables.into_iter().collect::<BTreeMap<_, _>>()),
+    let run = Run {
         file: name.into_owned(),
-        received: chrono::Utc::now().format("%Y%m%d%H%M%S").to_string(),
-        settings: "{}".into(),
-        record: args.record,
-        ..Context::default()
+        ..Run::new(
+            args.project.unwrap_or_default(),
+            &key,
+            args.variables.into_iter().collect(),
+            chrono::Utc::now(),
+        )
     };
     let mut held: Option<String> = None;
     for (module, settings) in modules.iter().zip(settings) {
         let context = Arc::new(Context {
-            settings,
+            subject: args.subject.clone(),
+            session: args.session.clone(),
             tables: Arc::new(module.tables.clone()),
-            ..context.clone()
+            record: args.record,
+            ..run.context(None, settings)
         });
         let host = Host::new(
             instance,
             Arc::clone(&module.access),
             context,
-            Arc::clone(&pseudonyms),
+            Arc::clone(&run.pseudonyms),
         );
         let Ran { host, answer, .. } = module.run(host, |engine, host| engine.anonymize(host));
         instance = host.into_instance();
@@ -196,7 +194,7 @@ fn settings(file: Option<&Path>, modules: &[Module]) -> Result<Vec<Arc<str>>, Cl
     modules.iter().map(of).collect()
 }
 
-async fn pseudonyms(args: &Args) -> Result<Pseudonyms, CliError> {
+async fn pseudonym_key(args: &Args) -> Result<Vec<u8>, CliError> {
     if let Some(file) = &args.key_file {
         let key = fs::read(file).map_err(|e| format!("{}: {e}", file.display()))?;
         if key.len() < KEY_BYTES {
@@ -207,7 +205,7 @@ async fn pseudonyms(args: &Args) -> Result<Pseudonyms, CliError> {
             )
             .into());
         }
-        return Ok(Pseudonyms::new(&key));
+        return Ok(key);
     }
     if let (Some(data), Some(project)) = (&args.data, &args.project) {
         let state = StateArgs {
@@ -218,14 +216,14 @@ async fn pseudonyms(args: &Args) -> Result<Pseudonyms, CliError> {
         let (_, store) = open(&state).await?;
         let found = store.projects().get(project).await?;
         let found = found.ok_or_else(|| format!("there is no project {project}"))?;
-        return Ok(Pseudonyms::new(found.pseudonym_key.as_bytes()));
+        return Ok(found.pseudonym_key.as_bytes().to_vec());
     }
     eprintln!(
         "sluice: no --key-file and no --data: pseudonyms are under a random key, and will differ in the next run"
     );
-    let mut key = [0; KEY_BYTES];
+    let mut key = vec![0; KEY_BYTES];
     getrandom::fill(&mut key).map_err(|e| format!("no random bytes: {e}"))?;
-    Ok(Pseudonyms::new(&key))
+    Ok(key)
 }
 
 /// Whole or not at all.

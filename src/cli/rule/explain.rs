@@ -5,13 +5,11 @@ use crate::cli::open;
 use crate::config::StateArgs;
 use crate::import::explain::{Explanation, FileExplained, StudyExplained, explain};
 use crate::rules::host::TracedEdit;
-use crate::rules::pseudonym::Pseudonyms;
 use crate::rules::{LeakCheck, Position, Registry, Run};
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::Arc;
 
 /// Longer values are cut.
 const SHOWN: usize = 60;
@@ -44,13 +42,12 @@ pub async fn run(args: Args) -> Result<ExitCode, CliError> {
     let project = store.projects().get(&args.project).await?;
     let project = project.ok_or_else(|| format!("there is no project {}", args.project))?;
     let rules = Registry::open(config.rules()).check(&project.id)?;
-    let run = Run {
-        project: project.id,
-        parameters: Arc::new(args.variables.into_iter().collect()),
-        file: String::new(),
-        received: chrono::Utc::now().format("%Y%m%d%H%M%S").to_string(),
-        pseudonyms: Arc::new(Pseudonyms::new(project.pseudonym_key.as_bytes())),
-    };
+    let run = Run::new(
+        project.id,
+        project.pseudonym_key.as_bytes(),
+        args.variables.into_iter().collect(),
+        chrono::Utc::now(),
+    );
     let told =
         explain(&rules, &run, &args.path).map_err(|e| format!("{}: {e}", args.path.display()))?;
     if args.json {

@@ -1,7 +1,6 @@
 //! All cases of a module in one go, and which of its lines they run.
 
 use super::Case;
-use crate::rules::check::script_lines;
 use crate::rules::error::RuleSetError;
 use crate::rules::module::{Module, ModuleSource};
 use serde::Serialize;
@@ -77,7 +76,7 @@ fn differences(case: &Case, module: &Module) -> Vec<String> {
 /// # Errors
 /// If the module can't be used.
 pub fn coverage(source: &ModuleSource, cases: &[Case]) -> Result<Option<Coverage>, RuleSetError> {
-    let Some(code) = source.script() else {
+    let Some(lines) = source.script_lines() else {
         return Ok(None);
     };
     let (module, reached) = source.compile_watched()?;
@@ -87,7 +86,7 @@ pub fn coverage(source: &ModuleSource, cases: &[Case]) -> Result<Option<Coverage
             _ = prepared.run(&module);
         }
     }
-    let (lines, reached) = (script_lines(&source.manifest, code), reached.lines());
+    let reached = reached.lines();
     Ok(Some(Coverage {
         lines: lines.len(),
         missed: lines.difference(&reached).copied().collect(),

@@ -10,7 +10,6 @@ use crate::rules::host;
 use crate::rules::locate::locate;
 use crate::rules::manifest::{EngineKind, Kind, Manifest};
 use crate::rules::rhai::inspect::{NamedPath, Script, Use, inspect};
-use std::collections::BTreeSet;
 use std::path::Path;
 
 /// What each import notes of a script that ran, in De-identification Method Code Sequence (PS3.3 C.7.1.1).
@@ -97,14 +96,6 @@ fn note_not_declared(declared: &Declared<'_>, access: &host::Access) -> Option<F
         let message = "/writes: an import notes that the script ran, which fails: add \"(0012,0064)/(0008,010X)\"";
         Finding::error(declared.file, Some(at), message)
     })
-}
-
-/// The lines of a script on which a statement starts.
-pub fn script_lines(manifest: &Manifest, code: &str) -> BTreeSet<usize> {
-    if manifest.engine == EngineKind::DicomEdit {
-        return dicomedit::lines(code);
-    }
-    inspect(manifest, code).map_or_else(|_| BTreeSet::new(), |script| script.lines)
 }
 
 /// What is wrong with a path in its place, if something is.

@@ -5,12 +5,12 @@ mod evaluate;
 
 use super::Script;
 use super::syntax::{Action, Statement};
-use super::url::MOST_CALLS;
 use super::value::Value;
 use crate::rules::host::{EditError, Host};
 use crate::rules::manifest::Limits;
 use crate::rules::meter::Meter;
 use crate::rules::position::Position;
+use crate::rules::urls::MOST_CALLS;
 use crate::rules::usage::{Reached, Spent};
 use std::collections::HashMap;
 use std::sync::Arc;

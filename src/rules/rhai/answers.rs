@@ -1,10 +1,39 @@
-//! What a script returns, read into what its kind answers. Anything else is a broken rule.
+//! What a script returns: how it says so, and how that is read into what its kind answers. Anything else is a broken
+//! rule.
 
 use super::super::answer::{Decision, Labels, Part, RuleFailure, Verdict};
 use super::super::document::did_you_mean;
-use super::api::Answer;
 use super::failure::broke;
+use ::rhai::plugin::*;
 use ::rhai::{Array, Dynamic, Map};
+
+/// What an anonymize or a route rule returns.
+#[derive(Debug, Clone)]
+pub enum Answer {
+    Keep,
+    Reject(String),
+    Quarantine(String),
+    Prearchive(String),
+    Archive(String),
+    ArchiveOverwrite(String),
+    /// Maps, each a part.
+    Split(Array),
+}
+
+impl Answer {
+    /// As a script writes it.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Keep => "keep()",
+            Self::Reject(_) => "reject(why)",
+            Self::Quarantine(_) => "quarantine(why)",
+            Self::Prearchive(_) => "prearchive(why)",
+            Self::Archive(_) => "archive(why)",
+            Self::ArchiveOverwrite(_) => "archive_overwrite(why)",
+            Self::Split(_) => "split(parts)",
+        }
+    }
+}
 
 const LABELS: [&str; 6] = [
     "subject",
@@ -144,4 +173,35 @@ fn wrong_type(module: &str, function: &str, key: &str, expected: &str, found: &s
         module,
         format!("{function} answered {found} for {key}, expected {expected}"),
     )
+}
+
+#[export_module]
+pub mod answer_functions {
+    pub fn keep() -> Answer {
+        Answer::Keep
+    }
+
+    pub fn reject(why: &str) -> Answer {
+        Answer::Reject(why.to_owned())
+    }
+
+    pub fn quarantine(why: &str) -> Answer {
+        Answer::Quarantine(why.to_owned())
+    }
+
+    pub fn prearchive(why: &str) -> Answer {
+        Answer::Prearchive(why.to_owned())
+    }
+
+    pub fn archive(why: &str) -> Answer {
+        Answer::Archive(why.to_owned())
+    }
+
+    pub fn archive_overwrite(why: &str) -> Answer {
+        Answer::ArchiveOverwrite(why.to_owned())
+    }
+
+    pub fn split(parts: Array) -> Answer {
+        Answer::Split(parts)
+    }
 }

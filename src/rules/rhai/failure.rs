@@ -3,7 +3,7 @@
 use super::super::answer::RuleFailure;
 use super::super::manifest::Limits;
 use super::super::position::Position;
-use super::sandbox::Stopped;
+use super::watch::Stopped;
 use ::rhai::EvalAltResult;
 
 pub fn broke(module: &str, message: String) -> RuleFailure {

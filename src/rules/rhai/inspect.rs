@@ -7,10 +7,11 @@
 mod table;
 
 use super::super::document::did_you_mean;
+use super::super::engine::CompileError;
 use super::super::host::rows::ACTIONS;
 use super::super::manifest::{Kind, Manifest};
-use super::super::module::CompileError;
 use super::super::position::Position;
+use super::names::{Names, names};
 use super::{compile_error, failure, sandbox};
 use ::rhai::{AST, ASTNode, Expr, FnCallExpr, OptimizationLevel, Stmt};
 use std::collections::{BTreeSet, HashMap, HashSet};
@@ -95,7 +96,7 @@ struct Inspector<'c> {
     /// Each function by itself, with the names of its parameters.
     functions: Vec<(Function, Vec<String>, AST)>,
     roles: HashMap<Function, Roles>,
-    known: &'static sandbox::Names,
+    known: &'static Names,
     code: &'c str,
     script: Script,
 }
@@ -125,7 +126,7 @@ impl<'c> Inspector<'c> {
         Self {
             functions,
             roles,
-            known: sandbox::names(),
+            known: names(),
             code,
             script: Script::default(),
         }

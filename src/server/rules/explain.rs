@@ -14,7 +14,6 @@ use serde_json::{Map, Value};
 use crate::import::explain::{Explanation, explain_located};
 use crate::inbox::{Located, Upload};
 use crate::rulebook::RulebookError;
-use crate::rules::pseudonym::Pseudonyms;
 use crate::rules::{RuleSet, Run};
 
 use super::super::api::Field;
@@ -164,13 +163,12 @@ async fn tell(
     let project = store.projects().get(&project).await?;
     let project = project.ok_or_else(|| ApiError::no_such("project"))?;
     store.record_explained(&caller.name, &project.id).await?;
-    let run = Run {
-        project: project.id,
-        parameters: Arc::new(parameters.into_map()),
-        file: String::new(),
-        received: chrono::Utc::now().format("%Y%m%d%H%M%S").to_string(),
-        pseudonyms: Arc::new(Pseudonyms::new(project.pseudonym_key.as_bytes())),
-    };
+    let run = Run::new(
+        project.id,
+        project.pseudonym_key.as_bytes(),
+        parameters.into_map(),
+        chrono::Utc::now(),
+    );
     let importer = state.importer.clone();
     let told =
         tokio::task::spawn_blocking(move || explain_located(&importer, &rules, &run, &located))

@@ -1,6 +1,7 @@
 //! A script beside a policy.
 
 use super::*;
+use sluice::rules::At;
 
 const POLICY: &str = r#"{ "anonymize": [{ "script": "site.das" }] }"#;
 
@@ -16,7 +17,7 @@ fn a_script_beside_a_policy_runs_and_is_stamped() {
         "version \"6.6\"\n(0020,000D) := hashUID[(0020,000D)]\n(0010,0020) := (0010,0010)",
     );
     let pinned = rules.pinned();
-    let done = pinned.anonymize(patient(), &run(), &labels());
+    let done = anonymize(&pinned, patient(), &run(), &labels());
     assert_eq!(done.verdict, Ok(Verdict::Keep));
     let mut host = host_of(reread(&done.instance));
     // The project's script sees what the site's left.
@@ -47,8 +48,8 @@ fn a_script_may_wait_for_the_archive() {
             "version \"6.6\"\n(0010,0010) := \"late\"",
         );
     let pinned = rules.pinned();
-    let done = pinned.anonymize(patient(), &run(), &labels());
-    let done = pinned.anonymize_for_archive(done.instance, &run(), &labels());
+    let done = anonymize(&pinned, patient(), &run(), &labels());
+    let done = anonymize_at(At::Archive, &pinned, done.instance, &run(), &labels());
     assert_eq!(
         element(done.instance, "(0010,0010)").as_deref(),
         Some("late")

@@ -1,38 +1,16 @@
-//! What a script sees: the dataset, `pseudonym::`, the context, and the answers. Thin: what each call
-//! means and may do is [`Host`]'s business. An absent value is `()`; an edit error is thrown.
+//! `ds`, the dataset as a script sees it. Thin: what each call means and may do is [`Host`]'s business. An absent
+//! value is `()`; an edit error is thrown.
 
+use super::super::document::did_you_mean;
 use super::super::host::rows::ACTIONS;
-use super::super::host::{Action, Context, Edit, EditError, Host};
-use super::super::pseudonym::Pseudonyms;
-use super::super::tables::Tables;
+use super::super::host::{Action, Edit, EditError, Host};
 use super::failure;
-use super::sandbox::{Stopped, Watch};
+use super::values::{Thrown, count};
+use super::watch::Watch;
 use crate::dicom::Region;
 use ::rhai::plugin::*;
-use ::rhai::{Array, Dynamic, EvalAltResult, INT, Map, Shared};
+use ::rhai::{Array, Dynamic, INT, Map};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-
-type Thrown = Box<EvalAltResult>;
-
-/// All functions but those of `pseudonym::`.
-pub fn add_functions(module: &mut ::rhai::Module) {
-    combine_with_exported_module!(module, "dataset", dataset_functions);
-    combine_with_exported_module!(module, "context", context_functions);
-    combine_with_exported_module!(module, "answers", answer_functions);
-    combine_with_exported_module!(module, "expressions", super::expressions::functions);
-}
-
-/// The module `pseudonym`.
-pub fn pseudonym_functions() -> Shared<::rhai::Module> {
-    exported_module!(service_functions).into()
-}
-
-/// JSON as a script's value.
-pub fn from_json(text: &str) -> Result<Dynamic, Thrown> {
-    let value: serde_json::Value =
-        serde_json::from_str(text).map_err(|error| Thrown::from(format!("bad JSON: {error}")))?;
-    ::rhai::serde::to_dynamic(value)
-}
 
 /// The script's handle on the instance, which the caller lends for one run and takes back after it.
 #[derive(Clone)]
@@ -96,7 +74,7 @@ impl Dataset {
 }
 
 #[export_module]
-mod dataset_functions {
+pub mod dataset_functions {
     #[rhai_fn(return_raw)]
     pub fn get(ctx: NativeCallContext, ds: &mut Dataset, path: &str) -> Result<Dynamic, Thrown> {
         Ok(ds
@@ -274,232 +252,12 @@ fn edit_of(edit: Dynamic) -> Result<Edit, String> {
             Action::ShiftDate(days.ok_or("days: expected a whole number of days")?)
         }
         other => {
-            let hint = super::super::document::did_you_mean(other, ACTIONS.into_iter());
+            let hint = did_you_mean(other, ACTIONS.into_iter());
             return Err(format!("action: unknown action {other:?}{hint}"));
         }
     };
     match map.keys().next() {
         Some(key) => Err(format!("{key}: has no meaning for this action")),
         None => Ok(Edit { pattern, action }),
-    }
-}
-
-/// What is behind `pseudonym::`, carried as the run's tag.
-#[derive(Clone)]
-pub struct Service {
-    pseudonyms: Arc<Pseudonyms>,
-    tables: Arc<Tables>,
-}
-
-impl Service {
-    pub fn new(pseudonyms: &Arc<Pseudonyms>, context: &Context) -> Self {
-        Self {
-            pseudonyms: Arc::clone(pseudonyms),
-            tables: Arc::clone(&context.tables),
-        }
-    }
-
-    fn of(ctx: &NativeCallContext) -> Result<Self, Thrown> {
-        let tag = ctx
-            .tag()
-            .and_then(|tag| tag.read_lock::<Service>().map(|held| held.clone()));
-        tag.ok_or_else(|| "pseudonyms are not available here".into())
-    }
-}
-
-fn service(ctx: &NativeCallContext) -> Result<Arc<Pseudonyms>, Thrown> {
-    Ok(Service::of(ctx)?.pseudonyms)
-}
-
-/// `()` stays `()`; anything but text is thrown back.
-fn on_text(
-    original: Dynamic,
-    call: impl FnOnce(&str) -> Result<Dynamic, Thrown>,
-) -> Result<Dynamic, Thrown> {
-    if original.is_unit() {
-        return Ok(Dynamic::UNIT);
-    }
-    let text = original
-        .into_immutable_string()
-        .map_err(|found| Thrown::from(format!("expected text or (), found {found}")))?;
-    call(&text)
-}
-
-#[export_module]
-mod service_functions {
-    #[rhai_fn(return_raw)]
-    pub fn uid(ctx: NativeCallContext, original: Dynamic) -> Result<Dynamic, Thrown> {
-        let service = service(&ctx)?;
-        on_text(original, |text| Ok(service.uid(text).into()))
-    }
-
-    /// `()` for a key that is not listed.
-    #[rhai_fn(return_raw)]
-    pub fn lookup(ctx: NativeCallContext, table: &str, key: Dynamic) -> Result<Dynamic, Thrown> {
-        let service = Service::of(&ctx)?;
-        on_text(key, |key| {
-            let found = (service.tables.lookup(table, key))
-                .map_err(|error| Stopped::Broken(error).thrown(ctx.call_position()))?;
-            Ok(found.map_or(Dynamic::UNIT, |value| value.to_owned().into()))
-        })
-    }
-
-    #[rhai_fn(return_raw)]
-    pub fn label(
-        ctx: NativeCallContext,
-        domain: &str,
-        original: Dynamic,
-        digits: INT,
-    ) -> Result<Dynamic, Thrown> {
-        let service = service(&ctx)?;
-        let digits = count("digits", digits)?;
-        on_text(original, |text| {
-            Ok(service.label(domain, text, digits).into())
-        })
-    }
-
-    #[rhai_fn(return_raw)]
-    pub fn days(ctx: NativeCallContext, subject: Dynamic, max: INT) -> Result<Dynamic, Thrown> {
-        let service = service(&ctx)?;
-        let max = count("max", max)?;
-        on_text(
-            subject,
-            |text| Ok(INT::from(service.days(text, max)).into()),
-        )
-    }
-
-    #[rhai_fn(return_raw)]
-    pub fn shift_date(ctx: NativeCallContext, date: Dynamic, days: INT) -> Result<Dynamic, Thrown> {
-        let service = service(&ctx)?;
-        let days = i32::try_from(days).map_err(|_| format!("days: {days} is out of range"))?;
-        on_text(date, |text| {
-            Ok(service
-                .shift_date(text, days)
-                .map_or(Dynamic::UNIT, Dynamic::from))
-        })
-    }
-}
-
-fn count(name: &str, number: INT) -> Result<u32, Thrown> {
-    u32::try_from(number).map_err(|_| format!("{name}: {number} is out of range").into())
-}
-
-/// `ctx`
-#[derive(Clone)]
-pub struct Ctx(pub Arc<Context>);
-
-fn optional(text: Option<&String>) -> Dynamic {
-    text.map_or(Dynamic::UNIT, |text| text.clone().into())
-}
-
-#[export_module]
-mod context_functions {
-    #[rhai_fn(get = "project", pure)]
-    pub fn project(ctx: &mut Ctx) -> ImmutableString {
-        ctx.0.project.as_str().into()
-    }
-
-    #[rhai_fn(get = "subject", pure)]
-    pub fn subject(ctx: &mut Ctx) -> Dynamic {
-        optional(ctx.0.subject.as_ref())
-    }
-
-    #[rhai_fn(get = "session", pure)]
-    pub fn session(ctx: &mut Ctx) -> Dynamic {
-        optional(ctx.0.session.as_ref())
-    }
-
-    /// The file's path inside the session folder.
-    #[rhai_fn(get = "path", pure)]
-    pub fn path(ctx: &mut Ctx) -> ImmutableString {
-        ctx.0.file.as_str().into()
-    }
-
-    /// The same, under the name that the WIT package has for it.
-    #[rhai_fn(get = "file", pure)]
-    pub fn file(ctx: &mut Ctx) -> ImmutableString {
-        ctx.0.file.as_str().into()
-    }
-
-    #[rhai_fn(get = "received", pure)]
-    pub fn received(ctx: &mut Ctx) -> ImmutableString {
-        ctx.0.received.as_str().into()
-    }
-
-    #[rhai_fn(get = "settings", pure, return_raw)]
-    pub fn settings(ctx: &mut Ctx) -> Result<Dynamic, Thrown> {
-        from_json(&ctx.0.settings)
-    }
-
-    /// All parameters of the import call, as a map.
-    #[rhai_fn(get = "parameters", pure)]
-    pub fn parameters(ctx: &mut Ctx) -> Map {
-        let all = ctx.0.parameters.iter();
-        all.map(|(name, value)| (name.as_str().into(), value.clone().into()))
-            .collect()
-    }
-
-    #[rhai_fn(pure)]
-    pub fn parameter(ctx: &mut Ctx, name: &str) -> Dynamic {
-        optional(ctx.0.parameters.get(name))
-    }
-}
-
-/// What an anonymize or a route rule returns.
-#[derive(Debug, Clone)]
-pub enum Answer {
-    Keep,
-    Reject(String),
-    Quarantine(String),
-    Prearchive(String),
-    Archive(String),
-    ArchiveOverwrite(String),
-    /// Maps, each a part.
-    Split(Array),
-}
-
-impl Answer {
-    /// As a script writes it.
-    pub fn name(&self) -> &'static str {
-        match self {
-            Self::Keep => "keep()",
-            Self::Reject(_) => "reject(why)",
-            Self::Quarantine(_) => "quarantine(why)",
-            Self::Prearchive(_) => "prearchive(why)",
-            Self::Archive(_) => "archive(why)",
-            Self::ArchiveOverwrite(_) => "archive_overwrite(why)",
-            Self::Split(_) => "split(parts)",
-        }
-    }
-}
-
-#[export_module]
-mod answer_functions {
-    pub fn keep() -> Answer {
-        Answer::Keep
-    }
-
-    pub fn reject(why: &str) -> Answer {
-        Answer::Reject(why.to_owned())
-    }
-
-    pub fn quarantine(why: &str) -> Answer {
-        Answer::Quarantine(why.to_owned())
-    }
-
-    pub fn prearchive(why: &str) -> Answer {
-        Answer::Prearchive(why.to_owned())
-    }
-
-    pub fn archive(why: &str) -> Answer {
-        Answer::Archive(why.to_owned())
-    }
-
-    pub fn archive_overwrite(why: &str) -> Answer {
-        Answer::ArchiveOverwrite(why.to_owned())
-    }
-
-    pub fn split(parts: Array) -> Answer {
-        Answer::Split(parts)
     }
 }
