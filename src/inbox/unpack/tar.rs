@@ -20,11 +20,16 @@ pub fn unpack(file: &File, sink: &mut Sink<'_>) -> Result<(), UnpackError> {
     let mut input = BufReader::with_capacity(CHUNK, file);
     let start = input.fill_buf().map_err(UnpackError::Read)?;
     if !start.starts_with(&GZIP) {
-        return read(input, sink).map(drop);
+        let rest = read(input, sink)?;
+        return sink.drain(&mut Padding(rest)).map_err(all);
     }
-    let mut rest = read(Gzip(Some(GzDecoder::new(input))), sink)?;
-    // Padding, and gzip's checksum, which vouches for all that was unpacked.
-    sink.drain(&mut rest).map_err(all)
+    let mut rest = Padding(read(Gzip::Member(GzDecoder::new(input)), sink)?);
+    // Gzip's checksum, too, which vouches for all that was unpacked.
+    sink.drain(&mut rest).map_err(all)?;
+    match rest.0 {
+        Gzip::Ended(behind) => sink.drain(&mut Padding(behind)).map_err(all),
+        Gzip::Member(_) | Gzip::Broken => Ok(()),
+    }
 }
 
 /// Takes all members in, and returns what stands behind them.
@@ -106,18 +111,41 @@ fn damaged(error: io::Error) -> UnpackError {
     }
 }
 
-/// All members of a gzip file, one after the other (RFC 1952 2.2). What follows that is none is not looked
-/// at, as by gzip itself.
-struct Gzip<R>(Option<GzDecoder<R>>);
+/// What stands behind an end mark: zeros to fill a block, of any number. Anything else is an archive that another
+/// one was appended to, whose members would be lost without a word.
+struct Padding<R>(R);
+
+impl<R: Read> Read for Padding<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.0.read(buffer)?;
+        match buffer[..count].iter().all(|byte| *byte == 0) {
+            true => Ok(count),
+            false => Err(io::Error::other(
+                "more follows its end mark, as in two archives that were joined; import each by itself",
+            )),
+        }
+    }
+}
+
+/// All members of a gzip file, one after the other (RFC 1952 2.2).
+enum Gzip<R> {
+    Member(GzDecoder<R>),
+    /// No further member; this follows.
+    Ended(R),
+    /// Never met: in the middle of a read that went wrong.
+    Broken,
+}
 
 impl<R: BufRead> Read for Gzip<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        while let Some(decoder) = &mut self.0 {
+        while let Self::Member(decoder) = self {
             let count = decoder.read(buffer)?;
             if count > 0 || buffer.is_empty() {
                 return Ok(count);
             }
-            let Some(ended) = self.0.take() else { break };
+            let Self::Member(ended) = std::mem::replace(self, Self::Broken) else {
+                break;
+            };
             let mut input = ended.into_inner();
             let next = input.fill_buf()?;
             // A buffer may end between the two bytes.
@@ -125,7 +153,10 @@ impl<R: BufRead> Read for Gzip<R> {
                 [first] => *first == GZIP[0],
                 more => more.starts_with(&GZIP),
             };
-            self.0 = is_next.then(|| GzDecoder::new(input));
+            *self = match is_next {
+                true => Self::Member(GzDecoder::new(input)),
+                false => Self::Ended(input),
+            };
         }
         Ok(0)
     }

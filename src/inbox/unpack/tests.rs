@@ -207,7 +207,7 @@ fn add_end(tar: &mut Vec<u8>) {
 }
 
 #[test]
-fn gzip_in_parts_and_with_something_behind_it_is_read() {
+fn gzip_in_parts_and_padded_is_read() {
     let tar = tar_of(|builder| {
         add(builder, "a", b"one");
         add(builder, "b", b"two");
@@ -216,9 +216,25 @@ fn gzip_in_parts_and_with_something_behind_it_is_read() {
     let mut bytes = [gzip(front), gzip(back)].concat();
     let expected = pairs(&[("a", "one"), ("b", "two")]);
     assert_eq!(unpacked(&bytes, Format::Tar).listed(), expected);
-    bytes.extend(b"garbage");
+    bytes.extend([0; 20_000]);
     assert_eq!(unpacked(&bytes, Format::Tar).listed(), expected);
     assert_eq!(unpacked(&tar, Format::Tar).listed(), expected);
+}
+
+#[test]
+fn what_follows_the_end_mark_is_not_lost_without_a_word() {
+    let one = tar_of(|builder| add(builder, "a", b"one"));
+    let two = tar_of(|builder| add(builder, "b", b"two"));
+    let joined = [
+        [&one[..], &two].concat(),
+        [gzip(&one), gzip(&two)].concat(),
+        gzip(&[&one[..], &two].concat()),
+        [gzip(&one), b"garbage".to_vec()].concat(),
+    ];
+    for bytes in joined {
+        let why = unpacked(&bytes, Format::Tar).why();
+        assert!(why.contains("more follows its end mark"), "{why}");
+    }
 }
 
 #[test]
