@@ -7,6 +7,7 @@
 mod catalog;
 mod conflicts;
 mod file_name;
+mod hand;
 mod join;
 mod kinds;
 mod moves;
@@ -27,14 +28,14 @@ use std::time::Duration;
 use tokio::sync::RwLock;
 
 pub use conflicts::Conflict;
-pub use file_name::{Fingerprint, Names, clean, series_folder, template};
+pub use file_name::{Fingerprint, Names, clean, is_one_step, series_folder, template};
 pub use join::Incoming;
 pub use kinds::{
     resource_of, scan_type, scan_types, session_modality, session_type, session_types,
 };
 pub use moves::{Content, MIXED};
+pub use place::below_session;
 pub(crate) use place::same_bytes;
-pub use place::{below_session, sync_file_system};
 pub use review::Release;
 pub use stored::Reread;
 
@@ -98,6 +99,8 @@ pub struct Archive {
     data: PathBuf,
     /// Commits whose step runs in this process.
     running: Arc<Mutex<HashSet<i64>>>,
+    /// Sessions that this process took in hand and could not let go of.
+    left: Arc<Mutex<HashSet<i64>>>,
     /// Read by who begins a commit, written by who looks for those left behind.
     begins: Arc<RwLock<()>>,
 }
@@ -108,6 +111,7 @@ impl Archive {
             store,
             data,
             running: Arc::default(),
+            left: Arc::default(),
             begins: Arc::default(),
         }
     }
@@ -191,29 +195,49 @@ impl Archive {
         Ok(true)
     }
 
-    /// What processes that are gone left beside commits: folders of finished ones, files staged for the
-    /// archive, sessions in a state that nobody will end.
+    /// What processes that are gone left beside commits, folders of finished ones, files staged for the
+    /// archive, and sessions in a state that nobody will end, this process's own among them.
+    ///
+    /// What the disk refuses is left for the next time.
     ///
     /// # Errors
-    /// If the disk or the store refuses.
-    pub async fn tidy(&self) -> Result<(), ActionError> {
+    /// If the store refuses.
+    pub async fn tidy(&self) -> Result<(), StoreError> {
         self.sweep_all().await?;
         crash_point("recover.swept");
         self.drop_abandoned().await?;
         crash_point("recover.dropped");
-        for session in self.store.sessions().interrupted().await? {
-            match session.state {
-                SessionState::Deleting => {
-                    self.remove(&session, crate::store::SYSTEM).await?;
-                    crash_point("recover.deleted");
-                }
-                _ => {
-                    self.interrupted(&session).await?;
-                    crash_point("recover.archiving");
+        let left: Vec<i64> = self.lock_left().iter().copied().collect();
+        for session in self.store.sessions().interrupted(&left).await? {
+            match self.end_interrupted(&session).await {
+                Ok(()) => _ = self.lock_left().remove(&session.id),
+                Err(ActionError::Store(error)) => return Err(error),
+                Err(error) => {
+                    self.lock_left().insert(session.id);
+                    tracing::warn!(session = session.id, %error, "what was begun with it can't be ended yet");
                 }
             }
         }
         Ok(())
+    }
+
+    async fn end_interrupted(&self, session: &Session) -> Result<(), ActionError> {
+        match session.state {
+            SessionState::Deleting => {
+                self.remove(session, crate::store::SYSTEM).await?;
+                crash_point("recover.deleted");
+            }
+            _ => {
+                self.interrupted(session).await?;
+                crash_point("recover.archiving");
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether [`tidy`](Self::tidy) has something to do that no crash has left.
+    pub fn has_left(&self) -> bool {
+        !self.lock_left().is_empty()
     }
 
     fn lock_running(&self) -> MutexGuard<'_, HashSet<i64>> {
@@ -237,23 +261,23 @@ impl Archive {
         idle: &[SessionState],
         by: &str,
     ) -> Result<(), ActionError> {
-        let sessions = self.store.sessions();
-        if !sessions
-            .set_state(session.id, idle, SessionState::Deleting, None, by)
-            .await?
-        {
+        let held = SessionState::Deleting;
+        if !self.take(session.id, idle, held, by).await? {
             return Err(ActionError::Busy);
         }
         crash_point("delete.marked");
         // A commit may have been begun before. Now none can be.
-        if self.store.commits().is_pending_for(session.id).await? {
-            let deleting = [SessionState::Deleting];
-            sessions
-                .set_state(session.id, &deleting, session.state, None, by)
-                .await?;
-            return Err(ActionError::Busy);
+        match self.store.commits().is_pending_for(session.id).await {
+            Ok(false) => {}
+            Ok(true) => {
+                self.let_go(session.id, held, session.state, None, by)
+                    .await?;
+                return Err(ActionError::Busy);
+            }
+            Err(error) => return Err(self.left_in(session.id, error.into())),
         }
-        self.remove(session, by).await
+        let removed = self.remove(session, by).await;
+        removed.map_err(|error| self.left_in(session.id, error))
     }
 
     /// The state no longer tells in which area the folder is. Only what is archived has a number; what has none
@@ -291,28 +315,37 @@ impl Archive {
     }
 
     /// What was staged on the way to the archive by a process that is gone and did not come to commit it, and
-    /// what was unpacked for a look back that has not tidied up.
-    async fn drop_abandoned(&self) -> Result<(), ActionError> {
+    /// what was unpacked for a look back that has not tidied up. What can't be removed is left for the next time.
+    async fn drop_abandoned(&self) -> Result<(), StoreError> {
         let staging = self.data.join("staging");
         let folders: Vec<_> = std::fs::read_dir(staging)
             .into_iter()
             .flatten()
-            .collect::<Result<_, _>>()?;
+            .flatten()
+            .collect();
         let living = self.store.instances().living().await?;
+        // A commit that the disk has stopped is finished from what is staged.
+        let needed = self.store.commits().stagings().await?;
         for folder in folders {
+            let path = folder.path();
+            let is_needed = needed.iter().any(|needed| self.data.join(needed) == path);
             let name = folder.file_name();
-            if let Some(instance) = moves::staged_by(&name.to_string_lossy())
-                && !living.iter().any(|living| living == instance)
-            {
-                std::fs::remove_dir_all(folder.path())?;
-            }
+            let name = name.to_string_lossy();
+            let is_abandoned = moves::staged_by(&name)
+                .is_some_and(|instance| !living.iter().any(|living| living == instance));
             // A command's process is not among the living ones: only time tells.
             let is_old = || {
                 let modified = folder.metadata().and_then(|m| m.modified()).ok();
                 modified.is_some_and(|m| m.elapsed().is_ok_and(|age| age > LONGEST_LOOK_BACK))
             };
-            if name.to_string_lossy().starts_with(LOOK_BACK) && is_old() {
-                std::fs::remove_dir_all(folder.path())?;
+            if is_needed || !(is_abandoned || name.starts_with(LOOK_BACK) && is_old()) {
+                continue;
+            }
+            match std::fs::remove_dir_all(&path) {
+                // Another process was faster.
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+                Err(error) => tracing::warn!(%error, "staging that nobody needs can't be removed"),
+                Ok(()) => {}
             }
         }
         Ok(())
@@ -341,7 +374,7 @@ impl Archive {
 
     /// What a crash after the end of a commit left. A request's staging is not touched: the request may be
     /// running again, and drops it itself.
-    async fn sweep_all(&self) -> Result<(), ActionError> {
+    async fn sweep_all(&self) -> Result<(), StoreError> {
         let unswept = self.store.commits().unswept().await?;
         if unswept.is_empty() {
             return Ok(());
@@ -356,7 +389,13 @@ impl Archive {
         for (commit, staging, details) in unswept {
             let mut sources = step::sources(&staging, &details);
             sources.retain(|source| !homes.contains(source) && !is_of_request(source));
-            self.sweep(commit, sources, PathBuf::new()).await?;
+            match self.sweep(commit, sources, PathBuf::new()).await {
+                Ok(()) => {}
+                Err(ActionError::Store(error)) => return Err(error),
+                Err(error) => {
+                    tracing::warn!(commit, %error, "what it took its files from can't be removed yet");
+                }
+            }
         }
         Ok(())
     }

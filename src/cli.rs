@@ -172,6 +172,8 @@ pub(crate) fn importer(config: &Config, store: &Store) -> Result<Importer, CliEr
         store: store.clone(),
         inbox,
         data: config.data.clone(),
+        turns: Arc::default(),
+        held_up: Arc::default(),
         disk: Arc::new(Disk::new(
             config.data.clone(),
             config.reserve_bytes,

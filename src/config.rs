@@ -381,6 +381,7 @@ impl Config {
             self.data.join("prearchive"),
             self.data.join("archive"),
             self.data.join("quarantine"),
+            self.data.join("staging"),
             self.rules().join("projects"),
             self.rules().join("modules"),
             self.reports(),

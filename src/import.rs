@@ -38,12 +38,14 @@ mod study;
 mod summary;
 mod trail;
 mod trawl;
+mod turns;
 mod unparsable;
 mod uploads;
 pub mod verify;
 
 use crate::archive::{ActionError, Archive};
 use crate::failpoint::crash_point;
+use crate::file_system::FileSystem;
 use crate::inbox::{Inbox, Limits};
 use crate::rulebook::Rulebook;
 use crate::rules::pseudonym::Pseudonyms;
@@ -62,9 +64,13 @@ pub use disk::Disk;
 pub use elsewhere::MoveTo;
 pub use outcome::Outcome;
 pub use progress::Progress;
+pub use turns::Turns;
 
 /// How often an import starts afresh when another one of the same study got ahead of its commit.
-const TRIES: usize = 5;
+const TRIES: usize = 8;
+
+/// How long it rests before the second try; twice as long before each further one.
+const FIRST_REST: Duration = Duration::from_millis(100);
 
 /// What an import needs of the server.
 #[derive(Clone)]
@@ -76,6 +82,10 @@ pub struct Importer {
     pub data: PathBuf,
     /// The disk that the data folder is on.
     pub disk: Arc<Disk>,
+    /// Of the imports of this process.
+    pub turns: Arc<Turns>,
+    /// Whether what a crash left can't be taken over, so that nothing is imported.
+    pub held_up: Arc<AtomicBool>,
     /// For how long a source counts as just written.
     pub settle: Duration,
     /// What an archive may unpack to.
@@ -136,6 +146,8 @@ struct Job<'a> {
     earlier_keys: Vec<Pseudonyms>,
     /// For how long a source counts as just written; not at all where nobody else can write to it.
     settle: Duration,
+    /// The data folder's.
+    file_system: FileSystem,
     /// `staging/<request>-<attempt>`, on the file system of the prearchive and the archive.
     staging: PathBuf,
     trails: Trails,
@@ -169,6 +181,7 @@ impl Importer {
             progress.cancel.store(true, Ordering::Relaxed);
         }
         let request = &mut request.clone();
+        let (turn, mut rest) = (self.turns.of(request.id), FIRST_REST);
         for _ in 0..TRIES {
             progress.set(Counts::default());
             let outcome = self
@@ -178,7 +191,11 @@ impl Importer {
             crash_point("import.staging_dropped");
             match outcome {
                 Ok(ended) => return Ok(Some(ended)),
-                Err(Stop::Overtaken) => continue,
+                Err(Stop::Overtaken) => {
+                    turn.overtaken();
+                    std::thread::sleep(rest);
+                    rest *= 2;
+                }
                 Err(Stop::Interrupted) => return Ok(None),
                 Err(Stop::Cancelled) => return self.cancelled_before(request).map(Some),
                 Err(Stop::Store(error)) => return Err(error),

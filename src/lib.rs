@@ -13,6 +13,7 @@ pub mod config;
 pub mod demo;
 pub mod dicom;
 pub mod failpoint;
+pub mod file_system;
 pub mod import;
 pub mod inbox;
 pub mod maintenance;

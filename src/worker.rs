@@ -32,19 +32,18 @@ const POLL: Duration = Duration::from_secs(5);
 const REST: Duration = Duration::from_secs(1);
 
 /// Takes over what a crash left, then runs `count` workers until `shutdown` turns true. A running import is
-/// then dropped and its request queued again.
-///
-/// # Errors
-/// If what a crash left can't be finished: nothing may be imported over it.
-pub async fn run(
-    importer: Importer,
-    count: usize,
-    mut shutdown: watch::Receiver<bool>,
-) -> Result<(), ActionError> {
-    take_over(&importer).await?;
-    // Whoever died before this start may have been forgotten by one that died next.
-    importer.archive.tidy().await?;
-    importer.forget_ended().await?;
+/// then dropped and its request queued again. As long as what a crash left can't be looked at nothing is imported,
+/// and [`Importer::held_up`] says so.
+pub async fn run(importer: Importer, count: usize, mut shutdown: watch::Receiver<bool>) {
+    while let Err(error) = begin(&importer).await {
+        tracing::error!(%error, "what a crash left can't be taken over; nothing is imported until it can");
+        importer.held_up.store(true, Ordering::Relaxed);
+        tokio::select! {
+            () = tokio::time::sleep(POLL) => {}
+            () = wait_for(&mut shutdown) => return,
+        }
+    }
+    importer.held_up.store(false, Ordering::Relaxed);
     crash_point("recover.done");
     let mut workers = JoinSet::new();
     workers.spawn(tidy(importer.clone(), shutdown.clone()));
@@ -55,7 +54,12 @@ pub async fn run(
     // Only an end of the server ends them.
     wait_for(&mut shutdown).await;
     while workers.join_next().await.is_some() {}
-    Ok(())
+}
+
+async fn begin(importer: &Importer) -> Result<(), ActionError> {
+    // Whoever died before this start may have been forgotten by one that died next.
+    take_over(importer, &mut true).await?;
+    Ok(importer.forget_ended().await?)
 }
 
 async fn work(importer: Importer, name: String, mut shutdown: watch::Receiver<bool>) {
@@ -95,25 +99,28 @@ async fn work(importer: Importer, name: String, mut shutdown: watch::Receiver<bo
 
 /// Now and then: what processes left that are gone by now.
 async fn tidy(importer: Importer, mut shutdown: watch::Receiver<bool>) {
+    let mut untidy = false;
     while !*shutdown.borrow() {
         tokio::select! {
             () = tokio::time::sleep(POLL) => {}
             () = wait_for(&mut shutdown) => return,
         }
-        if let Err(error) = take_over(&importer).await {
+        if let Err(error) = take_over(&importer, &mut untidy).await {
             tracing::error!(%error, "what a process left behind could not be taken over");
         }
     }
 }
 
-/// Finishes the commits of processes that are gone, and queues their requests again.
-async fn take_over(importer: &Importer) -> Result<(), ActionError> {
-    let dead = presence::forget_the_dead(&importer.store, &importer.data).await?;
+/// Finishes the commits of processes that are gone, and queues their requests again. `untidy` says that some may
+/// have left other things, until these are seen to.
+async fn take_over(importer: &Importer, untidy: &mut bool) -> Result<(), ActionError> {
+    *untidy |= presence::forget_the_dead(&importer.store, &importer.data).await? > 0;
     crash_point("recover.begin");
     let commits = importer.archive.recover().await?;
     crash_point("recover.commits");
-    if dead > 0 {
+    if *untidy || importer.archive.has_left() {
         importer.archive.tidy().await?;
+        *untidy = false;
     }
     metrics().commits_recovered.inc_by(commits as u64);
     if commits > 0 {

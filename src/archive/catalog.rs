@@ -47,6 +47,11 @@ pub fn write_scan<'a>(
     Ok(())
 }
 
+/// Whether a name may be a catalog's.
+pub fn is_catalog(name: &str) -> bool {
+    name.ends_with("_catalog.xml")
+}
+
 fn catalog_name(scan: &str, resource: &str) -> String {
     match resource {
         "DICOM" => format!("scan_{scan}_catalog.xml"),

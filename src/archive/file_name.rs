@@ -1,9 +1,11 @@
 //! Names of stored files and of scan folders (XNAT's `DicomFileNameTemplate` and scan naming).
 
+use super::catalog::is_catalog;
 use crate::dicom::{Instance, Tag, tags};
 use crate::store::Scan;
 use sha2::{Digest as _, Sha256};
 use std::collections::{HashMap, HashSet};
+use std::path::{Component, Path};
 use std::sync::Arc;
 
 /// XNAT's default template,
@@ -54,6 +56,24 @@ pub fn series_folder(instance: &Instance) -> String {
             .map(|uid| clean(&uid.replace('.', "_")))
     };
     number.or_else(uid).unwrap_or_else(|| "NA".into())
+}
+
+/// Whether a name leads to something in a folder itself, and nowhere else.
+pub fn is_one_step(name: &str) -> bool {
+    let mut steps = Path::new(name).components();
+    matches!((steps.next(), steps.next()), (Some(Component::Normal(step)), None) if step == name)
+}
+
+/// The scan that is wanted, then those beside it (XNAT's `2-MR1`), without end. The modality is the header's: of it
+/// only what may stand in a folder's name.
+pub fn scan_ids(wanted: &str, modality: &str) -> impl Iterator<Item = String> {
+    let modality: String = modality
+        .chars()
+        .filter(char::is_ascii_alphanumeric)
+        .take(16)
+        .collect();
+    let stem = format!("{wanted}-{modality}");
+    std::iter::once(wanted.to_owned()).chain((1..).map(move |n| format!("{stem}{n}")))
 }
 
 fn is_plain(text: &str) -> bool {
@@ -126,8 +146,7 @@ impl Names {
     /// The scan of a series: `wanted`, or with the modality and a number behind it (XNAT's `2-MR1`)
     /// where another series has that.
     pub fn scan(&mut self, wanted: &str, series_uid: &str, modality: &str) -> String {
-        let others = (1..).map(|n| format!("{wanted}-{modality}{n}"));
-        for scan in std::iter::once(wanted.to_owned()).chain(others) {
+        for scan in scan_ids(wanted, modality) {
             let holder = self
                 .scan_to_series
                 .entry(scan.clone())
@@ -146,7 +165,8 @@ impl Names {
     }
 
     /// A free name for an instance: `wanted`, or with a number behind it where another instance has that.
-    /// None if this very instance has been named already.
+    /// None if this very instance has been named already. No instance is named like a catalog, which would be
+    /// written over it.
     pub fn file(
         &mut self,
         scan: &str,
@@ -159,7 +179,11 @@ impl Names {
             .rsplit_once('.')
             .map_or((wanted, String::new()), |(s, e)| (s, format!(".{e}")));
         let others = (1..).map(|n| format!("{stem}_{n}{extension}"));
-        for name in std::iter::once(wanted.to_owned()).chain(others) {
+        let free = |name: &String| !is_catalog(name);
+        for name in std::iter::once(wanted.to_owned())
+            .chain(others)
+            .filter(free)
+        {
             let place = Fingerprint::of(&[scan, resource, &name]);
             match self.files.get(&place) {
                 Some(holder) if *holder == instance => return None,
@@ -225,5 +249,14 @@ mod tests {
         assert_eq!(names.scan("2", "9.1", "MR"), "2");
         assert_eq!(names.scan("2", "9.2", "MR"), "2-MR1");
         assert_eq!(names.scan("2", "9.1", "MR"), "2");
+        assert_eq!(names.scan("2", "9.3", "../../x/MR"), "2-xMR1");
+        assert!(["2-xMR1", "..a"].iter().all(|name| is_one_step(name)));
+        assert!(
+            !["", ".", "..", "a/b", "/a", "a/"]
+                .iter()
+                .any(|name| is_one_step(name))
+        );
+        let catalog = names.file("1", "DICOM", "scan_1_catalog.xml", "1.3");
+        assert_eq!(catalog.as_deref(), Some("scan_1_catalog_1.xml"));
     }
 }

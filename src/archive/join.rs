@@ -1,6 +1,7 @@
 //! How the files of one session join another: which are there already, which replace a stored one, and
 //! where each comes to stand (XNAT's `MergePrearcToArchiveSession`).
 
+use super::file_name::scan_ids;
 use super::place::below_session;
 use super::{ActionError, same_bytes};
 use crate::store::{Scan, Session, StoredFile};
@@ -117,10 +118,7 @@ fn scans<'a>(incoming: &'a [Scan], there: &[Scan]) -> BTreeMap<&'a str, Scan> {
                 there.iter().any(|s| s.scan_id == id)
                     || scan_to_stored.values().any(|s| s.scan_id == id)
             };
-            let others = (1..).map(|n| format!("{}-{}{n}", scan.scan_id, scan.modality));
-            let free = std::iter::once(scan.scan_id.clone())
-                .chain(others)
-                .find(|id| !is_taken(id));
+            let free = scan_ids(&scan.scan_id, &scan.modality).find(|id| !is_taken(id));
             becomes.scan_id = free.unwrap_or_else(|| scan.scan_id.clone());
         }
         scan_to_stored.insert(&scan.scan_id, becomes);

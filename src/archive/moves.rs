@@ -2,7 +2,6 @@
 
 use super::join::{Incoming, check_same_session, join};
 use super::{ActionError, Archive, ArchiveOptions};
-use crate::failpoint::crash_point;
 use crate::store::{CommitPlan, NewSession, Session, SessionState, StoreError};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -37,63 +36,6 @@ impl Archive {
             Err(error) => Err(error),
         };
         self.give_back(session, moved, by).await
-    }
-
-    /// Takes a waiting session in hand: no import adds to it, and no other call archives it.
-    ///
-    /// # Errors
-    /// [`ActionError::Busy`] if somebody else is at it.
-    pub async fn claim(&self, session: &Session, by: &str) -> Result<Session, ActionError> {
-        let claimed = self.hold(session, SessionState::Archiving, by).await?;
-        crash_point("archive.marked");
-        Ok(claimed)
-    }
-
-    /// Takes a waiting session in hand for what the state `held` says.
-    pub(super) async fn hold(
-        &self,
-        session: &Session,
-        held: SessionState,
-        by: &str,
-    ) -> Result<Session, ActionError> {
-        let ready = [
-            SessionState::Ready,
-            SessionState::Conflict,
-            SessionState::Error,
-        ];
-        let sessions = self.store.sessions();
-        let claimed = sessions
-            .set_state(session.id, &ready, held, None, by)
-            .await?;
-        match sessions.get(session.id).await? {
-            Some(now) if claimed => Ok(now),
-            _ => Err(ActionError::Busy),
-        }
-    }
-
-    /// Ends a claim that did not end in the archive, with the state that says why.
-    ///
-    /// # Errors
-    /// The one that is given.
-    pub async fn give_back(
-        &self,
-        session: &Session,
-        moved: Result<Session, ActionError>,
-        by: &str,
-    ) -> Result<Session, ActionError> {
-        if let Err(error) = &moved {
-            let (state, reason) = match error {
-                ActionError::Conflict(why) => (SessionState::Conflict, Some(why.as_str())),
-                ActionError::Refused(why) => (SessionState::Error, Some(why.as_str())),
-                ActionError::Busy | ActionError::NotAllowed(_) => (session.state, None),
-                _ => (SessionState::Error, None),
-            };
-            self.store
-                .sessions()
-                .set_state(session.id, &[SessionState::Archiving], state, reason, by)
-                .await?;
-        }
-        moved
     }
 
     /// The session's content as it stands, under the labels that the call wants.
@@ -215,29 +157,6 @@ impl Archive {
             )),
             None => self.move_alone(claimed, content, state, by).await,
         }
-    }
-
-    /// An archiving, a move or a rebuilding that a crash cut off before its commit: nothing has happened to the
-    /// session.
-    pub(super) async fn interrupted(&self, session: &Session) -> Result<(), ActionError> {
-        let (state, why) = match session.state {
-            SessionState::Moving => (SessionState::Ready, "moving was interrupted: move it again"),
-            // It may have been broken before.
-            SessionState::Building => (
-                SessionState::Error,
-                "rebuilding was interrupted: rebuild it again",
-            ),
-            _ => (
-                SessionState::Ready,
-                "archiving was interrupted: archive it again",
-            ),
-        };
-        let sessions = self.store.sessions();
-        let by = crate::store::SYSTEM;
-        sessions
-            .set_state(session.id, &[session.state], state, Some(why), by)
-            .await?;
-        Ok(())
     }
 
     /// Where rules may put what they make of a session at archiving, below the data folder: a name that is

@@ -8,6 +8,7 @@
 use super::catalog;
 use super::step::Part;
 use crate::failpoint::{crash_point, disk_point};
+use crate::file_system::FileSystem;
 use crate::store::StoredFile;
 use rustix::fs::{CWD, RenameFlags};
 use rustix::io::Errno;
@@ -24,6 +25,8 @@ const HISTORY: &str = ".history";
 /// Where one commit's files come from and go to.
 pub(super) struct Place {
     pub data: PathBuf,
+    /// The data folder's.
+    pub file_system: FileSystem,
     /// Below the data folder, as are all paths here.
     pub staging: PathBuf,
     pub target: PathBuf,
@@ -76,7 +79,7 @@ impl Place {
 
     /// To be called before the first file is put over another.
     pub fn sync_history(&self) -> io::Result<()> {
-        sync_file_system(&self.data.join(&self.target))
+        self.file_system.sync()
     }
 
     /// Puts a part's files into place, and writes its catalogs.
@@ -147,7 +150,7 @@ impl Place {
     /// Once every part is in place.
     pub fn sync(&self) -> io::Result<()> {
         disk_point("place.sync")?;
-        sync_file_system(&self.data.join(&self.target))?;
+        self.file_system.sync()?;
         crash_point("place.synced");
         Ok(())
     }
@@ -252,14 +255,6 @@ impl Place {
     fn is_staged(&self) -> bool {
         self.staging.starts_with("staging")
     }
-}
-
-/// Makes everything that was written to the file system durable.
-///
-/// # Errors
-/// If the path can't be opened or the disk fails.
-pub fn sync_file_system(path: &Path) -> io::Result<()> {
-    Ok(rustix::fs::syncfs(File::open(path)?)?)
 }
 
 /// Removes a session's folder, and the folders above it that it leaves empty, up to the area's own.

@@ -24,12 +24,8 @@ impl Archive {
     /// # Errors
     /// If the store fails.
     pub async fn stay(&self, session: &Session, by: &str) -> Result<(), ActionError> {
-        let moving = [SessionState::Moving];
-        let sessions = self.store.sessions();
-        sessions
-            .set_state(session.id, &moving, session.state, None, by)
-            .await?;
-        Ok(())
+        self.let_go(session.id, SessionState::Moving, session.state, None, by)
+            .await
     }
 
     /// Puts what has been made of a claimed session into the project that `content` names: into its prearchive,

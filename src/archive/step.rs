@@ -4,6 +4,7 @@
 use super::place::Place;
 use super::{ActionError, Archive, run_blocking};
 use crate::failpoint::crash_point;
+use crate::file_system::FileSystem;
 use crate::store::{PendingCommit, Scan, Session, StoredFile};
 use std::collections::{BTreeMap, HashSet};
 use std::path::PathBuf;
@@ -25,6 +26,7 @@ impl Archive {
         let commits = self.store.commits();
         let place = Arc::new(Place {
             data: self.data.clone(),
+            file_system: FileSystem::of(&self.data)?,
             staging: PathBuf::from(&pending.staging),
             target: PathBuf::from(&pending.final_path),
             overwrite: pending.details["overwrite"].as_bool().unwrap_or(false),

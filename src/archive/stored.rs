@@ -73,11 +73,14 @@ impl Archive {
         let claimed = self.hold(session, SessionState::Building, by).await?;
         crash_point("rebuild.marked");
         // A commit may have been begun before. Now none can be.
-        if self.store.commits().is_pending_for(session.id).await? {
-            self.end_rebuild(session, session.state, None, by).await?;
-            return Err(ActionError::Busy);
+        match self.store.commits().is_pending_for(session.id).await {
+            Ok(false) => Ok(claimed),
+            Ok(true) => {
+                self.end_rebuild(session, session.state, None, by).await?;
+                Err(ActionError::Busy)
+            }
+            Err(error) => Err(self.left_in(session.id, error.into())),
         }
-        Ok(claimed)
     }
 
     /// Ends a rebuilding without a result.
@@ -91,12 +94,8 @@ impl Archive {
         reason: Option<&str>,
         by: &str,
     ) -> Result<(), ActionError> {
-        let building = [SessionState::Building];
-        let sessions = self.store.sessions();
-        sessions
-            .set_state(session.id, &building, state, reason, by)
-            .await?;
-        Ok(())
+        self.let_go(session.id, SessionState::Building, state, reason, by)
+            .await
     }
 
     /// Files in a session's folder that the store does not know: nobody has put them through the rules.

@@ -6,7 +6,8 @@ use std::io::{BufReader, BufWriter, Read, Seek as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
-use crate::archive::{Archive, sync_file_system};
+use crate::archive::Archive;
+use crate::file_system::FileSystem;
 use crate::store::{Restoring, SessionFilter, Store, sqlite_url};
 
 use super::manifest::{Hashing, Manifest, is_known};
@@ -59,6 +60,7 @@ impl Restore {
         make_folder(&self.data)?;
         let workshop = Workshop(self.data.join(WORKSHOP));
         make_folder(&workshop.0)?;
+        let file_system = FileSystem::of(&workshop.0).map_err(io("can't open", &workshop.0))?;
         let database = match &self.database {
             Some(url) => url.clone(),
             None => sqlite_url(&workshop.0.join("sluice.db")),
@@ -77,8 +79,10 @@ impl Restore {
             settings_aside: settings_aside.then(|| self.data.join(OTHER_SETTINGS)),
         };
         store.close().await;
-        sync_file_system(&workshop.0).map_err(io("can't write", &workshop.0))?;
+        let synced = || file_system.sync().map_err(io("can't write", &self.data));
+        synced()?;
         self.show(&workshop.0)?;
+        synced()?;
         Ok(restored)
     }
 
@@ -208,7 +212,7 @@ impl Restore {
             let target = self.data.join(&name);
             fs::rename(workshop.join(&name), &target).map_err(io("can't write", &target))?;
         }
-        sync_file_system(&self.data).map_err(io("can't write", &self.data))
+        Ok(())
     }
 }
 

@@ -3,7 +3,6 @@
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use crate::archive::ActionError;
 use crate::config::Config;
 use crate::import::Importer;
 use crate::maintenance::Maintenance;
@@ -28,7 +27,7 @@ pub struct Workers {
     pub importer: Importer,
     presence: Presence,
     down: watch::Sender<bool>,
-    running: JoinHandle<Result<(), ActionError>>,
+    running: JoinHandle<()>,
     telling: JoinHandle<()>,
     maintaining: JoinHandle<()>,
 }
@@ -61,7 +60,7 @@ impl Workers {
     pub async fn stop(self) -> Result<(), CliError> {
         // The receivers are gone only if the workers have ended already.
         _ = self.down.send(true);
-        self.running.await??;
+        self.running.await?;
         self.telling.await?;
         self.maintaining.await?;
         self.presence.leave().await?;

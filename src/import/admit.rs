@@ -9,6 +9,7 @@ use crate::dicom::{Instance, tags};
 use crate::inbox::Found;
 use crate::metrics::metrics;
 use crate::rules::Run;
+use crate::store::SessionState;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -126,6 +127,8 @@ impl Job<'_> {
                 );
             }
         }
+        let turns = &self.importer.turns;
+        turns.meet(self.request.id, &keys.present, || self.check_stop())?;
         let label = labels.as_ref().ok().map(|labels| labels.session.as_str());
         let stored = self.stored(&keys, label)?;
         let names = self.known_names(&stored, self.rules.defers())?;
@@ -169,6 +172,11 @@ impl Job<'_> {
         let mut stored = Stored::default();
         for key in keys.all() {
             let of_key = importer.block_on(sessions.of_study(project, key))?;
+            // On its way out of the project: what is in it is not stored here.
+            let leaves = [SessionState::Deleting, SessionState::Moving];
+            if of_key.iter().any(|session| leaves.contains(&session.state)) {
+                return Err(Stop::Overtaken);
+            }
             let (same, others): (Vec<_>, Vec<_>) = of_key
                 .into_iter()
                 .partition(|session| Some(session.label.as_str()) == label);

@@ -277,7 +277,7 @@ impl Job<'_> {
             }
         }
         if target.exists() {
-            super::disk::make_durable(&target).map_err(Stop::Failed)?;
+            self.make_durable().map_err(Stop::Failed)?;
         }
         Ok(())
     }

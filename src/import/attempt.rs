@@ -8,6 +8,7 @@ use super::source::Source;
 use super::trail::Trails;
 use super::{Ended, Importer, Job, Progress, Stop};
 use crate::failpoint::crash_point;
+use crate::file_system::FileSystem;
 use crate::inbox::Located;
 use crate::rulebook::RulebookError;
 use crate::rules::pseudonym::Pseudonyms;
@@ -21,7 +22,7 @@ use std::time::Duration;
 impl Importer {
     pub(super) fn attempt(
         &self,
-        request: &ImportRequest,
+        request: &mut ImportRequest,
         progress: &Progress,
     ) -> Result<Ended, Stop> {
         if let Some(record) = Record::read(&self.reports(), request.id) {
@@ -38,6 +39,8 @@ impl Importer {
         let rules = self.pinned(request)?;
         self.block_on(self.store.requests().pin(request.claim(), rules.hash()))?;
         crash_point("import.pinned");
+        request.rule_set = Some(rules.hash().to_owned());
+        let request = &*request;
         self.block_on(
             self.store
                 .requests()
@@ -161,6 +164,10 @@ impl Importer {
                 false => self.settle,
             },
             rules,
+            file_system: FileSystem::of(&self.data).map_err(|error| {
+                let why = disk::told(&error);
+                Stop::Failed(format!("The data folder can't be opened: {why}"))
+            })?,
             staging: self.staging_of(request),
             trails: Trails::default(),
             shadowed: OnceLock::new(),

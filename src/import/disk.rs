@@ -3,11 +3,10 @@
 
 use super::gate::lock;
 use super::{Job, Stop};
-use crate::archive::sync_file_system;
 use crate::failpoint::disk_point;
 use std::fmt;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Mutex;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -138,6 +137,13 @@ impl Job<'_> {
         }
     }
 
+    /// Makes what is staged durable. Answers why it can't be.
+    pub(super) fn make_durable(&self) -> Result<(), String> {
+        disk_point("stage.sync")
+            .and_then(|()| self.file_system.sync())
+            .map_err(|error| format!("The staged files can't be made durable: {}", told(&error)))
+    }
+
     /// How long the import has been waiting; the first to ask says that it does.
     fn waiting_for(&self) -> Result<Duration, Stop> {
         let mut since = lock(&self.waiting_since);
@@ -175,13 +181,6 @@ pub fn told(error: &io::Error) -> String {
         io::ErrorKind::QuotaExceeded => "disk: the quota on it is used up".into(),
         _ => error.to_string(),
     }
-}
-
-/// Makes what is staged durable. Answers why it can't be.
-pub fn make_durable(staged: &Path) -> Result<(), String> {
-    disk_point("stage.sync")
-        .and_then(|()| sync_file_system(staged))
-        .map_err(|error| format!("The staged files can't be made durable: {}", told(&error)))
 }
 
 #[cfg(test)]

@@ -5,8 +5,9 @@ use super::at_archive::{Input, Leaks, Pass, Remade, ScanWish};
 use super::commit::described;
 use super::outcome::{Outcome, Staged};
 use super::stage::Placing;
-use crate::archive::{ActionError, Content, Incoming, Names, below_session, sync_file_system};
+use crate::archive::{ActionError, Content, Incoming, Names, below_session};
 use crate::dicom::Instance;
+use crate::file_system::FileSystem;
 use crate::rules::{At, Labels, LeakCheck, RuleSet, Run};
 use crate::store::{NewSession, Scan, StoredFile};
 use std::collections::HashMap;
@@ -63,6 +64,7 @@ pub(super) fn remake(
     rules: &RuleSet,
     run: &Run,
 ) -> Result<Remake, ActionError> {
+    let file_system = FileSystem::of(data)?;
     let mut names = Names::default();
     for scan in &there.scans {
         names.scan(&scan.scan_id, &scan.series_uid, &scan.modality);
@@ -113,6 +115,7 @@ pub(super) fn remake(
         other => ActionError::Files(std::io::Error::other(other.to_string())),
     });
     let made = remade.and_then(|remade| gather(purpose, remade, rules, data, staging, content));
+    let made = made.and_then(|made| Ok(file_system.sync().map(|()| made)?));
     if made.is_err() {
         drop_folder(&target);
     }
@@ -176,7 +179,6 @@ fn gather(
     if leaked && rules.leak_check() == LeakCheck::Quarantine {
         review.push("identifying values still stand in the result".into());
     }
-    sync_file_system(&target)?;
     let instance = File::open(target.join(below_session(&first.file)))?;
     let instance = Instance::read(instance).map_err(std::io::Error::other)?;
     let mut scans: Vec<Scan> = Vec::new();

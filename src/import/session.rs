@@ -51,7 +51,7 @@ impl Job<'_> {
         files: &mut [FileState],
         settled: &mut Vec<Settled>,
     ) -> Result<Option<String>, Stop> {
-        if let Err(why) = disk::make_durable(&self.staging) {
+        if let Err(why) = self.make_durable() {
             return Ok(Some(why));
         }
         crash_point("stage.synced");

@@ -72,7 +72,7 @@ impl Job<'_> {
             })?;
         }
         crash_point("split.handed_over");
-        disk::make_durable(&self.staging).map_err(Stop::Failed)?;
+        self.make_durable().map_err(Stop::Failed)?;
         Ok(study)
     }
 

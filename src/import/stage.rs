@@ -4,7 +4,7 @@ use super::gate::lock;
 use super::outcome::{Outcome, Staged};
 use super::study::Study;
 use super::{Job, Stop, disk};
-use crate::archive::{Names, below_session, resource_of, series_folder, template};
+use crate::archive::{Names, below_session, is_one_step, resource_of, series_folder, template};
 use crate::dicom::{HeaderDigest, Instance, SourceError, tags};
 use crate::failpoint::{crash_point, disk_point};
 use crate::inbox::Identity;
@@ -19,6 +19,8 @@ use std::sync::{Arc, Mutex};
 pub const FOLDERS: u64 = 16 * 1024;
 
 const SAME_INSTANCE: &str = "the rules gave this instance the SOP Instance UID of an earlier one";
+
+const NO_NAME: &str = "no folder or file can be named after this instance's series";
 
 pub enum Trouble {
     /// This file is not imported.
@@ -38,7 +40,7 @@ pub struct Placing<'a> {
 /// The place of an instance in its session. To be called at a gate. `scan` is wanted, else one from the header.
 ///
 /// # Errors
-/// If the rules made this instance and an earlier one the same.
+/// If the rules made this instance and an earlier one the same, or it can't be named.
 pub fn place(
     placing: &Placing<'_>,
     instance: &Instance,
@@ -67,6 +69,10 @@ pub fn place(
             .file(&scan_id, resource, &name, &sop_uid)
             .ok_or(SAME_INSTANCE)?,
     };
+    // The last wall before the disk: whatever stood in a header, no name leads out of its folder.
+    if !is_one_step(&scan_id) || !is_one_step(&name) {
+        return Err(NO_NAME.into());
+    }
     let scan = Scan {
         xsi_type: crate::archive::scan_type(&modality),
         scan_id: scan_id.clone(),

@@ -6,7 +6,7 @@ use super::gate::{Gate, Ticket, lock};
 use super::leak::{self, Finding, Identifiers};
 use super::outcome::{Fate, FileState, Outcome, Provenance};
 use super::study::Study;
-use super::{Job, Stop, disk, stage};
+use super::{Job, Stop, stage};
 use crate::dicom::{Instance, ReadError, tags};
 use crate::inbox::{Found, Identity, NotRegular};
 use crate::metrics::metrics;
@@ -54,7 +54,7 @@ impl Job<'_> {
                 let all_left = all_left;
                 while all_left.recv_timeout(FLUSH_EACH) == Err(RecvTimeoutError::Timeout) {
                     // The system tells of a failure once.
-                    if let Err(why) = disk::make_durable(&self.staging) {
+                    if let Err(why) = self.make_durable() {
                         lock(&stop).get_or_insert(Stop::Failed(why));
                     }
                 }

@@ -2,6 +2,7 @@
 
 use axum::extract::State;
 use axum::http::StatusCode;
+use std::sync::atomic::Ordering;
 
 use super::api::{Api, get};
 use super::state::AppState;
@@ -21,7 +22,8 @@ pub fn routes() -> Api {
         )
 }
 
-/// Ready when the database answers and the folders are there; a disk that is gone shows here.
+/// Ready when the database answers, the folders are there (a disk that is gone shows here), and the workers have
+/// begun.
 async fn ready(State(state): State<AppState>) -> (StatusCode, &'static str) {
     if let Err(error) = state.store.ping().await {
         tracing::warn!(%error, "not ready: database");
@@ -32,6 +34,9 @@ async fn ready(State(state): State<AppState>) -> (StatusCode, &'static str) {
         if !there.is_ok_and(|folder| folder.is_dir()) {
             return (StatusCode::SERVICE_UNAVAILABLE, "data folder\n");
         }
+    }
+    if state.importer.held_up.load(Ordering::Relaxed) {
+        return (StatusCode::SERVICE_UNAVAILABLE, "workers\n");
     }
     (StatusCode::OK, "ready\n")
 }

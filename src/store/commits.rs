@@ -202,7 +202,9 @@ impl Commits<'_> {
             let username: String = column(&row, "username")?;
             let now = now_ms();
             replace_files(&mut tx, id).await?;
-            sqlx::query("UPDATE commits SET finished = $2 WHERE id = $1")
+            // What was planned of the session is in its row now. Where rules at archiving make that anew, nothing
+            // else may tell what it was before.
+            sqlx::query("UPDATE commits SET finished = $2, changes = '{}' WHERE id = $1")
                 .bind(id)
                 .bind(now)
                 .execute(tx.on())

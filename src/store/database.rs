@@ -8,12 +8,16 @@
 //! What was answered, or what files are moved by, outlasts a power cut ([`Kept::Always`]). How far a request
 //! is need not: waiting for the disk at each step, a small import would do little else.
 
+use std::fs::{OpenOptions, Permissions};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::Path;
+use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::any::AnyPoolOptions;
 use sqlx::postgres::PgListener;
+use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{Any, AnyConnection, AnyPool, Connection as _, Executor as _, Transaction};
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
@@ -74,6 +78,9 @@ pub(super) struct Database {
     writer: Arc<Mutex<()>>,
 }
 
+/// At the end of a URL: the file is made if it is missing.
+const MAKE: &str = "?mode=rwc";
+
 /// The URL of the SQLite database file at `path`, made when it is missing.
 pub fn sqlite_url(path: &Path) -> String {
     let mut url = String::from("sqlite://");
@@ -85,7 +92,7 @@ pub fn sqlite_url(path: &Path) -> String {
             _ => url.push(c),
         }
     }
-    url.push_str("?mode=rwc");
+    url.push_str(MAKE);
     url
 }
 
@@ -111,10 +118,34 @@ impl Kind {
     }
 }
 
+/// The file holds pseudonym keys and password hashes: it is made for its owner, and what stands is closed to all
+/// but owner and group. SQLite gives the files beside it (`-wal`, `-shm`) the same rights.
+fn keep_private(url: &str) -> Result<(), StoreError> {
+    let options = SqliteConnectOptions::from_str(url)?;
+    let file = options.get_filename();
+    if url.ends_with(MAKE) {
+        // Where it can't be made SQLite says why.
+        _ = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(file);
+    }
+    if let Ok(metadata) = file.metadata() {
+        let mode = metadata.permissions().mode() & 0o770;
+        // Of another owner's file they stay as they are.
+        _ = std::fs::set_permissions(file, Permissions::from_mode(mode));
+    }
+    Ok(())
+}
+
 impl Database {
     pub async fn open(url: &str) -> Result<Database, StoreError> {
         sqlx::any::install_default_drivers();
         let kind = Kind::of(url)?;
+        if kind == Kind::Sqlite {
+            keep_private(url)?;
+        }
         let pool = AnyPoolOptions::new()
             .max_connections(MAX_CONNECTIONS)
             .after_connect(move |connection, _| Box::pin(set_up(connection, kind)))

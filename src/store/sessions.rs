@@ -305,18 +305,25 @@ impl Sessions<'_> {
     }
 
     /// Sessions in a state that only a running process holds, without a commit that would end it, whose
-    /// process is gone: what a crash left.
-    pub async fn interrupted(&self) -> Result<Vec<Session>, StoreError> {
+    /// process is gone: what a crash left. So are those that this process itself has `left`.
+    pub async fn interrupted(&self, left: &[i64]) -> Result<Vec<Session>, StoreError> {
         let rows = sqlx::query(
-            "SELECT * FROM sessions s WHERE state IN ('ARCHIVING', 'BUILDING', 'DELETING', 'MOVING')
-                 AND (instance IS NULL OR NOT EXISTS (SELECT 1 FROM instances i WHERE i.id = s.instance))
+            "SELECT s.*, (SELECT COUNT(*) FROM instances i WHERE i.id = s.instance) AS holders FROM sessions s
+             WHERE state IN ('ARCHIVING', 'BUILDING', 'DELETING', 'MOVING')
                  AND NOT EXISTS (
                  SELECT 1 FROM commits c WHERE c.finished IS NULL AND (c.session = s.id OR c.retires = s.id))
              ORDER BY id",
         )
         .fetch_all(&self.0.pool)
         .await?;
-        rows.iter().map(from_row).collect()
+        let mut interrupted = Vec::new();
+        for row in &rows {
+            let session = from_row(row)?;
+            if left.contains(&session.id) || column::<i64>(row, "holders")? == 0 {
+                interrupted.push(session);
+            }
+        }
+        Ok(interrupted)
     }
 
     /// Moves a session from one of the states `from` to `to`; false when it is in none of them, so

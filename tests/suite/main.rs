@@ -40,6 +40,7 @@ mod overwrite;
 mod page_prearchive;
 mod page_rules;
 mod permissions;
+mod places;
 mod policies;
 mod prearchive;
 mod provenance;

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt;
 use std::process::{Output, Stdio};
 
 use sluice::client::Client;
@@ -124,4 +125,20 @@ fn a_command_that_fails_says_why_in_one_line() {
             "{said}"
         );
     }
+}
+
+/// It holds the keys of all pseudonyms.
+#[test]
+fn the_database_is_its_owners_alone() {
+    if crate::database::is_elsewhere() {
+        return;
+    }
+    let mut site = Site::empty();
+    fs::set_permissions(site.data(), fs::Permissions::from_mode(0o755)).unwrap();
+    site.serve(&[("SLUICE_ADMIN_PASSWORD", "admin")]);
+    for file in ["sluice.db", "sluice.db-wal", "sluice.db-shm"] {
+        let mode = fs::metadata(site.path(file)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o077, 0, "{file}: {mode:o}");
+    }
+    site.interrupt();
 }

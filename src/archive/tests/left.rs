@@ -74,3 +74,26 @@ async fn what_a_killed_look_back_has_unpacked_goes_in_time() {
     site.archive.tidy().await.unwrap();
     assert!(!old.exists() && new.exists());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_this_process_could_not_end_is_ended_when_it_can_be() {
+    let site = Site::new().await;
+    let plan = site.stage(["one", "two"], SessionState::Ready);
+    let session = site.archive.commit(plan).await.unwrap();
+    let home = site.path("").join(session.home());
+    // A folder that can't be removed as one.
+    fs::rename(&home, site.path("aside")).unwrap();
+    fs::write(&home, "no folder").unwrap();
+    let refused = site.archive.delete(&session, "ada").await;
+    assert!(matches!(refused, Err(ActionError::Files(_))), "{refused:?}");
+    site.archive.tidy().await.unwrap();
+    assert!(site.archive.has_left(), "not yet");
+    let now = site.get(session.id).await.unwrap();
+    assert_eq!(now.state, SessionState::Deleting);
+
+    fs::remove_file(&home).unwrap();
+    fs::rename(site.path("aside"), &home).unwrap();
+    site.archive.tidy().await.unwrap();
+    assert!(site.get(session.id).await.is_none() && !home.exists());
+    assert!(!site.archive.has_left());
+}

@@ -61,6 +61,14 @@ impl Commits<'_> {
         rows.iter().map(|row| column(row, "staging")).collect()
     }
 
+    /// What all commits that are not finished still need of staging, below the data folder.
+    pub async fn stagings(&self) -> Result<Vec<String>, StoreError> {
+        let rows = sqlx::query("SELECT staging FROM commits WHERE finished IS NULL")
+            .fetch_all(&self.0.pool)
+            .await?;
+        rows.iter().map(|row| column(row, "staging")).collect()
+    }
+
     /// Whether a commit of that session was begun and is not finished.
     pub async fn is_pending_for(&self, session: i64) -> Result<bool, StoreError> {
         let row = sqlx::query(

@@ -2,7 +2,7 @@
 
 use super::super::{
     Area, CommitError, CommitPlan, NewSession, Scan, SessionFilter, SessionState, Store,
-    StoreError, StoredFile, testing,
+    StoreError, StoredFile, column, testing,
 };
 
 fn plan(label: &str, study: &str, outcome: SessionState, files: usize) -> CommitPlan {
@@ -318,4 +318,14 @@ async fn text_that_a_database_may_not_take_is_stored_as_what_it_can() {
     let session = commit(&store, odd).await;
     let scans = store.sessions().scans(session.id).await.unwrap();
     assert_eq!(scans[0].scan.description, "T1\u{fffd}x");
+}
+
+/// Of a session that rules make anew at archiving it would tell what they have replaced.
+#[tokio::test]
+async fn a_finished_commit_keeps_nothing_of_what_it_planned() {
+    let (_folder, store) = testing::store_with_project().await;
+    commit(&store, plan("A", "a", SessionState::Ready, 1)).await;
+    let kept = sqlx::query("SELECT changes FROM commits");
+    let kept = kept.fetch_one(&store.pool).await.unwrap();
+    assert_eq!(column::<String>(&kept, "changes").unwrap(), "{}");
 }
