@@ -8,6 +8,7 @@ mod pictures;
 use super::Importer;
 use super::leak::{self, Finding, Identifiers};
 use super::outcome::Outcome;
+use super::summary::{LeakSeen, SeriesSeen, SessionSummary, StudySeen};
 use super::trail::Trails;
 use super::trawl::{check_object, unread};
 use crate::archive::{Names, clean, same_bytes, series_folder, session_modality, template};
@@ -15,8 +16,9 @@ use crate::dicom::{HeaderDigest, Instance, tags};
 use crate::inbox::{Found, Located, Walk};
 use crate::rules::host::Detail;
 use crate::rules::{At, FileNames, Labels, LeakCheck, RuleSet, Run, StepInfo, StepTrace, Verdict};
+use crate::store::Counts;
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
 use std::io;
@@ -128,7 +130,7 @@ struct Scan {
     id: String,
     modality: String,
     series_uid: String,
-    description: Option<String>,
+    description: String,
     count: u64,
 }
 
@@ -458,7 +460,7 @@ impl Explainer<'_> {
         }
     }
 
-    /// As `schemas/session-summary.schema.json` has it.
+    /// As an import's would be, if nothing of the study were stored.
     fn summary(
         &self,
         index: usize,
@@ -470,40 +472,38 @@ impl Explainer<'_> {
         let count = |outcomes: &[Outcome]| {
             let is_in =
                 |f: &&FileExplained| f.study == Some(index) && outcomes.contains(&f.outcome);
-            files.iter().filter(is_in).count()
+            files.iter().filter(is_in).count() as u64
         };
         let failed = count(&[Outcome::Failed]);
         // Until the route rule has spoken, what is to be reviewed counts as stored.
         let stored = count(&[Outcome::Stored, Outcome::Quarantined]);
         let rejected = count(&[Outcome::Rejected]);
-        let series = study.scans.iter().map(|scan| {
-            json!({
-                "scan": scan.id, "modality": scan.modality, "series_uid": scan.series_uid,
-                "description": scan.description, "count": scan.count,
-            })
+        let counts = Counts {
+            found: stored + rejected + failed,
+            stored,
+            rejected,
+            failed,
+            ..Counts::default()
+        };
+        let series = study.scans.iter().map(|scan| SeriesSeen {
+            scan: &scan.id,
+            modality: &scan.modality,
+            series_uid: &scan.series_uid,
+            description: &scan.description,
+            count: scan.count,
         });
-        let leaks = leaks.iter().map(|leak| {
-            json!({ "kind": leak.finding.kind, "tag": leak.finding.tag, "count": leak.files })
-        });
-        json!({
-            "project": self.run.project, "subject": labels.subject, "session": labels.session,
-            "failed": failed,
-            "study": {
-                "modality": session_modality(study.scans.iter().map(|scan| scan.modality.as_str())),
-                "date": study.date, "uid": study.uid,
+        let leaks = (leaks.iter()).map(|leak| LeakSeen::new(&leak.finding, leak.files));
+        let summary = SessionSummary {
+            study: StudySeen {
+                modality: session_modality(study.scans.iter().map(|scan| scan.modality.as_str())),
+                date: study.date.clone(),
+                uid: study.uid.clone(),
             },
-            "series": series.collect::<Vec<_>>(),
-            "counts": {
-                "found": stored + rejected + failed, "stored": stored, "duplicate": 0, "conflict": 0,
-                "filtered": 0, "rejected": rejected, "failed": failed, "quarantined": 0, "not_dicom": 0,
-                "unreadable": 0, "cut_short": 0, "changed": 0,
-            },
-            "stored": [],
-            "leaks": leaks.collect::<Vec<_>>(),
-            "conflicts": [],
-            "labels": { "auto_archive": labels.auto_archive, "visit": labels.visit, "scan": labels.scan },
-            "parameters": *self.run.parameters,
-        })
+            series: series.collect(),
+            leaks: leaks.collect(),
+            ..SessionSummary::new(self.run, labels, counts)
+        };
+        summary.to_json()
     }
 }
 
@@ -527,7 +527,7 @@ impl Study {
                 id,
                 modality,
                 series_uid,
-                description: instance.text(tags::SERIES_DESCRIPTION),
+                description: text(tags::SERIES_DESCRIPTION),
                 count: 1,
             }),
         }

@@ -1,21 +1,134 @@
 //! What the route rule sees of a session: JSON, see `schemas/session-summary.schema.json`.
 
 use super::Job;
+use super::leak::Finding;
 use super::outcome::{FileState, count};
 use super::overwrite::place_of;
 use super::session::Seen;
 use super::study::{Stored, Study};
 use crate::archive::session_modality;
 use crate::dicom::tags;
-use crate::rules::Labels;
-use crate::store::{Place, Scan, Session, StoredFile};
+use crate::rules::{Labels, Run};
+use crate::store::{Counts, Place, Scan, Session, StoredFile};
+use serde::Serialize;
+use serde_json::{Value, json};
 use std::collections::{BTreeMap, HashSet};
 
+/// What the route rule sees of a session, at an import and where one is explained.
+#[derive(Debug, Serialize)]
+pub struct SessionSummary<'a> {
+    pub project: &'a str,
+    pub subject: &'a str,
+    pub session: &'a str,
+    /// The same as in `counts`.
+    pub failed: u64,
+    pub study: StudySeen,
+    pub series: Vec<SeriesSeen<'a>>,
+    pub counts: Counts,
+    /// How many of those in conflict would replace a stored one, if it is to be replaced.
+    pub differing: u64,
+    pub stored: Vec<StoredSeen<'a>>,
+    pub leaks: Vec<LeakSeen<'a>>,
+    pub conflicts: &'a [Conflict],
+    pub labels: LabelsSeen<'a>,
+    pub parameters: &'a BTreeMap<String, String>,
+}
+
+#[derive(Debug, Default, Serialize)]
+pub struct StudySeen {
+    pub modality: String,
+    pub date: Option<String>,
+    /// As it will be stored.
+    pub uid: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+pub struct SeriesSeen<'a> {
+    pub scan: &'a str,
+    pub modality: &'a str,
+    pub series_uid: &'a str,
+    pub description: &'a str,
+    pub count: u64,
+}
+
+/// A session of the study that is stored already.
+#[derive(Debug, Serialize)]
+pub struct StoredSeen<'a> {
+    area: &'static str,
+    status: &'static str,
+    subject: &'a str,
+    session: &'a str,
+    modality: &'a str,
+    count: u64,
+    scans: Vec<StoredScanSeen>,
+}
+
+#[derive(Debug, Serialize)]
+pub struct StoredScanSeen {
+    scan: String,
+    count: u64,
+}
+
+#[derive(Debug, Serialize)]
+pub struct LeakSeen<'a> {
+    kind: &'a str,
+    tag: &'a str,
+    count: u64,
+}
+
 /// What stands against storing a session as it is.
-#[derive(Debug, serde::Serialize)]
+#[derive(Debug, Serialize)]
 pub struct Conflict {
     pub code: &'static str,
     pub detail: String,
+}
+
+/// What the label rule answered beside subject and session.
+#[derive(Debug, Serialize)]
+pub struct LabelsSeen<'a> {
+    auto_archive: Option<bool>,
+    visit: Option<&'a str>,
+    scan: Option<&'a str>,
+}
+
+impl<'a> SessionSummary<'a> {
+    /// Of a session that has not been looked at but for its labels and the files it is to have.
+    pub fn new(run: &'a Run, labels: &'a Labels, counts: Counts) -> Self {
+        Self {
+            project: &run.project,
+            subject: &labels.subject,
+            session: &labels.session,
+            failed: counts.failed,
+            study: StudySeen::default(),
+            series: Vec::new(),
+            counts,
+            differing: 0,
+            stored: Vec::new(),
+            leaks: Vec::new(),
+            conflicts: &[],
+            labels: LabelsSeen {
+                auto_archive: labels.auto_archive,
+                visit: labels.visit.as_deref(),
+                scan: labels.scan.as_deref(),
+            },
+            parameters: &run.parameters,
+        }
+    }
+
+    pub fn to_json(&self) -> Value {
+        json!(self)
+    }
+}
+
+impl<'a> LeakSeen<'a> {
+    /// What was found in so many files.
+    pub fn new(finding: &'a Finding, files: u64) -> Self {
+        Self {
+            kind: finding.kind,
+            tag: &finding.tag,
+            count: files,
+        }
+    }
 }
 
 impl Job<'_> {
@@ -26,7 +139,7 @@ impl Job<'_> {
         files: &[FileState],
         seen: &Seen,
         conflicts: &[Conflict],
-    ) -> serde_json::Value {
+    ) -> Value {
         let Seen { scans, first, own } = seen;
         let mut counts = count(of_study(study, files));
         // What is staged counts as stored, if the rule lets it.
@@ -48,47 +161,38 @@ impl Job<'_> {
             of_study(study, files)
                 .filter(|f| f.is_staged())
                 .filter(is_in)
-                .count()
+                .count() as u64
         };
-        let series: Vec<_> = scans
-            .iter()
-            .map(|scan| {
-                serde_json::json!({
-                    "scan": scan.scan_id, "modality": scan.modality, "series_uid": scan.series_uid,
-                    "description": scan.description, "count": in_scan(scan),
-                })
-            })
-            .collect();
-        let leaks: Vec<_> = study
-            .leaks()
-            .into_iter()
-            .map(|(finding, files)| serde_json::json!({ "kind": finding.kind, "tag": finding.tag, "count": files }))
-            .collect();
-        serde_json::json!({
-            "project": self.request.project,
-            "subject": labels.subject,
-            "session": labels.session,
-            "failed": counts.failed,
-            "study": {
-                "modality": session_modality(scans.iter().map(|s| s.modality.as_str())),
-                "date": first.text(tags::STUDY_DATE),
-                "uid": first.text(tags::STUDY_INSTANCE_UID),
+        let series = scans.iter().map(|scan| SeriesSeen {
+            scan: &scan.scan_id,
+            modality: &scan.modality,
+            series_uid: &scan.series_uid,
+            description: &scan.description,
+            count: in_scan(scan),
+        });
+        let leaks = study.leaks();
+        let summary = SessionSummary {
+            study: StudySeen {
+                modality: session_modality(scans.iter().map(|s| s.modality.as_str())),
+                date: first.text(tags::STUDY_DATE),
+                uid: first.text(tags::STUDY_INSTANCE_UID),
             },
-            "series": series,
-            "counts": counts,
-            "differing": differing,
-            "stored": stored(&study.stored, own),
-            "leaks": leaks,
-            "conflicts": conflicts,
-            "labels": { "auto_archive": labels.auto_archive, "visit": labels.visit, "scan": labels.scan },
-            "parameters": *self.run.parameters,
-        })
+            series: series.collect(),
+            differing,
+            stored: stored(&study.stored, own),
+            leaks: (leaks.iter())
+                .map(|(finding, files)| LeakSeen::new(finding, *files))
+                .collect(),
+            conflicts,
+            ..SessionSummary::new(&self.run, labels, counts)
+        };
+        summary.to_json()
     }
 }
 
 /// The sessions of the study that are stored already, under this label and others. What this request itself has
 /// stored, before it was cut off, does not count.
-fn stored(stored: &Stored, own: &HashSet<Place>) -> Vec<serde_json::Value> {
+fn stored<'a>(stored: &'a Stored, own: &HashSet<Place>) -> Vec<StoredSeen<'a>> {
     let of_label = stored.sessions.iter().map(|(session, files)| {
         let mut scan_to_count: BTreeMap<String, u64> = BTreeMap::new();
         let is_own = |file: &StoredFile| own.contains(&place_of(session, file));
@@ -101,26 +205,24 @@ fn stored(stored: &Stored, own: &HashSet<Place>) -> Vec<serde_json::Value> {
     let elsewhere = stored.elsewhere.iter();
     all.extend(elsewhere.map(|(session, scans)| (session, scans.clone())));
     all.sort_by_key(|(session, _)| session.id);
-    let told = all.iter();
-    told.filter_map(|(session, scans)| told_of(session, scans))
+    all.into_iter()
+        .filter_map(|(session, scans)| stored_seen(session, scans))
         .collect()
 }
 
-fn told_of(session: &Session, scan_to_count: &BTreeMap<String, u64>) -> Option<serde_json::Value> {
+fn stored_seen(session: &Session, scan_to_count: BTreeMap<String, u64>) -> Option<StoredSeen<'_>> {
     let count: u64 = scan_to_count.values().sum();
-    let scans = scan_to_count
-        .iter()
-        .map(|(scan, count)| serde_json::json!({ "scan": scan, "count": count }));
-    (count > 0).then(|| {
-        serde_json::json!({
-            "area": session.area().as_str(),
-            "status": session.state.as_str(),
-            "subject": session.subject,
-            "session": session.label,
-            "modality": session.modality,
-            "count": count,
-            "scans": scans.collect::<Vec<_>>(),
-        })
+    (count > 0).then(|| StoredSeen {
+        area: session.area().as_str(),
+        status: session.state.as_str(),
+        subject: &session.subject,
+        session: &session.label,
+        modality: &session.modality,
+        count,
+        scans: scan_to_count
+            .into_iter()
+            .map(|(scan, count)| StoredScanSeen { scan, count })
+            .collect(),
     })
 }
 
