@@ -6,7 +6,7 @@
 mod pictures;
 
 use super::Importer;
-use super::leak::{self, Finding, Identifiers};
+use super::leak::{self, Finding, Identifiers, STILL_STANDS};
 use super::outcome::Outcome;
 use super::summary::{LeakSeen, SeriesSeen, SessionSummary, StudySeen};
 use super::trail::Trails;
@@ -428,9 +428,7 @@ impl Explainer<'_> {
             })
             .collect();
         if self.rules.leak_check() == LeakCheck::Quarantine && !leaks.is_empty() {
-            study
-                .review
-                .push("identifying values still stand in the result".into());
+            study.review.push(STILL_STANDS.into());
         }
         let (mut summary, mut route) = (None, None);
         if let (Some(labels), false) = (&study.labels, study.scans.is_empty()) {

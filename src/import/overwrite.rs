@@ -1,6 +1,7 @@
 //! What is staged against what is stored: duplicates, instances of other content, and what the setting for
 //! overwriting makes of them.
 
+use super::leak::STILL_STANDS;
 use super::outcome::{FileState, Outcome};
 use super::session::staged;
 use super::study::Study;
@@ -96,8 +97,21 @@ impl Job<'_> {
             .or_else(overwrites_files)
     }
 
+    /// Why a study is held for review, if it is, whatever the route rule says: a rule's wish, the request's, or
+    /// leaks where the policy says so.
+    pub(super) fn review_reasons(&self, study: &Study) -> Vec<String> {
+        let mut reasons = study.quarantine_reasons();
+        if self.asks_for_quarantine() {
+            reasons.push("the request asks for quarantine".into());
+        }
+        if self.rules.leak_check() == LeakCheck::Quarantine && !study.leaks().is_empty() {
+            reasons.push(STILL_STANDS.into());
+        }
+        reasons
+    }
+
     /// `quarantine=true`. Differs from XNAT, which archives the session and flags it there.
-    pub(super) fn asks_for_quarantine(&self) -> bool {
+    fn asks_for_quarantine(&self) -> bool {
         let asked = self.request.parameters.get("quarantine");
         asked.is_some_and(|asked| asked.eq_ignore_ascii_case("true"))
     }
@@ -126,13 +140,7 @@ impl Job<'_> {
                 identified,
             })
         };
-        let mut review = study.quarantine_reasons();
-        if self.asks_for_quarantine() {
-            review.push("the request asks for quarantine".into());
-        }
-        if self.rules.leak_check() == LeakCheck::Quarantine && !study.leaks().is_empty() {
-            review.push("identifying values still stand in the result".into());
-        }
+        let review = self.review_reasons(study);
         if !review.is_empty() && !matches!(decision, Decision::Reject(_)) {
             return settled(SessionState::Quarantined, review.join("; "));
         }

@@ -3,6 +3,7 @@
 use super::Stop;
 use super::at_archive::{Input, Leaks, Pass, Remade, ScanWish};
 use super::commit::described;
+use super::leak::STILL_STANDS;
 use super::outcome::{Outcome, Staged};
 use super::stage::Placing;
 use crate::archive::{ActionError, Content, Incoming, Names, below_session, sync_file_system};
@@ -174,7 +175,7 @@ fn gather(
         )));
     }
     if leaked && rules.leak_check() == LeakCheck::Quarantine {
-        review.push("identifying values still stand in the result".into());
+        review.push(STILL_STANDS.into());
     }
     sync_file_system(&target)?;
     let instance = File::open(target.join(below_session(&first.file)))?;

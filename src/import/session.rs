@@ -15,7 +15,7 @@ use crate::archive::below_session;
 use crate::dicom::{Instance, tags};
 use crate::failpoint::crash_point;
 use crate::metrics::metrics;
-use crate::rules::{Decision, Labels, LeakCheck, Part};
+use crate::rules::{Decision, Labels, Part};
 use crate::store::{Place, Scan, Session, SessionState, Taken, UNASSIGNED};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs::File;
@@ -138,9 +138,7 @@ impl Job<'_> {
         if let (Decision::Split(parts), None) = (&decision, part) {
             return Ok(Next::Split(parts.clone(), identified));
         }
-        let held = self.asks_for_quarantine()
-            || !study.quarantine_reasons().is_empty()
-            || self.rules.leak_check() == LeakCheck::Quarantine && !study.leaks().is_empty();
+        let held = !self.review_reasons(study).is_empty();
         settled.destination = Some(match &decision {
             Decision::Reject(_) => "reject",
             _ if held => "quarantine",
