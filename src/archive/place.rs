@@ -8,7 +8,6 @@
 use super::catalog;
 use super::step::Part;
 use crate::failpoint::{crash_point, disk_point};
-use crate::store::StoredFile;
 use rustix::fs::{CWD, RenameFlags};
 use rustix::io::Errno;
 use std::collections::{BTreeMap, HashSet};
@@ -32,14 +31,6 @@ pub(super) struct Place {
     pub commit: i64,
     /// Where files stand in `staging` that have another place there, by their place once there.
     pub moved: BTreeMap<String, String>,
-}
-
-/// Where a file stands, below its session's folder.
-pub fn below_session(file: &StoredFile) -> PathBuf {
-    Path::new("SCANS")
-        .join(&*file.scan_id)
-        .join(&*file.resource)
-        .join(&file.name)
 }
 
 impl Place {
@@ -156,7 +147,7 @@ impl Place {
     fn ways(&self, part: &Part) -> impl Iterator<Item = (PathBuf, PathBuf)> {
         let (staging, target) = (self.data.join(&self.staging), self.data.join(&self.target));
         part.files.iter().map(move |file| {
-            let to = below_session(file);
+            let to = file.below_session();
             let from = self.moved.get(&*to.to_string_lossy()).map(PathBuf::from);
             (staging.join(from.as_ref().unwrap_or(&to)), target.join(&to))
         })

@@ -8,7 +8,7 @@ use super::session::staged;
 use super::stage::{self, Placing, Trouble};
 use super::study::Study;
 use super::{Job, Stop};
-use crate::archive::{below_session, series_folder};
+use crate::archive::series_folder;
 use crate::dicom::{HeaderDigest, Instance};
 use crate::rules::host::Detail;
 use crate::rules::{At, Labels, LeakCheck, RuleSet, Run, StepEdits, Verdict};
@@ -183,7 +183,7 @@ impl Pass<'_> {
         });
         findings.leaks = leaks.iter().map(Finding::to_leak).collect();
         Arc::make_mut(&mut staged.file).findings = findings;
-        let path = self.target.join(below_session(&staged.file));
+        let path = self.target.join(staged.file.below_session());
         match stage::write(&path, &instance, &mut staged, None) {
             Ok(header_out) => Ok(Remade::Staged(Box::new(Made {
                 staged,

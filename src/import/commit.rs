@@ -123,12 +123,7 @@ impl Job<'_> {
         match importer.block_on(importer.send_to_archive(&stored, options, by)) {
             Ok(arrived) => Ok(arrived),
             // It is stored, and says itself what stands in the way.
-            Err(
-                ActionError::Conflict(_)
-                | ActionError::Refused(_)
-                | ActionError::NotAllowed(_)
-                | ActionError::Busy,
-            ) => {
+            Err(error) if error.leaves_all_as_it_was() => {
                 let now = importer.block_on(importer.store.sessions().get(stored.id))?;
                 Ok(Arrived {
                     session: now.unwrap_or(stored),

@@ -192,15 +192,9 @@ impl Importer {
             Ok(remade) => self.end(claimed, remade, options, by).await,
             Err(error) => Err(error),
         };
-        // After other errors a commit may have begun, which needs what is staged.
-        let nothing_begun = matches!(
-            outcome,
-            Err(ActionError::Conflict(_)
-                | ActionError::Refused(_)
-                | ActionError::NotAllowed(_)
-                | ActionError::Busy)
-        );
-        if nothing_begun {
+        if let Err(error) = &outcome
+            && error.leaves_all_as_it_was()
+        {
             drop_folder(&self.data.join(staging));
         }
         outcome

@@ -5,7 +5,7 @@
 
 use super::Importer;
 use super::commit::described;
-use crate::archive::{ActionError, Reread, below_session, scan_type};
+use crate::archive::{ActionError, Reread, scan_type};
 use crate::dicom::{Instance, tags};
 use crate::store::{NewSession, Rebuilt, Scan, Session, SessionState, StoredFile};
 use std::collections::HashSet;
@@ -75,7 +75,7 @@ fn reread(home: &Path, files: Vec<StoredFile>, scans: Vec<Scan>) -> Result<Rerea
     let mut told = HashSet::new();
     let rebuilt = &mut reread.rebuilt;
     for mut file in files {
-        let read = match File::open(home.join(below_session(&file))) {
+        let read = match File::open(home.join(file.below_session())) {
             Ok(opened) => {
                 let size = opened.metadata()?.len();
                 Instance::read(opened).map(|instance| (instance, size)).ok()

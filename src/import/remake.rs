@@ -6,7 +6,7 @@ use super::commit::described;
 use super::leak::STILL_STANDS;
 use super::outcome::{Outcome, Staged};
 use super::stage::Placing;
-use crate::archive::{ActionError, Content, Incoming, Names, below_session, sync_file_system};
+use crate::archive::{ActionError, Content, Incoming, Names, sync_file_system};
 use crate::dicom::Instance;
 use crate::rules::{At, Labels, LeakCheck, RuleSet, Run};
 use crate::store::{NewSession, Scan, StoredFile};
@@ -84,8 +84,8 @@ pub(super) fn remake(
         .files
         .iter()
         .map(|file| Input {
-            from: home.join(below_session(file)),
-            file: below_session(file).to_string_lossy().into_owned(),
+            from: home.join(file.below_session()),
+            file: file.below_session().to_string_lossy().into_owned(),
             source_name: file.name.clone(),
             scan: ScanWish::Stored(file.scan_id.to_string()),
         })
@@ -149,7 +149,7 @@ fn gather(
                 staged.push(file);
             }
             Remade::Dropped(Outcome::Rejected | Outcome::Filtered, reason) => {
-                rejected.push((below_session(before), reason));
+                rejected.push((before.below_session(), reason));
             }
             Remade::Dropped(_, reason) => failed.push(reason),
         }
@@ -178,7 +178,7 @@ fn gather(
         review.push(STILL_STANDS.into());
     }
     sync_file_system(&target)?;
-    let instance = File::open(target.join(below_session(&first.file)))?;
+    let instance = File::open(target.join(first.file.below_session()))?;
     let instance = Instance::read(instance).map_err(std::io::Error::other)?;
     let mut scans: Vec<Scan> = Vec::new();
     for file in &staged {

@@ -227,8 +227,8 @@ impl Entries<'_> {
         let kept = is_kept(file);
         let provenance = kept_provenance(file);
         let stands = |staged: &super::outcome::Staged| {
-            let f = &staged.file;
-            format!("SCANS/{}/{}/{}", f.scan_id, f.resource, f.name)
+            let place = staged.file.below_session();
+            place.to_string_lossy().into_owned()
         };
         FileEntry {
             path: file.found.display(),

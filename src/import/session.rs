@@ -11,7 +11,6 @@ use super::outcome::{self, FileState, Outcome};
 use super::study::Study;
 use super::summary::{Conflict, scans_of};
 use super::{Job, Stop, disk, split, stage};
-use crate::archive::below_session;
 use crate::dicom::{Instance, tags};
 use crate::failpoint::crash_point;
 use crate::metrics::metrics;
@@ -176,7 +175,7 @@ impl Job<'_> {
         }
         let left_out: HashMap<_, _> = arrived.rejected.into_iter().collect();
         for i in staged {
-            let place = files[i].staged.as_ref().map(|s| below_session(&s.file));
+            let place = files[i].staged.as_ref().map(|s| s.file.below_session());
             let rejected = place.and_then(|place| left_out.get(&place));
             let (outcome, why) = match (rejected, &arrived.held) {
                 // The steps that it waited for have left it out.

@@ -12,7 +12,7 @@ use crate::dicom::{Instance, Told, tags};
 use crate::inbox::Found;
 use crate::rules::host::{Detail, shown};
 use crate::rules::{At, Labels, RuleSet, Run, Verdict};
-use crate::store::{ImportRequest, Place, StoredFile};
+use crate::store::{ImportRequest, Place};
 use serde::Serialize;
 use std::collections::{HashMap, HashSet};
 use std::fs::File;
@@ -182,7 +182,7 @@ impl Importer {
             for file in files.map_err(failed)? {
                 if own.contains(&place_of(&session, &file)) {
                     let path = session.path_of(&file);
-                    let place = format!("{}\n{}", session.label, below(&file));
+                    let place = format!("{}\n{}", session.label, file.below_session().display());
                     by_place.insert(place, path.clone());
                     by_sop.insert(file.sop_uid, path);
                 }
@@ -199,11 +199,6 @@ pub(super) fn ended_under(request: &ImportRequest) -> Result<&str, String> {
     }
     let hash = request.rule_set.as_deref();
     hash.ok_or_else(|| "the request ended before any rule ran".into())
-}
-
-/// As the report has it.
-fn below(file: &StoredFile) -> String {
-    format!("SCANS/{}/{}/{}", file.scan_id, file.resource, file.name)
 }
 
 /// Of two of one name the first: the other is a member that was not imported.

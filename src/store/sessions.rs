@@ -140,11 +140,7 @@ impl Session {
 
     /// Where one of its files stands, below the data folder.
     pub fn path_of(&self, file: &StoredFile) -> PathBuf {
-        self.home()
-            .join("SCANS")
-            .join(&*file.scan_id)
-            .join(&*file.resource)
-            .join(&file.name)
+        self.home().join(file.below_session())
     }
 
     /// The address without `/data`, as XNAT's tables give it.
