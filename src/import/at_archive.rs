@@ -4,8 +4,8 @@
 use super::gate::{Gate, Ticket, lock};
 use super::leak::{Finding, Identifiers, needles_after_import};
 use super::outcome::{FileState, Outcome, Staged};
-use super::session::staged;
 use super::stage::{self, Placing, Trouble};
+use super::staged::staged;
 use super::study::Study;
 use super::{Job, Stop};
 use crate::archive::series_folder;

@@ -1,15 +1,16 @@
 //! The commit that ends an import of a study, and the way on to the archive for what waits there.
 
+use super::described::described;
 use super::gate::lock;
 use super::later::Arrived;
 use super::outcome::FileState;
-use super::overwrite::Settlement;
-use super::session::{not_in_place, staged};
+use super::session::not_in_place;
+use super::settlement::Settlement;
+use super::staged::{scans_of, staged};
 use super::study::{StoredSession, Study};
-use super::summary::scans_of;
 use super::{Job, Stop};
-use crate::archive::{ActionError, ArchiveOptions, Names, session_modality, session_type};
-use crate::dicom::{Instance, tags};
+use crate::archive::{ActionError, ArchiveOptions, Names};
+use crate::dicom::Instance;
 use crate::failpoint::crash_point;
 use crate::rules::{Labels, Overwrite};
 use crate::store::{CommitPlan, NewSession, Scan, Session, SessionState, StoredFile};
@@ -55,7 +56,7 @@ impl Job<'_> {
             self.keep_names_apart(study, files, there)?;
         }
         let staged = staged(study, files);
-        let scans = scans_of(files, &staged);
+        let scans = scans_of(staged.iter().filter_map(|i| files[*i].staged.as_ref()));
         let mut session = self.new_session(study, labels, &scans, first, settlement);
         if let Some((into, _)) = into {
             session = NewSession {
@@ -214,19 +215,6 @@ impl Job<'_> {
     }
 }
 
-/// What is said of a session from its first instance and its series.
-pub(super) fn described(first: &Instance, scans: &[Scan]) -> NewSession {
-    let modality = session_modality(scans.iter().map(|s| s.modality.as_str()));
-    NewSession {
-        study_uid: first.text(tags::STUDY_INSTANCE_UID).unwrap_or_default(),
-        scan_date: first.text(tags::STUDY_DATE).and_then(|d| iso_date(&d)),
-        scan_time: first.text(tags::STUDY_TIME).and_then(|t| iso_time(&t)),
-        xsi_type: session_type(&modality),
-        modality,
-        ..NewSession::default()
-    }
-}
-
 fn stop_of(error: ActionError) -> Stop {
     match error {
         ActionError::Store(error) => Stop::Store(error),
@@ -234,16 +222,4 @@ fn stop_of(error: ActionError) -> Stop {
         ActionError::Files(error) => Stop::Failed(not_in_place(&error)),
         other => Stop::Failed(format!("The session can't be committed: {other}")),
     }
-}
-
-/// `20240229` as `2024-02-29`, as XNAT's rows have it.
-fn iso_date(date: &str) -> Option<String> {
-    let digits: String = date.chars().filter(char::is_ascii_digit).collect();
-    (digits.len() == 8).then(|| format!("{}-{}-{}", &digits[..4], &digits[4..6], &digits[6..]))
-}
-
-/// `141530.25` as `14:15:30`.
-fn iso_time(time: &str) -> Option<String> {
-    let digits: String = time.chars().filter(char::is_ascii_digit).collect();
-    (digits.len() >= 6).then(|| format!("{}:{}:{}", &digits[..2], &digits[2..4], &digits[4..6]))
 }

@@ -4,7 +4,7 @@
 //! been through the rules.
 
 use super::Importer;
-use super::commit::described;
+use super::described::described;
 use crate::archive::{ActionError, Reread, scan_type};
 use crate::dicom::{Instance, tags};
 use crate::store::{NewSession, Rebuilt, Scan, Session, SessionState, StoredFile};

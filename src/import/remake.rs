@@ -2,14 +2,15 @@
 
 use super::Stop;
 use super::at_archive::{Input, Leaks, Pass, Remade, ScanWish};
-use super::commit::described;
+use super::described::described;
 use super::leak::STILL_STANDS;
 use super::outcome::{Outcome, Staged};
 use super::stage::Placing;
+use super::staged::scans_of;
 use crate::archive::{ActionError, Content, Incoming, Names, sync_file_system};
 use crate::dicom::Instance;
 use crate::rules::{At, Labels, LeakCheck, RuleSet, Run};
-use crate::store::{NewSession, Scan, StoredFile};
+use crate::store::{NewSession, StoredFile};
 use std::collections::HashMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -180,12 +181,7 @@ fn gather(
     sync_file_system(&target)?;
     let instance = File::open(target.join(first.file.below_session()))?;
     let instance = Instance::read(instance).map_err(std::io::Error::other)?;
-    let mut scans: Vec<Scan> = Vec::new();
-    for file in &staged {
-        if !scans.iter().any(|s| s.scan_id == file.scan.scan_id) {
-            scans.push(Scan::clone(&file.scan));
-        }
-    }
+    let scans = scans_of(&staged);
     let told = described(&instance, &scans);
     let left_out = rejected.first().map(|(_, why)| {
         let when = match purpose {

@@ -8,15 +8,16 @@
 
 use super::leak::Finding;
 use super::outcome::{self, FileState, Outcome};
+use super::staged::{scans_of, staged};
 use super::study::Study;
-use super::summary::{Conflict, scans_of};
+use super::summary::{Conflict, Seen};
 use super::{Job, Stop, disk, split, stage};
 use crate::dicom::{Instance, tags};
 use crate::failpoint::crash_point;
 use crate::metrics::metrics;
 use crate::rules::{Decision, Labels, Part};
-use crate::store::{Place, Scan, Session, SessionState, Taken, UNASSIGNED};
-use std::collections::{BTreeMap, HashMap, HashSet};
+use crate::store::{Session, SessionState, Taken, UNASSIGNED};
+use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
 use std::sync::Arc;
 
@@ -220,7 +221,7 @@ impl Job<'_> {
         let first = self.read_staged(study, &files[*first])?;
         study.set_stored_uid(first.text(tags::STUDY_INSTANCE_UID).unwrap_or_default());
         Ok(Some(Seen {
-            scans: scans_of(files, &staged),
+            scans: scans_of(staged.iter().filter_map(|i| files[*i].staged.as_ref())),
             first,
             own: self.own_places(study)?,
         }))
@@ -338,22 +339,6 @@ pub fn not_in_place(error: &std::io::Error) -> String {
          allows; the sources stay.",
         disk::told(error)
     )
-}
-
-/// What is staged of a study, as the route rule is told of it.
-pub(super) struct Seen {
-    pub scans: Vec<Scan>,
-    /// The first instance as it will be stored.
-    pub first: Instance,
-    /// What this very request has stored before it was cut off.
-    pub own: HashSet<Place>,
-}
-
-/// The files of a study that are staged and not settled, by their places.
-pub(super) fn staged(study: &Study, files: &[FileState]) -> Vec<usize> {
-    (0..files.len())
-        .filter(|i| files[*i].study == Some(study.index) && files[*i].is_staged())
-        .collect()
 }
 
 /// What belongs to no project waits until somebody gives it one.

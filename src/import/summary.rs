@@ -3,11 +3,10 @@
 use super::Job;
 use super::leak::Finding;
 use super::outcome::{FileState, count};
-use super::overwrite::place_of;
-use super::session::Seen;
+use super::staged::of_study;
 use super::study::{Stored, Study};
 use crate::archive::session_modality;
-use crate::dicom::tags;
+use crate::dicom::{Instance, tags};
 use crate::rules::{Labels, Run};
 use crate::store::{Counts, Place, Scan, Session, StoredFile};
 use serde::Serialize;
@@ -131,6 +130,15 @@ impl<'a> LeakSeen<'a> {
     }
 }
 
+/// What is staged of a study, as the route rule is told of it.
+pub(super) struct Seen {
+    pub scans: Vec<Scan>,
+    /// The first instance as it will be stored.
+    pub first: Instance,
+    /// What this very request has stored before it was cut off.
+    pub own: HashSet<Place>,
+}
+
 impl Job<'_> {
     pub(super) fn summary(
         &self,
@@ -195,7 +203,7 @@ impl Job<'_> {
 fn stored<'a>(stored: &'a Stored, own: &HashSet<Place>) -> Vec<StoredSeen<'a>> {
     let of_label = stored.sessions.iter().map(|(session, files)| {
         let mut scan_to_count: BTreeMap<String, u64> = BTreeMap::new();
-        let is_own = |file: &StoredFile| own.contains(&place_of(session, file));
+        let is_own = |file: &StoredFile| own.contains(&session.place_of(file));
         for file in files.values().filter(|file| !is_own(file)) {
             *scan_to_count.entry(file.scan_id.to_string()).or_default() += 1;
         }
@@ -224,25 +232,4 @@ fn stored_seen(session: &Session, scan_to_count: BTreeMap<String, u64>) -> Optio
             .map(|(scan, count)| StoredScanSeen { scan, count })
             .collect(),
     })
-}
-
-/// The files of a study; of a part also those that are in no part, for nothing is known of their series.
-pub fn of_study<'a>(study: &Study, files: &'a [FileState]) -> impl Iterator<Item = &'a FileState> {
-    let index = study.index;
-    let whole = study.part.as_ref().map_or(index, |part| part.whole);
-    files.iter().filter(move |f| {
-        f.study
-            .is_some_and(|study| study == index || study == whole)
-    })
-}
-
-/// The series of what is staged, in the order in which they were met.
-pub fn scans_of(files: &[FileState], staged: &[usize]) -> Vec<Scan> {
-    let mut scans: Vec<Scan> = Vec::new();
-    for file in staged.iter().filter_map(|i| files[*i].staged.as_ref()) {
-        if !scans.iter().any(|s| s.scan_id == file.scan.scan_id) {
-            scans.push(Scan::clone(&file.scan));
-        }
-    }
-    scans
 }

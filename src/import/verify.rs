@@ -5,7 +5,6 @@
 //! Labels are taken from the report: the first file of the study, which the label rule saw, may be gone.
 
 use super::Importer;
-use super::overwrite::place_of;
 use super::reported::{Reported, ReportedFile};
 use super::source_again::Again;
 use crate::dicom::{Instance, Told, tags};
@@ -180,7 +179,7 @@ impl Importer {
         {
             let files = self.block_on(self.store.sessions().files(session.id, None));
             for file in files.map_err(failed)? {
-                if own.contains(&place_of(&session, &file)) {
+                if own.contains(&session.place_of(&file)) {
                     let path = session.path_of(&file);
                     let place = format!("{}\n{}", session.label, file.below_session().display());
                     by_place.insert(place, path.clone());
