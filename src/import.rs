@@ -4,46 +4,33 @@
 //! Runs on threads of its own and blocks; [`crate::worker`] claims requests and keeps their leases.
 
 mod admit;
+mod again;
 mod assign;
-mod at_archive;
 mod attempt;
 mod clean;
-mod commit;
-mod compare;
 mod described;
 mod disk;
-mod elsewhere;
 mod ending;
-pub mod explain;
 mod gate;
-mod later;
 mod leak;
 mod outcome;
 mod progress;
-mod rebuild;
 mod record;
-mod remake;
 mod removed;
-pub mod replay;
 mod report;
-mod reported;
 mod resolution;
-mod session;
-mod settlement;
+mod settle;
 mod shadow;
 mod source;
-mod source_again;
-mod split;
 mod stage;
 mod staged;
 mod staging;
 mod study;
-mod summary;
 mod trail;
 mod trawl;
 mod unparsable;
 mod uploads;
-pub mod verify;
+mod waiting;
 mod whole;
 
 use crate::archive::{ActionError, Archive};
@@ -62,10 +49,11 @@ use std::time::{Duration, Instant, SystemTime};
 use tokio::runtime::Handle;
 use trail::Trails;
 
+pub use again::{explain, replay, verify};
 pub use disk::Disk;
-pub use elsewhere::MoveTo;
 pub use outcome::Outcome;
 pub use progress::Progress;
+pub use waiting::MoveTo;
 
 /// How often an import starts afresh when another one of the same study got ahead of its commit.
 const TRIES: usize = 5;
@@ -203,7 +191,7 @@ impl Importer {
         match self.block_on(self.archive.recover_request(request.id)) {
             Ok(_) => {}
             Err(ActionError::Store(error)) => return Err(error),
-            Err(ActionError::Files(error)) => return Ok(Some(session::not_in_place(&error))),
+            Err(ActionError::Files(error)) => return Ok(Some(settle::not_in_place(&error))),
             Err(error) => {
                 tracing::error!(request = request.id, %error, "an earlier commit can't be finished");
             }

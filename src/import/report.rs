@@ -5,7 +5,7 @@ use super::Job;
 use super::leak::Finding;
 use super::outcome::{FileState, Outcome, Provenance};
 use super::removed::Removed;
-use super::session::Settled;
+use super::settle::Settled;
 use super::shadow::Shadowed;
 use super::source::Source;
 use super::trail::{Act, InOrder};

@@ -8,7 +8,7 @@
 use super::Job;
 use super::explain::{Explanation, FileExplained, StudyExplained, trial};
 use super::outcome::{FileState, Outcome};
-use super::session::Settled;
+use super::settle::Settled;
 use super::study::Study;
 use super::trail::Trails;
 use crate::inbox::Found;

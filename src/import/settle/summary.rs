@@ -1,10 +1,10 @@
 //! What the route rule sees of a session: JSON, see `schemas/session-summary.schema.json`.
 
-use super::Job;
-use super::leak::Finding;
-use super::outcome::{FileState, count};
-use super::staged::of_study;
-use super::study::{Stored, Study};
+use super::super::Job;
+use super::super::leak::Finding;
+use super::super::outcome::{FileState, count};
+use super::super::staged::of_study;
+use super::super::study::{Stored, Study};
 use crate::archive::session_modality;
 use crate::dicom::{Instance, tags};
 use crate::rules::{Labels, Run};

@@ -1,11 +1,11 @@
 //! What is staged against what is stored: duplicates, instances of other content, and what a settlement makes of
 //! these.
 
-use super::outcome::{FileState, Outcome};
+use super::super::outcome::{FileState, Outcome};
+use super::super::staged::staged;
+use super::super::study::Study;
+use super::super::{Job, Stop, stage};
 use super::settlement::Settlement;
-use super::staged::staged;
-use super::study::Study;
-use super::{Job, Stop, stage};
 use crate::archive::{MIXED, same_bytes};
 use crate::rules::Overwrite;
 use crate::store::Place;

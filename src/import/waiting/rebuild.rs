@@ -3,8 +3,8 @@
 //! Labels stay, and so does what rules found. A file that somebody put into the folder is not taken in: it has not
 //! been through the rules.
 
-use super::Importer;
-use super::described::described;
+use super::super::Importer;
+use super::super::described::described;
 use crate::archive::{ActionError, Reread, scan_type};
 use crate::dicom::{Instance, tags};
 use crate::store::{NewSession, Rebuilt, Scan, Session, SessionState, StoredFile};

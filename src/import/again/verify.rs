@@ -4,9 +4,9 @@
 //!
 //! Labels are taken from the report: the first file of the study, which the label rule saw, may be gone.
 
-use super::Importer;
+use super::super::Importer;
 use super::reported::{Reported, ReportedFile};
-use super::source_again::Again;
+use super::source::Again;
 use crate::dicom::{Instance, Told, tags};
 use crate::inbox::Found;
 use crate::rules::host::{Detail, shown};
@@ -221,12 +221,12 @@ pub(super) fn on_all_cores<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R
                     items.get(index).map(|item| (index, item))
                 } {
                     let answer = work(item);
-                    super::gate::lock(&done).push((index, answer));
+                    super::super::gate::lock(&done).push((index, answer));
                 }
             });
         }
     });
-    let mut done = std::mem::take(&mut *super::gate::lock(&done));
+    let mut done = std::mem::take(&mut *super::super::gate::lock(&done));
     done.sort_by_key(|(index, _)| *index);
     done.into_iter().map(|(_, answer)| answer).collect()
 }

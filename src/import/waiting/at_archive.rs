@@ -1,13 +1,13 @@
 //! Steps that run over stored files: those that wait for the archive, over what an import has staged or what has
 //! waited in the prearchive; and another project's, over what is moved there. What they make is staged anew, under names of its own: even the instances' UIDs may be others.
 
-use super::gate::{Gate, Ticket, lock};
-use super::leak::{Finding, Identifiers, needles_after_import};
-use super::outcome::{FileState, Outcome, Staged};
-use super::stage::{self, Placing, Trouble};
-use super::staged::staged;
-use super::study::Study;
-use super::{Job, Stop};
+use super::super::gate::{Gate, Ticket, lock};
+use super::super::leak::{Finding, Identifiers, needles_after_import};
+use super::super::outcome::{FileState, Outcome, Staged};
+use super::super::stage::{self, Placing, Trouble};
+use super::super::staged::staged;
+use super::super::study::Study;
+use super::super::{Job, Stop};
 use crate::archive::series_folder;
 use crate::dicom::{HeaderDigest, Instance};
 use crate::rules::host::Detail;
@@ -200,7 +200,7 @@ impl Pass<'_> {
 
 impl Job<'_> {
     /// Runs the steps over what is staged of a study, which is then as for the archive.
-    pub(super) fn run_for_archive(
+    pub(in crate::import) fn run_for_archive(
         &self,
         study: &Study,
         labels: &Labels,
@@ -277,7 +277,7 @@ impl Job<'_> {
             }
         }
         if target.exists() {
-            super::disk::make_durable(&target).map_err(Stop::Failed)?;
+            super::super::disk::make_durable(&target).map_err(Stop::Failed)?;
         }
         Ok(())
     }

@@ -5,12 +5,12 @@
 
 mod pictures;
 
-use super::Importer;
-use super::leak::{self, Finding, Identifiers, STILL_STANDS};
-use super::outcome::Outcome;
-use super::summary::{LeakSeen, SeriesSeen, SessionSummary, StudySeen};
-use super::trail::Trails;
-use super::trawl::{check_object, unread};
+use super::super::Importer;
+use super::super::leak::{self, Finding, Identifiers, STILL_STANDS};
+use super::super::outcome::Outcome;
+use super::super::settle::{LeakSeen, SeriesSeen, SessionSummary, StudySeen};
+use super::super::trail::Trails;
+use super::super::trawl::{check_object, unread};
 use crate::archive::{Names, clean, same_bytes, series_folder, session_modality, template};
 use crate::dicom::{HeaderDigest, Instance, tags};
 use crate::inbox::{Found, Located, Walk};
@@ -95,15 +95,15 @@ pub struct FileExplained {
     pub pictures: Option<Pictures>,
     /// Of the failure, if it is one of a rule.
     #[serde(skip)]
-    pub(super) code: Option<&'static str>,
+    pub(in crate::import) code: Option<&'static str>,
     /// In a [`trial`], in place of the steps.
     #[serde(skip)]
-    pub(super) tried: Option<Tried>,
+    pub(in crate::import) tried: Option<Tried>,
 }
 
 /// What rules did to a file, in little.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Tried {
+pub(in crate::import) struct Tried {
     pub trail: usize,
     /// None if it can't be written.
     pub header_out: Option<HeaderDigest>,
@@ -179,7 +179,7 @@ pub fn explain_found(
 }
 
 /// The same without values, and with little kept of each file, so that it does for large imports.
-pub(super) fn trial(
+pub(in crate::import) fn trial(
     rules: &RuleSet,
     run: &Run,
     found: impl IntoIterator<Item = Found>,

@@ -1,14 +1,13 @@
 //! The commit that ends an import of a study, and the way on to the archive for what waits there.
 
-use super::described::described;
-use super::gate::lock;
-use super::later::Arrived;
-use super::outcome::FileState;
-use super::session::not_in_place;
+use super::super::described::described;
+use super::super::gate::lock;
+use super::super::outcome::FileState;
+use super::super::staged::{scans_of, staged};
+use super::super::study::{StoredSession, Study};
+use super::super::waiting::Arrived;
+use super::super::{Job, Stop, disk};
 use super::settlement::Settlement;
-use super::staged::{scans_of, staged};
-use super::study::{StoredSession, Study};
-use super::{Job, Stop};
 use crate::archive::{ActionError, ArchiveOptions, Names};
 use crate::dicom::Instance;
 use crate::failpoint::crash_point;
@@ -189,7 +188,7 @@ impl Job<'_> {
                 continue;
             }
             let file = Arc::make_mut(&mut in_staging.file);
-            let from = super::stage::path(self, study, file);
+            let from = super::super::stage::path(self, study, file);
             let wanted = file.name.clone();
             let mut other = file.clone();
             for n in 1.. {
@@ -200,7 +199,7 @@ impl Job<'_> {
             }
             file.name = other.name;
             place_to_sop.insert(place(file), file.sop_uid.clone());
-            std::fs::rename(from, super::stage::path(self, study, file)).map_err(|e| {
+            std::fs::rename(from, super::super::stage::path(self, study, file)).map_err(|e| {
                 Stop::Failed(format!("The staging folder can't be written to: {e}"))
             })?;
         }
@@ -222,4 +221,13 @@ fn stop_of(error: ActionError) -> Stop {
         ActionError::Files(error) => Stop::Failed(not_in_place(&error)),
         other => Stop::Failed(format!("The session can't be committed: {other}")),
     }
+}
+
+/// A commit stands in the store with what is staged for it; [`crate::archive::Archive::recover`] goes on with it.
+pub fn not_in_place(error: &std::io::Error) -> String {
+    format!(
+        "The session's files can't be put into place: {}. They are kept, and put there as soon as the disk \
+         allows; the sources stay.",
+        disk::told(error)
+    )
 }

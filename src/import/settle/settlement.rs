@@ -1,11 +1,11 @@
 //! Where a study's staged files go: what the route rule decided, within what it may; and the settings for
 //! overwriting and for review.
 
-use super::Job;
-use super::leak::STILL_STANDS;
-use super::outcome::{FileState, Outcome};
-use super::staged::of_study;
-use super::study::Study;
+use super::super::Job;
+use super::super::leak::STILL_STANDS;
+use super::super::outcome::{FileState, Outcome};
+use super::super::staged::of_study;
+use super::super::study::Study;
 use super::summary::Conflict;
 use crate::archive::MIXED;
 use crate::rules::{Decision, LeakCheck, Overwrite};

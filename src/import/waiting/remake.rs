@@ -1,12 +1,12 @@
 //! A waiting session made anew, by the steps at archiving or by another project's rules: all of it, or nothing.
 
-use super::Stop;
+use super::super::Stop;
+use super::super::described::described;
+use super::super::leak::STILL_STANDS;
+use super::super::outcome::{Outcome, Staged};
+use super::super::stage::Placing;
+use super::super::staged::scans_of;
 use super::at_archive::{Input, Leaks, Pass, Remade, ScanWish};
-use super::described::described;
-use super::leak::STILL_STANDS;
-use super::outcome::{Outcome, Staged};
-use super::stage::Placing;
-use super::staged::scans_of;
 use crate::archive::{ActionError, Content, Incoming, Names, sync_file_system};
 use crate::dicom::Instance;
 use crate::rules::{At, Labels, LeakCheck, RuleSet, Run};

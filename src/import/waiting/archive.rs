@@ -4,7 +4,7 @@
 //! they make is archived; the session's own files are gone once that is committed. If a rule fails on any file
 //! nothing is archived. All else goes as it is.
 
-use super::Importer;
+use super::super::Importer;
 use super::remake::{Purpose, Rejected, Remake, drop_folder, remake};
 use crate::archive::{ActionError, ArchiveOptions, Incoming, Release};
 use crate::rulebook::RulebookError;
@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Where a session came to on its way to the archive.
-pub(super) struct Arrived {
+pub(in crate::import) struct Arrived {
     pub session: Session,
     pub rejected: Vec<Rejected>,
     /// Why it is in quarantine, if it is.
@@ -55,7 +55,7 @@ impl Importer {
     }
 
     /// The same, telling what was left out or held.
-    pub(super) async fn send_to_archive(
+    pub(in crate::import) async fn send_to_archive(
         &self,
         session: &Session,
         mut options: ArchiveOptions,

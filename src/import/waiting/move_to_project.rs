@@ -5,8 +5,8 @@
 //! shows in a project that has not been through its rules. Only the route rule is not asked: a move ends in the
 //! prearchive, or in quarantine where the rules want a review.
 
-use super::Importer;
-use super::admit::STUDY;
+use super::super::Importer;
+use super::super::admit::STUDY;
 use super::remake::{Purpose, Remake, drop_folder, remake};
 use crate::archive::{ActionError, ArchiveOptions, Content, Incoming};
 use crate::dicom::{Instance, tags};

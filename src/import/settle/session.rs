@@ -6,12 +6,13 @@
 //! and the deciding call see what they made. If the decision is then the prearchive, more anonymous files than
 //! needed go there, which is safe.
 
-use super::leak::Finding;
-use super::outcome::{self, FileState, Outcome};
-use super::staged::{scans_of, staged};
-use super::study::Study;
+use super::super::leak::Finding;
+use super::super::outcome::{self, FileState, Outcome};
+use super::super::staged::{scans_of, staged};
+use super::super::study::Study;
+use super::super::{Job, Stop, disk, stage};
+use super::split;
 use super::summary::{Conflict, Seen};
-use super::{Job, Stop, disk, split, stage};
 use crate::dicom::{Instance, tags};
 use crate::failpoint::crash_point;
 use crate::metrics::metrics;
@@ -45,7 +46,7 @@ enum Next {
 impl Job<'_> {
     /// Settles the studies one by one, in the order in which they were met. Answers why it could not go
     /// on, if so: what was committed before stays committed, and told.
-    pub(super) fn settle(
+    pub(in crate::import) fn settle(
         &self,
         studies: &mut Vec<Arc<Study>>,
         files: &mut [FileState],
@@ -330,15 +331,6 @@ impl Job<'_> {
         }
         Ok(conflicts)
     }
-}
-
-/// A commit stands in the store with what is staged for it; [`crate::archive::Archive::recover`] goes on with it.
-pub fn not_in_place(error: &std::io::Error) -> String {
-    format!(
-        "The session's files can't be put into place: {}. They are kept, and put there as soon as the disk \
-         allows; the sources stay.",
-        disk::told(error)
-    )
 }
 
 /// What belongs to no project waits until somebody gives it one.
