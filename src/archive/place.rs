@@ -1,13 +1,13 @@
 //! The step on the file system that moves files where a commit wants them: may be repeated at any point.
 //!
 //! What will be replaced is linked into the history first, and that is made durable, before the first new file
-//! takes a name. Then each file is moved or linked into place, a folder as a whole where there is none yet: a name that exists is compared, and only what
-//! the history holds is replaced, by a rename, so that the name is never without a file. A scan's catalogs come
-//! after its files, by rename. Then all is synced.
+//! takes a name. Then each file is moved or linked into place, a folder as a whole where there is none yet: a name
+//! that exists is compared, and only what the history holds is replaced, by a rename, so that the name is never
+//! without a file. A scan's catalogs come after its files, by rename. Then all is synced.
 
 use super::catalog;
-use super::step::Part;
 use crate::failpoint::{crash_point, disk_point};
+use crate::store::{Scan, StoredFile};
 use rustix::fs::{CWD, RenameFlags};
 use rustix::io::Errno;
 use std::collections::{BTreeMap, HashSet};
@@ -31,6 +31,16 @@ pub(super) struct Place {
     pub commit: i64,
     /// Where files stand in `staging` that have another place there, by their place once there.
     pub moved: BTreeMap<String, String>,
+}
+
+/// What a commit does in one scan.
+#[derive(Debug)]
+pub(super) struct Part {
+    pub scan: Scan,
+    /// What the commit adds or moves, each with its place in the session once there.
+    pub files: Vec<StoredFile>,
+    /// What the scan holds once it is committed.
+    pub all: Vec<StoredFile>,
 }
 
 impl Place {

@@ -99,9 +99,22 @@ struct Verifier<'a> {
     run: &'a Run,
     reported: &'a Reported,
     path_to_source: HashMap<String, &'a Found>,
-    /// What this request stored and is still there, by SOP instance and by place in its session.
-    sop_to_stored: HashMap<String, PathBuf>,
-    place_to_stored: HashMap<String, PathBuf>,
+    still_stored: StillStored,
+}
+
+/// What the request stored and nothing has replaced since: where each file stands, below the data folder.
+#[derive(Default)]
+struct StillStored {
+    by_sop: HashMap<String, PathBuf>,
+    by_place: HashMap<InSession, PathBuf>,
+}
+
+/// A file's place as the report tells of it.
+#[derive(PartialEq, Eq, Hash)]
+struct InSession {
+    label: String,
+    /// Below the session's folder.
+    path: String,
 }
 
 impl Importer {
@@ -117,15 +130,13 @@ impl Importer {
             .map_err(|e| e.to_string())?;
         let run = self.run_context(request).map_err(|e| e.to_string())?;
         let again = self.source_again(request)?;
-        let (sop_to_stored, place_to_stored) = self.still_stored(request)?;
         let verifier = Verifier {
             importer: self,
             rules: &rules,
             run: &run,
             reported: &reported,
             path_to_source: by_path(again.as_ref()),
-            sop_to_stored,
-            place_to_stored,
+            still_stored: self.still_stored(request)?,
         };
         let kept: Vec<&ReportedFile> = reported.files.iter().filter(|f| f.is_kept()).collect();
         let files = on_all_cores(&kept, |file| verifier.file(file));
@@ -150,17 +161,12 @@ impl Importer {
 
     /// The files that the request brought in and nothing has replaced since, by their SOP instances and by
     /// their places in their sessions where these tell them apart.
-    #[allow(clippy::type_complexity, reason = "two maps of one thing")]
-    fn still_stored(
-        &self,
-        request: &ImportRequest,
-    ) -> Result<(HashMap<String, PathBuf>, HashMap<String, PathBuf>), String> {
+    fn still_stored(&self, request: &ImportRequest) -> Result<StillStored, String> {
         let failed = |e: crate::store::StoreError| e.to_string();
         let own: HashSet<Place> = self
             .block_on(self.store.requests().stored_places(request.id))
             .map_err(failed)?;
-        let mut by_sop = HashMap::new();
-        let mut by_place = HashMap::new();
+        let mut still_stored = StillStored::default();
         for session in self
             .block_on(self.store.requests().sessions(request.id))
             .map_err(failed)?
@@ -169,13 +175,16 @@ impl Importer {
             for file in files.map_err(failed)? {
                 if own.contains(&session.place_of(&file)) {
                     let path = session.path_of(&file);
-                    let place = format!("{}\n{}", session.label, file.below_session().display());
-                    by_place.insert(place, path.clone());
-                    by_sop.insert(file.sop_uid, path);
+                    let place = InSession {
+                        label: session.label.clone(),
+                        path: file.below_session().to_string_lossy().into_owned(),
+                    };
+                    still_stored.by_place.insert(place, path.clone());
+                    still_stored.by_sop.insert(file.sop_uid, path);
                 }
             }
         }
-        Ok((by_sop, by_place))
+        Ok(still_stored)
     }
 }
 
@@ -237,12 +246,11 @@ impl Verifier<'_> {
 
     /// Err: it is different, and why.
     fn check(&self, file: &ReportedFile, told: &mut FileVerified) -> Result<Check, String> {
-        let place = format!(
-            "{}\n{}",
-            file.session.as_deref().unwrap_or_default(),
-            file.stored.as_deref().unwrap_or_default()
-        );
-        let by_place = self.place_to_stored.get(&place);
+        let place = InSession {
+            label: file.session.clone().unwrap_or_default(),
+            path: file.stored.clone().unwrap_or_default(),
+        };
+        let by_place = self.still_stored.by_place.get(&place);
         let source = self
             .path_to_source
             .get(&file.path)
@@ -261,7 +269,7 @@ impl Verifier<'_> {
         };
         let derived = self.derive(file, instance)?;
         let sop_uid = derived.text(tags::SOP_INSTANCE_UID).unwrap_or_default();
-        match self.sop_to_stored.get(&sop_uid).or(by_place) {
+        match self.still_stored.by_sop.get(&sop_uid).or(by_place) {
             Some(stored) => {
                 told.stored = Some(stored.to_string_lossy().into_owned());
                 match compare(&derived, &self.importer.data.join(stored))? {

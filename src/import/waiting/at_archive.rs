@@ -1,5 +1,6 @@
 //! Steps that run over stored files: those that wait for the archive, over what an import has staged or what has
-//! waited in the prearchive; and another project's, over what is moved there. What they make is staged anew, under names of its own: even the instances' UIDs may be others.
+//! waited in the prearchive; and another project's, over what is moved there. What they make is staged anew, under
+//! names of its own: even the instances' UIDs may be others.
 
 use super::super::gate::{Gate, Ticket, lock};
 use super::super::leak::{Finding, Identifiers, needles_after_import};
