@@ -1,5 +1,5 @@
-//! One import, from a folder or an archive of the inbox to committed sessions: unpack, trawl, admit, anonymize, stage, settle,
-//! clean up, report. Nothing is visible before its commit; nothing flows back up.
+//! One import, from a folder or an archive of the inbox to committed sessions: unpack, trawl, admit, anonymize, stage,
+//! settle, clean up, report. Nothing is visible before its commit; nothing flows back up.
 //!
 //! Runs on threads of its own and blocks; [`crate::worker`] claims requests and keeps their leases.
 
