@@ -34,7 +34,6 @@ pub use kinds::{
     resource_of, scan_type, scan_types, session_modality, session_type, session_types,
 };
 pub use moves::{Content, MIXED};
-pub use place::below_session;
 pub(crate) use place::same_bytes;
 pub use review::Release;
 pub use stored::Reread;
@@ -73,6 +72,17 @@ pub enum ActionError {
     Files(#[from] std::io::Error),
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+impl ActionError {
+    /// Whether no commit had begun: nothing that was staged for one is needed any more. After the other errors
+    /// one may go on.
+    pub fn leaves_all_as_it_was(&self) -> bool {
+        matches!(
+            self,
+            Self::Conflict(_) | Self::Refused(_) | Self::NotAllowed(_) | Self::Busy
+        )
+    }
 }
 
 impl From<CommitError> for ActionError {

@@ -1,47 +1,37 @@
-//! One import, from a folder or an archive of the inbox to committed sessions: unpack, trawl, admit, anonymize, stage, settle,
-//! clean up, report. Nothing is visible before its commit; nothing flows back up.
+//! One import, from a folder or an archive of the inbox to committed sessions: unpack, trawl, admit, anonymize, stage,
+//! settle, clean up, report. Nothing is visible before its commit; nothing flows back up.
 //!
 //! Runs on threads of its own and blocks; [`crate::worker`] claims requests and keeps their leases.
 
 mod admit;
+mod again;
 mod assign;
-mod at_archive;
 mod attempt;
 mod clean;
-mod commit;
+mod described;
 mod disk;
-mod elsewhere;
 mod ending;
-pub mod explain;
 mod gate;
-mod later;
 mod leak;
 mod outcome;
-mod overwrite;
 mod progress;
-mod rebuild;
 mod record;
-mod remake;
 mod removed;
-pub mod replay;
 mod report;
-mod reported;
 mod resolution;
-mod session;
+mod settle;
 mod shadow;
 mod source;
-mod source_again;
-mod split;
 mod stage;
+mod staged;
 mod staging;
 mod study;
-mod summary;
 mod trail;
 mod trawl;
 mod turns;
 mod unparsable;
 mod uploads;
-pub mod verify;
+mod waiting;
 
 use crate::archive::{ActionError, Archive};
 use crate::failpoint::crash_point;
@@ -60,11 +50,12 @@ use std::time::{Duration, Instant, SystemTime};
 use tokio::runtime::Handle;
 use trail::Trails;
 
+pub use again::{explain, replay, verify};
 pub use disk::Disk;
-pub use elsewhere::MoveTo;
 pub use outcome::Outcome;
 pub use progress::Progress;
 pub use turns::Turns;
+pub use waiting::MoveTo;
 
 /// How often an import starts afresh when another one of the same study got ahead of its commit.
 const TRIES: usize = 8;
@@ -216,7 +207,7 @@ impl Importer {
         match self.block_on(self.archive.recover_request(request.id)) {
             Ok(_) => {}
             Err(ActionError::Store(error)) => return Err(error),
-            Err(ActionError::Files(error)) => return Ok(Some(session::not_in_place(&error))),
+            Err(ActionError::Files(error)) => return Ok(Some(settle::not_in_place(&error))),
             Err(error) => {
                 tracing::error!(request = request.id, %error, "an earlier commit can't be finished");
             }

@@ -2,7 +2,6 @@
 //! where each comes to stand (XNAT's `MergePrearcToArchiveSession`).
 
 use super::file_name::scan_ids;
-use super::place::below_session;
 use super::{ActionError, same_bytes};
 use crate::store::{Scan, Session, StoredFile};
 use std::collections::{BTreeMap, HashMap};
@@ -42,19 +41,19 @@ pub fn join(
         .iter()
         .map(|f| (f.sop_uid.as_str(), f))
         .collect();
-    let by_place: HashMap<_, _> = there.files.iter().map(|f| (below_session(f), f)).collect();
+    let by_place: HashMap<_, _> = there.files.iter().map(|f| (f.below_session(), f)).collect();
     let scan_to_stored = scans(&incoming.scans, &there.scans);
     let mut joined = Joined::default();
     let (mut differing, mut names_taken) = (0, 0);
     for file in incoming.files {
-        let from = below_session(&file);
+        let from = file.below_session();
         let mut placed = file.clone();
         if let Some(scan) = scan_to_stored.get(&*file.scan_id) {
             placed.scan_id = scan.scan_id.as_str().into();
         }
         match by_sop.get(file.sop_uid.as_str()) {
             Some(stored) => {
-                if is_same(&folder.join(&from), &home.join(below_session(stored)))? {
+                if is_same(&folder.join(&from), &home.join(stored.below_session()))? {
                     continue;
                 }
                 let same_series =
@@ -66,13 +65,13 @@ pub fn join(
                 placed.name.clone_from(&stored.name);
                 joined.replaces = true;
             }
-            None if by_place.contains_key(&below_session(&placed)) => {
+            None if by_place.contains_key(&placed.below_session()) => {
                 names_taken += 1;
                 continue;
             }
             None => {}
         }
-        let to = below_session(&placed);
+        let to = placed.below_session();
         if to != from {
             let text = |path: &Path| path.to_string_lossy().into_owned();
             joined.moved.insert(text(&to), text(&from));

@@ -1,15 +1,14 @@
 //! The step on the file system that moves files where a commit wants them: may be repeated at any point.
 //!
 //! What will be replaced is linked into the history first, and that is made durable, before the first new file
-//! takes a name. Then each file is moved or linked into place, a folder as a whole where there is none yet: a name that exists is compared, and only what
-//! the history holds is replaced, by a rename, so that the name is never without a file. A scan's catalogs come
-//! after its files, by rename. Then all is synced.
+//! takes a name. Then each file is moved or linked into place, a folder as a whole where there is none yet: a name
+//! that exists is compared, and only what the history holds is replaced, by a rename, so that the name is never
+//! without a file. A scan's catalogs come after its files, by rename. Then all is synced.
 
 use super::catalog;
-use super::step::Part;
 use crate::failpoint::{crash_point, disk_point};
 use crate::file_system::FileSystem;
-use crate::store::StoredFile;
+use crate::store::{Scan, StoredFile};
 use rustix::fs::{CWD, RenameFlags};
 use rustix::io::Errno;
 use std::collections::{BTreeMap, HashSet};
@@ -37,12 +36,14 @@ pub(super) struct Place {
     pub moved: BTreeMap<String, String>,
 }
 
-/// Where a file stands, below its session's folder.
-pub fn below_session(file: &StoredFile) -> PathBuf {
-    Path::new("SCANS")
-        .join(&*file.scan_id)
-        .join(&*file.resource)
-        .join(&file.name)
+/// What a commit does in one scan.
+#[derive(Debug)]
+pub(super) struct Part {
+    pub scan: Scan,
+    /// What the commit adds or moves, each with its place in the session once there.
+    pub files: Vec<StoredFile>,
+    /// What the scan holds once it is committed.
+    pub all: Vec<StoredFile>,
 }
 
 impl Place {
@@ -159,7 +160,7 @@ impl Place {
     fn ways(&self, part: &Part) -> impl Iterator<Item = (PathBuf, PathBuf)> {
         let (staging, target) = (self.data.join(&self.staging), self.data.join(&self.target));
         part.files.iter().map(move |file| {
-            let to = below_session(file);
+            let to = file.below_session();
             let from = self.moved.get(&*to.to_string_lossy()).map(PathBuf::from);
             (staging.join(from.as_ref().unwrap_or(&to)), target.join(&to))
         })

@@ -1,7 +1,7 @@
 //! A commit between its two halves in the store: files are put into place scan by scan, so that a session of any
 //! size takes the memory of its largest scans.
 
-use super::place::Place;
+use super::place::{Part, Place};
 use super::{ActionError, Archive, run_blocking};
 use crate::failpoint::crash_point;
 use crate::file_system::FileSystem;
@@ -9,16 +9,6 @@ use crate::store::{PendingCommit, Scan, Session, StoredFile};
 use std::collections::{BTreeMap, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
-
-/// What a commit does in one scan.
-#[derive(Debug)]
-pub(super) struct Part {
-    pub scan: Scan,
-    /// What the commit adds or moves, each with its place in the session once there.
-    pub files: Vec<StoredFile>,
-    /// What the scan holds once it is committed.
-    pub all: Vec<StoredFile>,
-}
 
 impl Archive {
     /// The step on the file system, which may be repeated, and the end of the commit.

@@ -3,14 +3,18 @@
 
 use super::{ActionError, Archive, ArchiveOptions, catalog, run_blocking};
 use crate::failpoint::crash_point;
-use crate::store::{NewSession, Rebuilt, Session, SessionState, StoredFile, Taken};
+use crate::store::{NewSession, Rebuilt, Scan, Session, SessionState, StoredFile, Taken};
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 /// What reading a session's files again has found.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Reread {
-    pub rebuilt: Rebuilt,
+    /// The series, by the scans that the files are in.
+    pub scans: Vec<Scan>,
+    pub files: Vec<StoredFile>,
+    /// Files of which the folder holds nothing any more.
+    pub gone: Vec<StoredFile>,
     /// Files that can't be read as what they should be.
     pub unreadable: usize,
     /// The dates, types and UID of the session as its first file has them.
@@ -125,7 +129,9 @@ impl Archive {
         by: &str,
     ) -> Result<Session, ActionError> {
         let Reread {
-            mut rebuilt,
+            scans,
+            files,
+            gone,
             unreadable,
             told,
         } = reread;
@@ -135,13 +141,13 @@ impl Archive {
                 reasons.push(format!("{number} files {what}"));
             }
         };
-        count(rebuilt.gone.len(), "are gone from its folder");
+        count(gone.len(), "are gone from its folder");
         count(unreadable, "can't be read");
         count(
             unknown,
             "in its folder were put there by hand and are no part of it: import them",
         );
-        rebuilt.state = if rebuilt.files.is_empty() {
+        let state = if files.is_empty() {
             reasons.push("no file is left: delete the session".into());
             SessionState::Error
         } else if unreadable > 0 {
@@ -152,11 +158,18 @@ impl Archive {
         } else {
             SessionState::Ready
         };
-        rebuilt.reason = Some(match reasons.is_empty() {
+        let reason = match reasons.is_empty() {
             true => format!("rebuilt by {by}"),
             false => format!("rebuilt by {by}: {}", reasons.join("; ")),
-        });
-        rebuilt.told = told;
+        };
+        let rebuilt = Rebuilt {
+            scans,
+            files,
+            gone,
+            told,
+            state,
+            reason: Some(reason),
+        };
         crash_point("rebuild.read");
         // Before the rows: a crash in between leaves a session that is to be rebuilt again.
         let (files, scans) = (rebuilt.files.clone(), rebuilt.scans.clone());

@@ -4,7 +4,7 @@
 use super::outcome::{self, FileState};
 use super::record::Record;
 use super::report::{self, Report, write_report};
-use super::session::Settled;
+use super::settle::Settled;
 use super::source::Source;
 use super::{Ended, Importer, Job, Stop, disk, resolution};
 use crate::store::{Counts, ImportRequest, Session, Status, StoreError, cancelled_text};

@@ -17,6 +17,9 @@ pub use needles::{Needles, needles, needles_after_import, not_as_labels};
 use serde::Serialize;
 use std::sync::{Arc, Mutex, PoisonError};
 
+/// Why a session is held for review where its findings are to be looked at.
+pub const STILL_STANDS: &str = "identifying values still stand in the result";
+
 /// Where an identifying value still stands, and what kind of value it is.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, schemars::JsonSchema)]
 pub struct Finding {

@@ -5,7 +5,7 @@ use super::Job;
 use super::leak::Finding;
 use super::outcome::{FileState, Outcome, Provenance};
 use super::removed::Removed;
-use super::session::Settled;
+use super::settle::Settled;
 use super::shadow::Shadowed;
 use super::source::Source;
 use super::trail::{Act, InOrder};
@@ -227,8 +227,8 @@ impl Entries<'_> {
         let kept = is_kept(file);
         let provenance = kept_provenance(file);
         let stands = |staged: &super::outcome::Staged| {
-            let f = &staged.file;
-            format!("SCANS/{}/{}/{}", f.scan_id, f.resource, f.name)
+            let place = staged.file.below_session();
+            place.to_string_lossy().into_owned()
         };
         FileEntry {
             path: file.found.display(),

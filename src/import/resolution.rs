@@ -1,7 +1,7 @@
 //! How the request as a whole ended, in XNAT's words where it has some.
 
 use super::outcome::{FileState, Outcome};
-use super::session::Settled;
+use super::settle::Settled;
 use crate::store::{Counts, SessionState, Status};
 
 /// Completed if anything of the folder is stored now, or was before; else Failed, with what stood in the way.

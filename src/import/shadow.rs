@@ -8,7 +8,7 @@
 use super::Job;
 use super::explain::{Explanation, FileExplained, StudyExplained, trial};
 use super::outcome::{FileState, Outcome};
-use super::session::Settled;
+use super::settle::Settled;
 use super::study::Study;
 use super::trail::Trails;
 use crate::inbox::Found;
@@ -20,7 +20,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 /// As the report has it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Shadowed {
     /// None: the candidate can't be used.
@@ -122,9 +122,8 @@ impl Job<'_> {
         }
         let mut shadowed = Shadowed {
             rule_set: Some(candidate.hash().to_owned()),
-            ..unusable(None, "")
+            ..Shadowed::default()
         };
-        shadowed.code = None;
         compare_files(files, &tried, &mut shadowed);
         compare_sessions(files, studies, settled, &tried, &mut shadowed);
         Some(shadowed)
@@ -133,16 +132,14 @@ impl Job<'_> {
 
 /// One disagreement, whatever the import held.
 fn unusable(rule_set: Option<String>, code: &'static str) -> Shadowed {
-    let errors = u64::from(!code.is_empty());
     Shadowed {
         rule_set,
         code: Some(code),
         counts: ShadowCounts {
-            errors,
+            errors: 1,
             ..ShadowCounts::default()
         },
-        sessions: Vec::new(),
-        files: Vec::new(),
+        ..Shadowed::default()
     }
 }
 

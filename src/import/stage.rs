@@ -4,7 +4,7 @@ use super::gate::lock;
 use super::outcome::{Outcome, Staged};
 use super::study::Study;
 use super::{Job, Stop, disk};
-use crate::archive::{Names, below_session, is_one_step, resource_of, series_folder, template};
+use crate::archive::{Names, is_one_step, resource_of, series_folder, template};
 use crate::dicom::{HeaderDigest, Instance, SourceError, tags};
 use crate::failpoint::{crash_point, disk_point};
 use crate::inbox::Identity;
@@ -150,7 +150,7 @@ pub fn write(
 
 /// Where a file stands in staging.
 pub fn path(job: &Job<'_>, study: &Study, file: &StoredFile) -> PathBuf {
-    job.staging.join(study.staging()).join(below_session(file))
+    job.staging.join(study.staging()).join(file.below_session())
 }
 
 /// Folders are made when the first file needs them.

@@ -10,7 +10,7 @@ use axum::response::{IntoResponse, Response};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::archive::{ArchiveOptions, Conflict, Release, below_session};
+use crate::archive::{ArchiveOptions, Conflict, Release};
 use crate::rules::Overwrite;
 use crate::store::{Area, Findings, Leak};
 
@@ -168,7 +168,7 @@ async fn review(
             .collect(),
         files: found
             .map(|file| FileReview {
-                file: below_session(&file).to_string_lossy().into_owned(),
+                file: file.below_session().to_string_lossy().into_owned(),
                 findings: file.findings,
             })
             .collect(),

@@ -17,7 +17,7 @@ pub use content::{Findings, Leak, ResourceSummary, Scan, ScanSummary, StoredFile
 pub(super) use content::{file_from_row, scan_from_row};
 pub use rebuild::Rebuilt;
 
-use super::{Store, StoreError, audit, column, flag, labels, now_ms, text_enum};
+use super::{Place, Store, StoreError, audit, column, flag, labels, now_ms, text_enum};
 
 text_enum! {
     /// XNAT's `PrearcStatus` as far as it is used here, and what lies beyond the prearchive.
@@ -140,11 +140,17 @@ impl Session {
 
     /// Where one of its files stands, below the data folder.
     pub fn path_of(&self, file: &StoredFile) -> PathBuf {
-        self.home()
-            .join("SCANS")
-            .join(&*file.scan_id)
-            .join(&*file.resource)
-            .join(&file.name)
+        self.home().join(file.below_session())
+    }
+
+    /// Where one of its files stands among those of all sessions.
+    pub fn place_of(&self, file: &StoredFile) -> Place {
+        (
+            self.id,
+            file.scan_id.clone(),
+            file.resource.clone(),
+            file.name.clone(),
+        )
     }
 
     /// The address without `/data`, as XNAT's tables give it.

@@ -138,6 +138,45 @@ fn a_route_rule_sees_the_session_and_decides() {
 }
 
 #[test]
+fn a_route_rule_sees_what_the_schema_says_at_an_import_and_where_one_is_explained() {
+    let site = Site::new();
+    let folder = site.inbox("P/s");
+    dicom::study(&folder, 1, 2, 2);
+    let code = "fn route(summary, ctx) { prearchive(summary.to_json()) }";
+    site.rhai("telling", "route", &[], &[], code);
+    site.policy("P", &json!({ "route": { "module": "telling" } }));
+    let labels = [("SUBJECT_ID", "S1"), ("EXPT_LABEL", "E1")];
+    let source = [("PROJECT_ID", "P"), ("path", folder.to_str().unwrap())];
+    let query = [source, labels].concat();
+    let told = site
+        .call("otto", "GET", "/xapi/rules/explain", &query)
+        .json();
+    let mut explained = told["studies"][0]["summary"].clone();
+    let done = site.import("P", "P/s", &labels);
+    let reason = done.report.as_ref().unwrap()["sessions"][0]["reason"].clone();
+    let mut seen: Value = serde_json::from_str(reason.as_str().unwrap()).unwrap();
+
+    let schema: Value =
+        serde_json::from_str(include_str!("../../schemas/session-summary.schema.json")).unwrap();
+    let members: Vec<&String> = schema["properties"].as_object().unwrap().keys().collect();
+    let validator = jsonschema::validator_for(&schema).unwrap();
+    for summary in [&explained, &seen] {
+        let errors: Vec<String> = validator
+            .iter_errors(summary)
+            .map(|error| format!("{}: {error}", error.instance_path()))
+            .collect();
+        assert_eq!(errors, Vec::<String>::new());
+        let left_out = members.iter().find(|member| summary.get(member).is_none());
+        assert_eq!(left_out, None, "{summary:#}");
+    }
+    // A call to import has parameters that one to explain has not.
+    for summary in [&mut explained, &mut seen] {
+        summary["parameters"] = Value::Null;
+    }
+    assert_eq!(explained, seen);
+}
+
+#[test]
 fn a_label_rule_that_fails_fails_the_study_and_no_other() {
     let site = Site::new();
     dicom::study(&site.inbox("P/s/good"), 1, 1, 1);

@@ -1,6 +1,7 @@
 //! What a session holds: scans, their resources, and the files in them. Only what is committed shows.
 
 use std::collections::{BTreeMap, HashMap};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -53,6 +54,16 @@ pub struct StoredFile {
     pub digest: Option<String>,
     /// What the import found in it.
     pub findings: Findings,
+}
+
+impl StoredFile {
+    /// Where it stands, below its session's folder.
+    pub fn below_session(&self) -> PathBuf {
+        Path::new("SCANS")
+            .join(&*self.scan_id)
+            .join(&*self.resource)
+            .join(&self.name)
+    }
 }
 
 /// What a reviewer is told of a file: where something stands, never what.

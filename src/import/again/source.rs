@@ -1,6 +1,6 @@
 //! The source of a request that has ended, once more: whatever of it still stands, to see what rules make of it.
 
-use super::Importer;
+use super::super::Importer;
 use crate::archive::LOOK_BACK;
 use crate::inbox::{Found, Kind, Located, Opened, Walk, unpack};
 use crate::store::ImportRequest;

@@ -1,9 +1,9 @@
 //! A study that the route rule splits by its series: each part is settled as a session by itself, under the
 //! study's label or one of its own. PET and MR of one study are the case that it is for.
 
-use super::outcome::FileState;
-use super::study::{PartOf, Study};
-use super::{Job, Stop, disk, stage};
+use super::super::outcome::FileState;
+use super::super::study::{PartOf, Study};
+use super::super::{Job, Stop, disk, stage};
 use crate::failpoint::crash_point;
 use crate::rules::{Decision, Labels, Part, check_labels};
 use crate::store::Scan;
@@ -86,7 +86,7 @@ impl Job<'_> {
         let from = stage::path(self, whole, &staged.file);
         let identified = part.part.as_ref().is_some_and(|part| part.identified);
         let scan = Arc::make_mut(&mut staged.scan);
-        let mut names = super::gate::lock(&part.names);
+        let mut names = super::super::gate::lock(&part.names);
         scan.scan_id = names.scan(&scan.scan_id, &scan.series_uid, &scan.modality);
         let placed = Arc::make_mut(&mut staged.file);
         placed.scan_id = names.text(&scan.scan_id);

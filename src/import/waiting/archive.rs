@@ -4,7 +4,7 @@
 //! they make is archived; the session's own files are gone once that is committed. If a rule fails on any file
 //! nothing is archived. All else goes as it is.
 
-use super::Importer;
+use super::super::Importer;
 use super::remake::{Purpose, Rejected, Remake, drop_folder, remake};
 use crate::archive::{ActionError, ArchiveOptions, Incoming, Release};
 use crate::rulebook::RulebookError;
@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Where a session came to on its way to the archive.
-pub(super) struct Arrived {
+pub(in crate::import) struct Arrived {
     pub session: Session,
     pub rejected: Vec<Rejected>,
     /// Why it is in quarantine, if it is.
@@ -54,7 +54,7 @@ impl Importer {
     }
 
     /// The same, telling what was left out or held.
-    pub(super) async fn send_to_archive(
+    pub(in crate::import) async fn send_to_archive(
         &self,
         session: &Session,
         mut options: ArchiveOptions,
@@ -191,15 +191,9 @@ impl Importer {
             Ok(remade) => self.end(claimed, remade, options, by).await,
             Err(error) => Err(error),
         };
-        // After other errors a commit may have begun, which needs what is staged.
-        let nothing_begun = matches!(
-            outcome,
-            Err(ActionError::Conflict(_)
-                | ActionError::Refused(_)
-                | ActionError::NotAllowed(_)
-                | ActionError::Busy)
-        );
-        if nothing_begun {
+        if let Err(error) = &outcome
+            && error.leaves_all_as_it_was()
+        {
             drop_folder(&self.data.join(staging));
         }
         outcome

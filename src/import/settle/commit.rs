@@ -1,15 +1,15 @@
 //! The commit that ends an import of a study, and the way on to the archive for what waits there.
 
-use super::gate::lock;
-use super::later::Arrived;
-use super::outcome::FileState;
-use super::overwrite::Settlement;
-use super::session::{not_in_place, staged};
-use super::study::{StoredSession, Study};
-use super::summary::scans_of;
-use super::{Job, Stop};
-use crate::archive::{ActionError, ArchiveOptions, Names, session_modality, session_type};
-use crate::dicom::{Instance, tags};
+use super::super::described::described;
+use super::super::gate::lock;
+use super::super::outcome::FileState;
+use super::super::staged::{scans_of, staged};
+use super::super::study::{StoredSession, Study};
+use super::super::waiting::Arrived;
+use super::super::{Job, Stop, disk};
+use super::settlement::Settlement;
+use crate::archive::{ActionError, ArchiveOptions, Names};
+use crate::dicom::Instance;
 use crate::failpoint::crash_point;
 use crate::rules::{Labels, Overwrite};
 use crate::store::{CommitPlan, NewSession, Scan, Session, SessionState, StoredFile};
@@ -55,7 +55,7 @@ impl Job<'_> {
             self.keep_names_apart(study, files, there)?;
         }
         let staged = staged(study, files);
-        let scans = scans_of(files, &staged);
+        let scans = scans_of(staged.iter().filter_map(|i| files[*i].staged.as_ref()));
         let mut session = self.new_session(study, labels, &scans, first, settlement);
         if let Some((into, _)) = into {
             session = NewSession {
@@ -123,12 +123,7 @@ impl Job<'_> {
         match importer.block_on(importer.send_to_archive(&stored, options, by)) {
             Ok(arrived) => Ok(arrived),
             // It is stored, and says itself what stands in the way.
-            Err(
-                ActionError::Conflict(_)
-                | ActionError::Refused(_)
-                | ActionError::NotAllowed(_)
-                | ActionError::Busy,
-            ) => {
+            Err(error) if error.leaves_all_as_it_was() => {
                 let now = importer.block_on(importer.store.sessions().get(stored.id))?;
                 Ok(Arrived {
                     session: now.unwrap_or(stored),
@@ -193,7 +188,7 @@ impl Job<'_> {
                 continue;
             }
             let file = Arc::make_mut(&mut in_staging.file);
-            let from = super::stage::path(self, study, file);
+            let from = super::super::stage::path(self, study, file);
             let wanted = file.name.clone();
             let mut other = file.clone();
             for n in 1.. {
@@ -204,7 +199,7 @@ impl Job<'_> {
             }
             file.name = other.name;
             place_to_sop.insert(place(file), file.sop_uid.clone());
-            std::fs::rename(from, super::stage::path(self, study, file)).map_err(|e| {
+            std::fs::rename(from, super::super::stage::path(self, study, file)).map_err(|e| {
                 Stop::Failed(format!("The staging folder can't be written to: {e}"))
             })?;
         }
@@ -219,19 +214,6 @@ impl Job<'_> {
     }
 }
 
-/// What is said of a session from its first instance and its series.
-pub(super) fn described(first: &Instance, scans: &[Scan]) -> NewSession {
-    let modality = session_modality(scans.iter().map(|s| s.modality.as_str()));
-    NewSession {
-        study_uid: first.text(tags::STUDY_INSTANCE_UID).unwrap_or_default(),
-        scan_date: first.text(tags::STUDY_DATE).and_then(|d| iso_date(&d)),
-        scan_time: first.text(tags::STUDY_TIME).and_then(|t| iso_time(&t)),
-        xsi_type: session_type(&modality),
-        modality,
-        ..NewSession::default()
-    }
-}
-
 fn stop_of(error: ActionError) -> Stop {
     match error {
         ActionError::Store(error) => Stop::Store(error),
@@ -241,14 +223,11 @@ fn stop_of(error: ActionError) -> Stop {
     }
 }
 
-/// `20240229` as `2024-02-29`, as XNAT's rows have it.
-fn iso_date(date: &str) -> Option<String> {
-    let digits: String = date.chars().filter(char::is_ascii_digit).collect();
-    (digits.len() == 8).then(|| format!("{}-{}-{}", &digits[..4], &digits[4..6], &digits[6..]))
-}
-
-/// `141530.25` as `14:15:30`.
-fn iso_time(time: &str) -> Option<String> {
-    let digits: String = time.chars().filter(char::is_ascii_digit).collect();
-    (digits.len() >= 6).then(|| format!("{}:{}:{}", &digits[..2], &digits[2..4], &digits[4..6]))
+/// A commit stands in the store with what is staged for it; [`crate::archive::Archive::recover`] goes on with it.
+pub fn not_in_place(error: &std::io::Error) -> String {
+    format!(
+        "The session's files can't be put into place: {}. They are kept, and put there as soon as the disk \
+         allows; the sources stay.",
+        disk::told(error)
+    )
 }

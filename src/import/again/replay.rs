@@ -2,11 +2,11 @@
 //! the rule set that it was pinned to and through a candidate, and both ends are compared. Nothing is written,
 //! and nothing is compared with what is stored.
 
-use super::Importer;
+use super::super::Importer;
+use super::super::outcome::Outcome;
+use super::super::trail::Trails;
 use super::explain::{Explanation, FileExplained, Routed, StudyExplained, trial};
-use super::outcome::Outcome;
 use super::reported::Reported;
-use super::trail::Trails;
 use super::verify::{by_path, ended_under};
 use crate::rules::{At, Labels, RuleSet};
 use crate::store::ImportRequest;

@@ -4,110 +4,35 @@
 //! The outcome holds values: it is for whoever may see the files.
 
 mod pictures;
+mod told;
 
-use super::Importer;
-use super::leak::{self, Finding, Identifiers};
-use super::outcome::Outcome;
-use super::trail::Trails;
-use super::trawl::{check_object, unread};
+use super::super::Importer;
+use super::super::leak::{self, Finding, Identifiers, STILL_STANDS};
+use super::super::outcome::Outcome;
+use super::super::settle::{LeakSeen, SeriesSeen, SessionSummary, StudySeen};
+use super::super::trail::Trails;
+use super::super::trawl::{check_object, unread};
 use crate::archive::{Names, clean, same_bytes, series_folder, session_modality, template};
-use crate::dicom::{HeaderDigest, Instance, tags};
+use crate::dicom::{Instance, tags};
 use crate::inbox::{Found, Located, Walk};
 use crate::rules::host::Detail;
-use crate::rules::{At, FileNames, Labels, LeakCheck, RuleSet, Run, StepInfo, StepTrace, Verdict};
-use serde::Serialize;
-use serde_json::{Value, json};
+use crate::rules::{At, FileNames, Labels, LeakCheck, RuleSet, Run, Verdict};
+use crate::store::Counts;
+use serde_json::Value;
 use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use pictures::{Pictures, pictures};
+use pictures::pictures;
+pub(in crate::import) use told::Tried;
+pub use told::{Explanation, FileExplained, Leak, Routed, StudyExplained};
 
 /// Of more, a server explains none: every edit of each is held in memory.
 const MOST_FILES: usize = 10_000;
 
 /// Of so many files, pictures are made where a rule makes regions black.
 const MOST_PICTURES: usize = 10;
-
-#[derive(Debug, Serialize, schemars::JsonSchema)]
-pub struct Explanation {
-    pub project: String,
-    pub rule_set: String,
-    /// In the order in which they run.
-    pub modules: Vec<StepInfo>,
-    /// What a policy asks for and does not get, and why.
-    pub notes: Vec<String>,
-    pub leak_check: LeakCheck,
-    pub studies: Vec<StudyExplained>,
-    /// In the order of the walk.
-    pub files: Vec<FileExplained>,
-}
-
-#[derive(Debug, Serialize, schemars::JsonSchema)]
-pub struct StudyExplained {
-    /// The label rule's answer; none if it failed.
-    pub labels: Option<Labels>,
-    /// Why it failed.
-    pub error: Option<String>,
-    /// Of the sources.
-    #[serde(skip)]
-    pub(super) uid: String,
-    /// Where identifying values of the originals still stand, and in how many files.
-    pub leaks: Vec<Leak>,
-    /// What the route rule sees.
-    pub summary: Option<Value>,
-    /// What it says.
-    pub route: Option<Routed>,
-    /// What stands above the route rule's word: reasons for review.
-    pub review: Vec<String>,
-}
-
-#[derive(Debug, Serialize, schemars::JsonSchema)]
-pub struct Leak {
-    #[serde(flatten)]
-    pub finding: Finding,
-    pub files: u64,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, schemars::JsonSchema)]
-pub struct Routed {
-    /// None: the rule failed, and the session stays in the prearchive.
-    pub to: Option<&'static str>,
-    pub why: String,
-}
-
-#[derive(Debug, Serialize, schemars::JsonSchema)]
-pub struct FileExplained {
-    pub path: String,
-    /// `stored` where nothing stands against it; routing may still reject its session.
-    pub outcome: Outcome,
-    pub reason: Option<String>,
-    /// Its place in the list of studies.
-    pub study: Option<usize>,
-    /// What each step of the chain did, as far as the chain went.
-    pub steps: Vec<StepTrace>,
-    pub leaks: Vec<Finding>,
-    /// Where a rule makes regions black: what it looks like before and after.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub pictures: Option<Pictures>,
-    /// Of the failure, if it is one of a rule.
-    #[serde(skip)]
-    pub(super) code: Option<&'static str>,
-    /// In a [`trial`], in place of the steps.
-    #[serde(skip)]
-    pub(super) tried: Option<Tried>,
-}
-
-/// What rules did to a file, in little.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Tried {
-    pub trail: usize,
-    /// None if it can't be written.
-    pub header_out: Option<HeaderDigest>,
-    /// Regions of its picture are made black, of which the digest tells nothing.
-    pub redacted: bool,
-}
 
 /// What is gathered of a study on the way.
 #[derive(Default)]
@@ -128,7 +53,7 @@ struct Scan {
     id: String,
     modality: String,
     series_uid: String,
-    description: Option<String>,
+    description: String,
     count: u64,
 }
 
@@ -177,7 +102,7 @@ pub fn explain_found(
 }
 
 /// The same without values, and with little kept of each file, so that it does for large imports.
-pub(super) fn trial(
+pub(in crate::import) fn trial(
     rules: &RuleSet,
     run: &Run,
     found: impl IntoIterator<Item = Found>,
@@ -187,24 +112,6 @@ pub(super) fn trial(
     let mut explainer = Explainer::new(rules, run, Some(trails));
     explainer.times = times;
     explainer.all(found)
-}
-
-impl Explanation {
-    /// The same for whoever may not see what identifies.
-    #[must_use]
-    pub fn without_values(mut self) -> Self {
-        for study in &mut self.studies {
-            study.summary = None;
-        }
-        let steps = self.files.iter_mut().flat_map(|file| &mut file.steps);
-        for edit in steps.flat_map(|step| &mut step.edits) {
-            (edit.before, edit.after) = (None, None);
-        }
-        for file in &mut self.files {
-            file.pictures = None;
-        }
-        self
-    }
 }
 
 impl<'a> Explainer<'a> {
@@ -248,27 +155,6 @@ impl<'a> Explainer<'a> {
             leak_check: rules.leak_check(),
             studies,
             files,
-        }
-    }
-}
-
-impl FileExplained {
-    fn redacts(&self) -> bool {
-        let mut edits = self.steps.iter().flat_map(|step| &step.edits);
-        edits.any(|edit| edit.action == "redact")
-    }
-
-    fn done(path: String, outcome: Outcome, reason: impl Into<String>) -> Self {
-        Self {
-            path,
-            outcome,
-            reason: Some(reason.into()),
-            study: None,
-            steps: Vec::new(),
-            leaks: Vec::new(),
-            pictures: None,
-            code: None,
-            tried: None,
         }
     }
 }
@@ -426,9 +312,7 @@ impl Explainer<'_> {
             })
             .collect();
         if self.rules.leak_check() == LeakCheck::Quarantine && !leaks.is_empty() {
-            study
-                .review
-                .push("identifying values still stand in the result".into());
+            study.review.push(STILL_STANDS.into());
         }
         let (mut summary, mut route) = (None, None);
         if let (Some(labels), false) = (&study.labels, study.scans.is_empty()) {
@@ -458,7 +342,7 @@ impl Explainer<'_> {
         }
     }
 
-    /// As `schemas/session-summary.schema.json` has it.
+    /// As an import's would be, if nothing of the study were stored.
     fn summary(
         &self,
         index: usize,
@@ -470,40 +354,38 @@ impl Explainer<'_> {
         let count = |outcomes: &[Outcome]| {
             let is_in =
                 |f: &&FileExplained| f.study == Some(index) && outcomes.contains(&f.outcome);
-            files.iter().filter(is_in).count()
+            files.iter().filter(is_in).count() as u64
         };
         let failed = count(&[Outcome::Failed]);
         // Until the route rule has spoken, what is to be reviewed counts as stored.
         let stored = count(&[Outcome::Stored, Outcome::Quarantined]);
         let rejected = count(&[Outcome::Rejected]);
-        let series = study.scans.iter().map(|scan| {
-            json!({
-                "scan": scan.id, "modality": scan.modality, "series_uid": scan.series_uid,
-                "description": scan.description, "count": scan.count,
-            })
+        let counts = Counts {
+            found: stored + rejected + failed,
+            stored,
+            rejected,
+            failed,
+            ..Counts::default()
+        };
+        let series = study.scans.iter().map(|scan| SeriesSeen {
+            scan: &scan.id,
+            modality: &scan.modality,
+            series_uid: &scan.series_uid,
+            description: &scan.description,
+            count: scan.count,
         });
-        let leaks = leaks.iter().map(|leak| {
-            json!({ "kind": leak.finding.kind, "tag": leak.finding.tag, "count": leak.files })
-        });
-        json!({
-            "project": self.run.project, "subject": labels.subject, "session": labels.session,
-            "failed": failed,
-            "study": {
-                "modality": session_modality(study.scans.iter().map(|scan| scan.modality.as_str())),
-                "date": study.date, "uid": study.uid,
+        let leaks = (leaks.iter()).map(|leak| LeakSeen::new(&leak.finding, leak.files));
+        let summary = SessionSummary {
+            study: StudySeen {
+                modality: session_modality(study.scans.iter().map(|scan| scan.modality.as_str())),
+                date: study.date.clone(),
+                uid: study.uid.clone(),
             },
-            "series": series.collect::<Vec<_>>(),
-            "counts": {
-                "found": stored + rejected + failed, "stored": stored, "duplicate": 0, "conflict": 0,
-                "filtered": 0, "rejected": rejected, "failed": failed, "quarantined": 0, "not_dicom": 0,
-                "unreadable": 0, "cut_short": 0, "changed": 0,
-            },
-            "stored": [],
-            "leaks": leaks.collect::<Vec<_>>(),
-            "conflicts": [],
-            "labels": { "auto_archive": labels.auto_archive, "visit": labels.visit, "scan": labels.scan },
-            "parameters": *self.run.parameters,
-        })
+            series: series.collect(),
+            leaks: leaks.collect(),
+            ..SessionSummary::new(self.run, labels, counts)
+        };
+        summary.to_json()
     }
 }
 
@@ -527,7 +409,7 @@ impl Study {
                 id,
                 modality,
                 series_uid,
-                description: instance.text(tags::SERIES_DESCRIPTION),
+                description: text(tags::SERIES_DESCRIPTION),
                 count: 1,
             }),
         }

@@ -1,15 +1,17 @@
 //! A waiting session made anew, by the steps at archiving or by another project's rules: all of it, or nothing.
 
-use super::Stop;
+use super::super::Stop;
+use super::super::described::described;
+use super::super::leak::STILL_STANDS;
+use super::super::outcome::{Outcome, Staged};
+use super::super::stage::Placing;
+use super::super::staged::scans_of;
 use super::at_archive::{Input, Leaks, Pass, Remade, ScanWish};
-use super::commit::described;
-use super::outcome::{Outcome, Staged};
-use super::stage::Placing;
-use crate::archive::{ActionError, Content, Incoming, Names, below_session};
+use crate::archive::{ActionError, Content, Incoming, Names};
 use crate::dicom::Instance;
 use crate::file_system::FileSystem;
 use crate::rules::{At, Labels, LeakCheck, RuleSet, Run};
-use crate::store::{NewSession, Scan, StoredFile};
+use crate::store::{NewSession, StoredFile};
 use std::collections::HashMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -85,8 +87,8 @@ pub(super) fn remake(
         .files
         .iter()
         .map(|file| Input {
-            from: home.join(below_session(file)),
-            file: below_session(file).to_string_lossy().into_owned(),
+            from: home.join(file.below_session()),
+            file: file.below_session().to_string_lossy().into_owned(),
             source_name: file.name.clone(),
             scan: ScanWish::Stored(file.scan_id.to_string()),
         })
@@ -151,7 +153,7 @@ fn gather(
                 staged.push(file);
             }
             Remade::Dropped(Outcome::Rejected | Outcome::Filtered, reason) => {
-                rejected.push((below_session(before), reason));
+                rejected.push((before.below_session(), reason));
             }
             Remade::Dropped(_, reason) => failed.push(reason),
         }
@@ -177,16 +179,11 @@ fn gather(
         )));
     }
     if leaked && rules.leak_check() == LeakCheck::Quarantine {
-        review.push("identifying values still stand in the result".into());
+        review.push(STILL_STANDS.into());
     }
-    let instance = File::open(target.join(below_session(&first.file)))?;
+    let instance = File::open(target.join(first.file.below_session()))?;
     let instance = Instance::read(instance).map_err(std::io::Error::other)?;
-    let mut scans: Vec<Scan> = Vec::new();
-    for file in &staged {
-        if !scans.iter().any(|s| s.scan_id == file.scan.scan_id) {
-            scans.push(Scan::clone(&file.scan));
-        }
-    }
+    let scans = scans_of(&staged);
     let told = described(&instance, &scans);
     let left_out = rejected.first().map(|(_, why)| {
         let when = match purpose {

@@ -1,6 +1,6 @@
 //! An import's report, read again: what is needed of it to do the import's work once more.
 
-use super::Importer;
+use super::super::Importer;
 use serde::Deserialize;
 use std::collections::BTreeSet;
 use std::fs;

@@ -1,14 +1,15 @@
 //! Steps that run over stored files: those that wait for the archive, over what an import has staged or what has
-//! waited in the prearchive; and another project's, over what is moved there. What they make is staged anew, under names of its own: even the instances' UIDs may be others.
+//! waited in the prearchive; and another project's, over what is moved there. What they make is staged anew, under
+//! names of its own: even the instances' UIDs may be others.
 
-use super::gate::{Gate, Ticket, lock};
-use super::leak::{Finding, Identifiers, needles_after_import};
-use super::outcome::{FileState, Outcome, Staged};
-use super::session::staged;
-use super::stage::{self, Placing, Trouble};
-use super::study::Study;
-use super::{Job, Stop};
-use crate::archive::{below_session, series_folder};
+use super::super::gate::{Gate, Ticket, lock};
+use super::super::leak::{Finding, Identifiers, needles_after_import};
+use super::super::outcome::{FileState, Outcome, Staged};
+use super::super::stage::{self, Placing, Trouble};
+use super::super::staged::staged;
+use super::super::study::Study;
+use super::super::{Job, Stop};
+use crate::archive::series_folder;
 use crate::dicom::{HeaderDigest, Instance};
 use crate::rules::host::Detail;
 use crate::rules::{At, Labels, LeakCheck, RuleSet, Run, StepEdits, Verdict};
@@ -183,7 +184,7 @@ impl Pass<'_> {
         });
         findings.leaks = leaks.iter().map(Finding::to_leak).collect();
         Arc::make_mut(&mut staged.file).findings = findings;
-        let path = self.target.join(below_session(&staged.file));
+        let path = self.target.join(staged.file.below_session());
         match stage::write(&path, &instance, &mut staged, None) {
             Ok(header_out) => Ok(Remade::Staged(Box::new(Made {
                 staged,
@@ -200,7 +201,7 @@ impl Pass<'_> {
 
 impl Job<'_> {
     /// Runs the steps over what is staged of a study, which is then as for the archive.
-    pub(super) fn run_for_archive(
+    pub(in crate::import) fn run_for_archive(
         &self,
         study: &Study,
         labels: &Labels,

@@ -5,13 +5,13 @@
 //! shows in a project that has not been through its rules. Only the route rule is not asked: a move ends in the
 //! prearchive, or in quarantine where the rules want a review.
 
-use super::Importer;
-use super::admit::STUDY;
+use super::super::Importer;
+use super::super::admit::STUDY;
 use super::remake::{Purpose, Remake, drop_folder, remake};
-use crate::archive::{ActionError, ArchiveOptions, Content, Incoming, below_session};
+use crate::archive::{ActionError, ArchiveOptions, Content, Incoming};
 use crate::dicom::{Instance, tags};
 use crate::rules::{Labels, RuleSet, Run};
-use crate::store::{Session, SessionState, StoreError};
+use crate::store::{Session, SessionState, StoreError, StoredFile};
 use chrono::DateTime;
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -75,7 +75,11 @@ impl Importer {
     ) -> Result<Session, ActionError> {
         let run = self.run_elsewhere(claimed, to).await?;
         let mut content = self.content_of(claimed).await?;
-        let first = content.incoming.files.first().map(below_session);
+        let first = content
+            .incoming
+            .files
+            .first()
+            .map(StoredFile::below_session);
         let first = self
             .data
             .join(&content.folder)
@@ -105,13 +109,8 @@ impl Importer {
             Ok(remade) => self.put_there(claimed, remade, by).await,
             Err(error) => Err(error),
         };
-        // After other errors a commit may have begun, which needs what is staged.
-        if let Err(
-            ActionError::Conflict(_)
-            | ActionError::Refused(_)
-            | ActionError::NotAllowed(_)
-            | ActionError::Busy,
-        ) = moved
+        if let Err(error) = &moved
+            && error.leaves_all_as_it_was()
         {
             drop_folder(&self.data.join(staging));
         }

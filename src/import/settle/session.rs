@@ -6,18 +6,19 @@
 //! and the deciding call see what they made. If the decision is then the prearchive, more anonymous files than
 //! needed go there, which is safe.
 
-use super::leak::Finding;
-use super::outcome::{self, FileState, Outcome};
-use super::study::Study;
-use super::summary::{Conflict, scans_of};
-use super::{Job, Stop, disk, split, stage};
-use crate::archive::below_session;
+use super::super::leak::Finding;
+use super::super::outcome::{self, FileState, Outcome};
+use super::super::staged::{scans_of, staged};
+use super::super::study::Study;
+use super::super::{Job, Stop, stage};
+use super::split;
+use super::summary::{Conflict, Seen};
 use crate::dicom::{Instance, tags};
 use crate::failpoint::crash_point;
 use crate::metrics::metrics;
-use crate::rules::{Decision, Labels, LeakCheck, Part};
-use crate::store::{Place, Scan, Session, SessionState, Taken, UNASSIGNED};
-use std::collections::{BTreeMap, HashMap, HashSet};
+use crate::rules::{Decision, Labels, Part};
+use crate::store::{Session, SessionState, Taken, UNASSIGNED};
+use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
 use std::sync::Arc;
 
@@ -45,7 +46,7 @@ enum Next {
 impl Job<'_> {
     /// Settles the studies one by one, in the order in which they were met. Answers why it could not go
     /// on, if so: what was committed before stays committed, and told.
-    pub(super) fn settle(
+    pub(in crate::import) fn settle(
         &self,
         studies: &mut Vec<Arc<Study>>,
         files: &mut [FileState],
@@ -138,9 +139,7 @@ impl Job<'_> {
         if let (Decision::Split(parts), None) = (&decision, part) {
             return Ok(Next::Split(parts.clone(), identified));
         }
-        let held = self.asks_for_quarantine()
-            || !study.quarantine_reasons().is_empty()
-            || self.rules.leak_check() == LeakCheck::Quarantine && !study.leaks().is_empty();
+        let held = !self.review_reasons(study).is_empty();
         settled.destination = Some(match &decision {
             Decision::Reject(_) => "reject",
             _ if held => "quarantine",
@@ -178,7 +177,7 @@ impl Job<'_> {
         }
         let left_out: HashMap<_, _> = arrived.rejected.into_iter().collect();
         for i in staged {
-            let place = files[i].staged.as_ref().map(|s| below_session(&s.file));
+            let place = files[i].staged.as_ref().map(|s| s.file.below_session());
             let rejected = place.and_then(|place| left_out.get(&place));
             let (outcome, why) = match (rejected, &arrived.held) {
                 // The steps that it waited for have left it out.
@@ -223,7 +222,7 @@ impl Job<'_> {
         let first = self.read_staged(study, &files[*first])?;
         study.set_stored_uid(first.text(tags::STUDY_INSTANCE_UID).unwrap_or_default());
         Ok(Some(Seen {
-            scans: scans_of(files, &staged),
+            scans: scans_of(staged.iter().filter_map(|i| files[*i].staged.as_ref())),
             first,
             own: self.own_places(study)?,
         }))
@@ -332,31 +331,6 @@ impl Job<'_> {
         }
         Ok(conflicts)
     }
-}
-
-/// A commit stands in the store with what is staged for it; [`crate::archive::Archive::recover`] goes on with it.
-pub fn not_in_place(error: &std::io::Error) -> String {
-    format!(
-        "The session's files can't be put into place: {}. They are kept, and put there as soon as the disk \
-         allows; the sources stay.",
-        disk::told(error)
-    )
-}
-
-/// What is staged of a study, as the route rule is told of it.
-pub(super) struct Seen {
-    pub scans: Vec<Scan>,
-    /// The first instance as it will be stored.
-    pub first: Instance,
-    /// What this very request has stored before it was cut off.
-    pub own: HashSet<Place>,
-}
-
-/// The files of a study that are staged and not settled, by their places.
-pub(super) fn staged(study: &Study, files: &[FileState]) -> Vec<usize> {
-    (0..files.len())
-        .filter(|i| files[*i].study == Some(study.index) && files[*i].is_staged())
-        .collect()
 }
 
 /// What belongs to no project waits until somebody gives it one.

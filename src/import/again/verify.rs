@@ -4,22 +4,25 @@
 //!
 //! Labels are taken from the report: the first file of the study, which the label rule saw, may be gone.
 
-use super::Importer;
-use super::overwrite::place_of;
+mod difference;
+
+use super::super::Importer;
 use super::reported::{Reported, ReportedFile};
-use super::source_again::Again;
-use crate::dicom::{Instance, Told, tags};
+use super::source::Again;
+use crate::dicom::{Instance, tags};
 use crate::inbox::Found;
-use crate::rules::host::{Detail, shown};
+use crate::rules::host::Detail;
 use crate::rules::{At, Labels, RuleSet, Run, Verdict};
-use crate::store::{ImportRequest, Place, StoredFile};
+use crate::store::{ImportRequest, Place};
 use serde::Serialize;
 use std::collections::{HashMap, HashSet};
 use std::fs::File;
-use std::io::{self, BufReader, Read, Write};
 use std::path::PathBuf;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+
+pub use difference::Difference;
+use difference::compare;
 
 /// What came of it. Values are for whoever may see the sources.
 #[derive(Debug, Serialize, schemars::JsonSchema)]
@@ -72,22 +75,6 @@ pub struct FileVerified {
     pub difference: Option<Difference>,
 }
 
-/// The first, in the order of the dataset.
-#[derive(Debug, Serialize, schemars::JsonSchema)]
-pub struct Difference {
-    /// None: all elements are the same, and what differs is the preamble, the file meta information, or how
-    /// elements are encoded.
-    pub tag: Option<String>,
-    /// Where the files differ first; none where only digests were compared.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub byte: Option<u64>,
-    /// None: the element is not there, or values are not shown.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub derived: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub stored: Option<String>,
-}
-
 impl Verified {
     pub fn is_good(&self) -> bool {
         self.counts.different == 0
@@ -112,9 +99,22 @@ struct Verifier<'a> {
     run: &'a Run,
     reported: &'a Reported,
     path_to_source: HashMap<String, &'a Found>,
-    /// What this request stored and is still there, by SOP instance and by place in its session.
-    sop_to_stored: HashMap<String, PathBuf>,
-    place_to_stored: HashMap<String, PathBuf>,
+    still_stored: StillStored,
+}
+
+/// What the request stored and nothing has replaced since: where each file stands, below the data folder.
+#[derive(Default)]
+struct StillStored {
+    by_sop: HashMap<String, PathBuf>,
+    by_place: HashMap<InSession, PathBuf>,
+}
+
+/// A file's place as the report tells of it.
+#[derive(PartialEq, Eq, Hash)]
+struct InSession {
+    label: String,
+    /// Below the session's folder.
+    path: String,
 }
 
 impl Importer {
@@ -130,15 +130,13 @@ impl Importer {
             .map_err(|e| e.to_string())?;
         let run = self.run_context(request).map_err(|e| e.to_string())?;
         let again = self.source_again(request)?;
-        let (sop_to_stored, place_to_stored) = self.still_stored(request)?;
         let verifier = Verifier {
             importer: self,
             rules: &rules,
             run: &run,
             reported: &reported,
             path_to_source: by_path(again.as_ref()),
-            sop_to_stored,
-            place_to_stored,
+            still_stored: self.still_stored(request)?,
         };
         let kept: Vec<&ReportedFile> = reported.files.iter().filter(|f| f.is_kept()).collect();
         let files = on_all_cores(&kept, |file| verifier.file(file));
@@ -163,32 +161,30 @@ impl Importer {
 
     /// The files that the request brought in and nothing has replaced since, by their SOP instances and by
     /// their places in their sessions where these tell them apart.
-    #[allow(clippy::type_complexity, reason = "two maps of one thing")]
-    fn still_stored(
-        &self,
-        request: &ImportRequest,
-    ) -> Result<(HashMap<String, PathBuf>, HashMap<String, PathBuf>), String> {
+    fn still_stored(&self, request: &ImportRequest) -> Result<StillStored, String> {
         let failed = |e: crate::store::StoreError| e.to_string();
         let own: HashSet<Place> = self
             .block_on(self.store.requests().stored_places(request.id))
             .map_err(failed)?;
-        let mut by_sop = HashMap::new();
-        let mut by_place = HashMap::new();
+        let mut still_stored = StillStored::default();
         for session in self
             .block_on(self.store.requests().sessions(request.id))
             .map_err(failed)?
         {
             let files = self.block_on(self.store.sessions().files(session.id, None));
             for file in files.map_err(failed)? {
-                if own.contains(&place_of(&session, &file)) {
+                if own.contains(&session.place_of(&file)) {
                     let path = session.path_of(&file);
-                    let place = format!("{}\n{}", session.label, below(&file));
-                    by_place.insert(place, path.clone());
-                    by_sop.insert(file.sop_uid, path);
+                    let place = InSession {
+                        label: session.label.clone(),
+                        path: file.below_session().to_string_lossy().into_owned(),
+                    };
+                    still_stored.by_place.insert(place, path.clone());
+                    still_stored.by_sop.insert(file.sop_uid, path);
                 }
             }
         }
-        Ok((by_sop, by_place))
+        Ok(still_stored)
     }
 }
 
@@ -199,11 +195,6 @@ pub(super) fn ended_under(request: &ImportRequest) -> Result<&str, String> {
     }
     let hash = request.rule_set.as_deref();
     hash.ok_or_else(|| "the request ended before any rule ran".into())
-}
-
-/// As the report has it.
-fn below(file: &StoredFile) -> String {
-    format!("SCANS/{}/{}/{}", file.scan_id, file.resource, file.name)
 }
 
 /// Of two of one name the first: the other is a member that was not imported.
@@ -227,12 +218,12 @@ pub(super) fn on_all_cores<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R
                     items.get(index).map(|item| (index, item))
                 } {
                     let answer = work(item);
-                    super::gate::lock(&done).push((index, answer));
+                    super::super::gate::lock(&done).push((index, answer));
                 }
             });
         }
     });
-    let mut done = std::mem::take(&mut *super::gate::lock(&done));
+    let mut done = std::mem::take(&mut *super::super::gate::lock(&done));
     done.sort_by_key(|(index, _)| *index);
     done.into_iter().map(|(_, answer)| answer).collect()
 }
@@ -255,12 +246,11 @@ impl Verifier<'_> {
 
     /// Err: it is different, and why.
     fn check(&self, file: &ReportedFile, told: &mut FileVerified) -> Result<Check, String> {
-        let place = format!(
-            "{}\n{}",
-            file.session.as_deref().unwrap_or_default(),
-            file.stored.as_deref().unwrap_or_default()
-        );
-        let by_place = self.place_to_stored.get(&place);
+        let place = InSession {
+            label: file.session.clone().unwrap_or_default(),
+            path: file.stored.clone().unwrap_or_default(),
+        };
+        let by_place = self.still_stored.by_place.get(&place);
         let source = self
             .path_to_source
             .get(&file.path)
@@ -279,10 +269,10 @@ impl Verifier<'_> {
         };
         let derived = self.derive(file, instance)?;
         let sop_uid = derived.text(tags::SOP_INSTANCE_UID).unwrap_or_default();
-        match self.sop_to_stored.get(&sop_uid).or(by_place) {
+        match self.still_stored.by_sop.get(&sop_uid).or(by_place) {
             Some(stored) => {
                 told.stored = Some(stored.to_string_lossy().into_owned());
-                match self.compare(&derived, stored)? {
+                match compare(&derived, &self.importer.data.join(stored))? {
                     None => Ok(Check::Same),
                     Some(difference) => {
                         told.difference = Some(difference);
@@ -378,97 +368,4 @@ impl Verifier<'_> {
             Err(failure) => Err(failure.to_string()),
         }
     }
-
-    fn compare(&self, derived: &Instance, stored: &PathBuf) -> Result<Option<Difference>, String> {
-        let failed = |e: io::Error| format!("what is stored can't be read: {}", e.kind());
-        let path = self.importer.data.join(stored);
-        let mut comparer = Comparer {
-            with: BufReader::new(File::open(&path).map_err(failed)?),
-            at: 0,
-            differs_at: None,
-        };
-        derived.write_to(&mut comparer).map_err(|e| e.to_string())?;
-        let Some(byte) = comparer.first_difference().map_err(failed)? else {
-            return Ok(None);
-        };
-        let stored = File::open(path).map_err(failed)?;
-        let mut difference = match Instance::read(stored) {
-            Ok(stored) => first_difference(derived, &stored).map_err(|e| e.to_string())?,
-            Err(error) => return Err(format!("what is stored is damaged: {error}")),
-        };
-        difference.byte = Some(byte);
-        Ok(Some(difference))
-    }
-}
-
-/// Takes what is written, and compares it with a file.
-struct Comparer {
-    with: BufReader<File>,
-    at: u64,
-    differs_at: Option<u64>,
-}
-
-impl Comparer {
-    fn first_difference(&mut self) -> io::Result<Option<u64>> {
-        if self.differs_at.is_none() && self.with.read(&mut [0])? > 0 {
-            self.differs_at = Some(self.at);
-        }
-        Ok(self.differs_at)
-    }
-}
-
-impl Write for Comparer {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if self.differs_at.is_some() {
-            return Ok(bytes.len());
-        }
-        let mut there = Vec::with_capacity(bytes.len());
-        (&mut self.with)
-            .take(bytes.len() as u64)
-            .read_to_end(&mut there)?;
-        if there != bytes {
-            let same = there.iter().zip(bytes).take_while(|(a, b)| a == b).count();
-            self.differs_at = Some(self.at + same as u64);
-        }
-        self.at += bytes.len() as u64;
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-fn first_difference(derived: &Instance, stored: &Instance) -> io::Result<Difference> {
-    let (derived_list, stored_list) = (derived.told(shown)?, stored.told(shown)?);
-    let lengths = derived_list.len().max(stored_list.len());
-    let at = (0..lengths).find(|i| match (derived_list.get(*i), stored_list.get(*i)) {
-        (Some(a), Some(b)) => !a.is_same(b),
-        _ => true,
-    });
-    let Some(at) = at else {
-        return Ok(Difference {
-            // Redacted pixels are compared by bytes alone.
-            tag: derived.is_redacted().then(|| "PixelData".to_owned()),
-            byte: None,
-            derived: None,
-            stored: None,
-        });
-    };
-    let (a, b) = (derived_list.get(at), stored_list.get(at));
-    let is_in = |list: &[Told], told: &Told| list.iter().any(|other| other.path == told.path);
-    let text = |told: &Told| Some(told.shown.clone());
-    let (tag, derived, stored) = match (a, b) {
-        (Some(a), Some(b)) if a.path == b.path => (&a.path, text(a), text(b)),
-        (Some(a), _) if !is_in(&stored_list, a) => (&a.path, text(a), None),
-        (_, Some(b)) => (&b.path, None, text(b)),
-        (Some(a), None) => (&a.path, text(a), None),
-        (None, None) => unreachable!("one of the two is longer"),
-    };
-    Ok(Difference {
-        tag: Some(tag.clone()),
-        byte: None,
-        derived,
-        stored,
-    })
 }

@@ -3,11 +3,11 @@
 //! Labels stay, and so does what rules found. A file that somebody put into the folder is not taken in: it has not
 //! been through the rules.
 
-use super::Importer;
-use super::commit::described;
-use crate::archive::{ActionError, Reread, below_session, scan_type};
+use super::super::Importer;
+use super::super::described::described;
+use crate::archive::{ActionError, Reread, scan_type};
 use crate::dicom::{Instance, tags};
-use crate::store::{NewSession, Rebuilt, Scan, Session, SessionState, StoredFile};
+use crate::store::{Scan, Session, SessionState, StoredFile};
 use std::collections::HashSet;
 use std::fs::File;
 use std::io::ErrorKind;
@@ -60,35 +60,27 @@ impl Importer {
 /// A file that can't be read stays as the store has it.
 fn reread(home: &Path, files: Vec<StoredFile>, scans: Vec<Scan>) -> Result<Reread, std::io::Error> {
     let mut reread = Reread {
-        rebuilt: Rebuilt {
-            scans,
-            files: Vec::with_capacity(files.len()),
-            gone: Vec::new(),
-            told: NewSession::default(),
-            state: SessionState::Building,
-            reason: None,
-        },
-        unreadable: 0,
-        told: NewSession::default(),
+        scans,
+        files: Vec::with_capacity(files.len()),
+        ..Reread::default()
     };
     let mut first = None;
     let mut told = HashSet::new();
-    let rebuilt = &mut reread.rebuilt;
     for mut file in files {
-        let read = match File::open(home.join(below_session(&file))) {
+        let read = match File::open(home.join(file.below_session())) {
             Ok(opened) => {
                 let size = opened.metadata()?.len();
                 Instance::read(opened).map(|instance| (instance, size)).ok()
             }
             Err(e) if e.kind() == ErrorKind::NotFound => {
-                rebuilt.gone.push(file);
+                reread.gone.push(file);
                 continue;
             }
             Err(error) => return Err(error),
         };
         let Some((instance, size)) = read else {
             reread.unreadable += 1;
-            rebuilt.files.push(file);
+            reread.files.push(file);
             continue;
         };
         let text = |tag| instance.text(tag).unwrap_or_default();
@@ -102,7 +94,7 @@ fn reread(home: &Path, files: Vec<StoredFile>, scans: Vec<Scan>) -> Result<Rerea
         file.sop_class = text(tags::SOP_CLASS_UID).into();
         file.instance_number = instance.text(tags::INSTANCE_NUMBER);
         (file.sop_uid, file.size) = (sop_uid, size);
-        let scan = rebuilt
+        let scan = reread
             .scans
             .iter_mut()
             .find(|s| *s.scan_id == *file.scan_id);
@@ -113,14 +105,15 @@ fn reread(home: &Path, files: Vec<StoredFile>, scans: Vec<Scan>) -> Result<Rerea
             scan.series_uid = text(tags::SERIES_INSTANCE_UID);
             scan.description = text(tags::SERIES_DESCRIPTION);
         }
-        rebuilt.files.push(file);
+        reread.files.push(file);
         first.get_or_insert(instance);
     }
-    rebuilt
+    let files = &reread.files;
+    reread
         .scans
-        .retain(|scan| rebuilt.files.iter().any(|f| *f.scan_id == *scan.scan_id));
+        .retain(|scan| files.iter().any(|f| *f.scan_id == *scan.scan_id));
     if let Some(first) = &first {
-        reread.told = described(first, &rebuilt.scans);
+        reread.told = described(first, &reread.scans);
     }
     Ok(reread)
 }
