@@ -147,7 +147,15 @@ impl Archive {
             .await?;
         let state = SessionState::Quarantined;
         match held {
-            Some(held) if held.identified == content.session.identified => {
+            Some(held)
+                if wait_alike(
+                    (held.identified, held.rule_set.as_deref()),
+                    (
+                        content.session.identified,
+                        content.session.rule_set.as_deref(),
+                    ),
+                ) =>
+            {
                 self.join_into(claimed, content, &held, state, true, by)
                     .await
             }
@@ -279,9 +287,15 @@ impl Archive {
     }
 }
 
-/// Why identified and other files can't be in one session.
-pub const MIXED: &str = "The sessions were imported under different rules, one to be anonymized at archiving \
-and one not: archive or delete one of them first.";
+/// Why files that wait for different steps at archiving, or some for steps and others for none, can't be in one
+/// session.
+pub const MIXED: &str = "The sessions were imported under different rules, which leave different steps to run at \
+archiving: archive or delete one of them first.";
+
+/// Whether the files of two sessions wait for the same steps, as far as that is known without asking the rules.
+pub(super) fn wait_alike(a: (bool, Option<&str>), b: (bool, Option<&str>)) -> bool {
+    a.0 == b.0 && (!a.0 || a.1 == b.1)
+}
 
 /// The process that staged a session on its way to the archive in a folder of that name.
 pub(super) fn staged_by(name: &str) -> Option<&str> {

@@ -1,7 +1,7 @@
 //! What a review of a waiting session ends with: release from quarantine, or other labels.
 
 use super::join::check_same_session;
-use super::moves::MIXED;
+use super::moves::{MIXED, wait_alike};
 use super::{ActionError, Archive, ArchiveOptions};
 use crate::store::{Area, Session, SessionState};
 
@@ -59,7 +59,10 @@ impl Archive {
             &session.subject,
             false,
         )?;
-        if waiting.identified != session.identified {
+        if !wait_alike(
+            (waiting.identified, waiting.rule_set.as_deref()),
+            (session.identified, session.rule_set.as_deref()),
+        ) {
             return Err(ActionError::Conflict(MIXED.into()));
         }
         self.join_into(

@@ -8,8 +8,9 @@ use crate::archive::{Fingerprint, Names};
 use crate::dicom::{Instance, tags};
 use crate::inbox::Found;
 use crate::metrics::metrics;
+use crate::rulebook::RulebookError;
 use crate::rules::Run;
-use crate::store::SessionState;
+use crate::store::{Session, SessionState};
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -181,6 +182,9 @@ impl Job<'_> {
                 .into_iter()
                 .partition(|session| Some(session.label.as_str()) == label);
             for session in same {
+                if session.identified && !self.leaves_the_same(&session)? {
+                    stored.of_other_steps.insert(session.id);
+                }
                 let files = importer.block_on(sessions.files(session.id, None))?;
                 let by_instance = files.into_iter().map(|f| (f.sop_uid.clone(), f)).collect();
                 stored.sessions.push((session, by_instance));
@@ -195,6 +199,23 @@ impl Job<'_> {
             }
         }
         Ok(stored)
+    }
+}
+
+impl Job<'_> {
+    /// Whether the rules that a session was imported under leave the same steps to be run at archiving as these.
+    fn leaves_the_same(&self, session: &Session) -> Result<bool, Stop> {
+        let hash = match session.rule_set.as_deref() {
+            Some(hash) if hash != self.rules.hash() => hash,
+            _ => return Ok(true),
+        };
+        let importer = self.importer;
+        match importer.block_on(importer.rulebook.version(&session.project, hash)) {
+            Ok(earlier) => Ok(earlier.deferred() == self.rules.deferred()),
+            Err(RulebookError::Store(error)) => Err(error.into()),
+            // What it waits for can't be known any more.
+            Err(_) => Ok(false),
+        }
     }
 }
 

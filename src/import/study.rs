@@ -5,7 +5,7 @@ use super::leak::{Finding, Needles};
 use crate::archive::Names;
 use crate::rules::{Decision, Labels, RuleFailure};
 use crate::store::{Area, Session, SessionState, StoredFile};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, OnceLock};
 
@@ -20,6 +20,8 @@ pub struct Stored {
     /// Under other labels: each session with the number of files in its scans. What this request itself has
     /// stored, before it was cut off, does not count.
     pub elsewhere: Vec<(Session, BTreeMap<String, u64>)>,
+    /// Those under its label that wait for other steps at archiving than these rules leave to be run then.
+    pub of_other_steps: HashSet<i64>,
 }
 
 impl Stored {
@@ -124,6 +126,12 @@ impl Study {
                 names,
             )
         }
+    }
+
+    /// Whether the files of a stored session wait for other steps at archiving than those of this study do.
+    pub fn is_mixed(&self, session: &Session, identified: bool) -> bool {
+        let others = &self.stored.of_other_steps;
+        session.identified != identified || identified && others.contains(&session.id)
     }
 
     pub fn quarantine(&self, reason: String) {

@@ -15,15 +15,17 @@ use super::step::{Step, StepInfo};
 use super::tables::{self, Table, Tables};
 use super::urls::Urls;
 use crate::dicom::Instance;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
+#[derive(Clone)]
 pub struct RuleSet {
     hash: String,
     site_hash: String,
     label: Step,
     chain: Vec<Step>,
     route: Step,
-    filters: Vec<(Scope, Filter)>,
+    filters: Arc<[(Scope, Filter)]>,
     /// Reads everything, writes nothing.
     filter_access: Arc<Access>,
     leak_check: LeakCheck,
@@ -66,7 +68,7 @@ impl RuleSet {
                 .map(&mut step)
                 .collect::<Result<_, _>>()?,
             route: step(closure.route)?,
-            filters: closure.filters,
+            filters: closure.filters.into(),
             filter_access: Arc::new(Access::read_everything()),
             hash: closure.hash,
             site_hash: closure.site_hash,
@@ -104,6 +106,27 @@ impl RuleSet {
     /// Whether some anonymize steps wait for the archive, so that what goes to the prearchive is identified.
     pub fn defers(&self) -> bool {
         self.chain.iter().any(|step| step.at == At::Archive)
+    }
+
+    /// The names of the steps that wait for the archive, in no order: what a session has been promised that was
+    /// imported under these rules.
+    pub fn deferred(&self) -> BTreeSet<&str> {
+        let waiting = self.chain.iter().filter(|step| step.at == At::Archive);
+        waiting.map(Step::name).collect()
+    }
+
+    /// These rules for a session that was imported under earlier ones: a step that it still waits for runs at the
+    /// archive, though it has been moved to the import since.
+    #[must_use]
+    pub fn for_session_of(&self, earlier: &RuleSet) -> RuleSet {
+        let promised = earlier.deferred();
+        let mut rules = self.clone();
+        for step in &mut rules.chain {
+            if promised.contains(step.name()) {
+                step.at = At::Archive;
+            }
+        }
+        rules
     }
 
     /// What a policy wants to see run beside its rules, without effect.

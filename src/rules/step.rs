@@ -18,6 +18,7 @@ use serde_json::Value;
 use std::sync::Arc;
 
 /// One module with its settings.
+#[derive(Clone)]
 pub struct Step {
     pub(super) scope: Scope,
     pub(super) module: Arc<Module>,
@@ -68,6 +69,10 @@ impl Step {
             at: planned.at,
             urls: Arc::clone(urls),
         })
+    }
+
+    pub(super) fn name(&self) -> &str {
+        &self.module.manifest.name
     }
 
     pub(super) fn info(&self) -> StepInfo {

@@ -109,6 +109,43 @@ fn a_step_at_archiving_must_be_announced_by_its_policy() {
     assert_eq!(site.files("prearchive"), Vec::<String>::new());
 }
 
+/// What a session was promised at archiving is done then, wherever the rules have it by now.
+#[test]
+fn a_step_that_has_moved_to_the_import_still_runs_over_what_waits() {
+    let site = site();
+    let step = |module: &str, at: &str| json!({ "module": module, "at": at });
+    let both = json!({ "anonymize": [step("late", "archive"), step("early", "archive")] });
+    site.policy("P", &policy(0, both));
+    dicom::study(&site.inbox("P/s"), 1, 1, 2);
+    let waits = import(&site, "P", "P/s");
+    assert_eq!(waits.session()["identified"], true);
+
+    let moved = json!({ "anonymize": [step("late", "import"), step("early", "archive")] });
+    site.policy("P", &policy(0, moved));
+    // Files that wait for less can't come to stand among those that wait for more.
+    dicom::study(&site.inbox("P/more"), 1, 1, 4);
+    let more = import(&site, "P", "P/more");
+    assert_eq!(
+        more.session()["status"],
+        "CONFLICT",
+        "{}",
+        more.resolution()
+    );
+    assert_eq!(
+        texts(&site, &waits.folder(), tags::DERIVATION_DESCRIPTION),
+        [""; 2]
+    );
+
+    let archived = site.post_form("ada", ARCHIVE, &[("src", &uri(&waits))]);
+    assert_eq!(archived.status, 200, "{}", archived.text());
+    let folder = "archive/P/arc001/E1";
+    assert_eq!(
+        texts(&site, folder, tags::DERIVATION_DESCRIPTION),
+        ["late E1;early;"; 2]
+    );
+    assert_eq!(texts(&site, folder, tags::PATIENT_BIRTH_DATE), [""; 2]);
+}
+
 #[test]
 fn what_waits_identifies_and_what_is_archived_does_not() {
     let site = site();

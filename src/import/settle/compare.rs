@@ -81,7 +81,7 @@ impl Job<'_> {
         settlement: &Settlement,
     ) -> Result<(), Stop> {
         let into = self.into(study, settlement);
-        if into.is_some_and(|(session, _)| session.identified != settlement.identified) {
+        if into.is_some_and(|(session, _)| study.is_mixed(session, settlement.identified)) {
             staged(study, files)
                 .into_iter()
                 .for_each(|i| files[i].settle(Outcome::Conflict, Some(MIXED.into())));

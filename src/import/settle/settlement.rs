@@ -103,7 +103,7 @@ impl Job<'_> {
             SessionState::Archived => study.waiting(),
             _ => study.session_in(Area::Prearchive),
         };
-        if joins.is_some_and(|(session, _)| session.identified != identified) {
+        if joins.is_some_and(|(session, _)| study.is_mixed(session, identified)) {
             return settled(SessionState::Conflict, MIXED.into());
         }
         let count =

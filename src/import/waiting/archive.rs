@@ -86,6 +86,7 @@ impl Importer {
             let archived = self.archive.archive(session, options, by).await?;
             return Ok(Arrived::whole(archived));
         }
+        let rules = self.for_session(session, rules).await?;
         if !rules.defers() {
             return Err(ActionError::Refused(
                 "Not archived: the session was imported to be anonymized at archiving, and the project's policy \
@@ -155,6 +156,28 @@ impl Importer {
                     "The rules of project {project} can't be used: {other}"
                 )),
             })
+    }
+
+    /// The project's rules as they are now, for a session that was imported under those that it names.
+    async fn for_session(
+        &self,
+        session: &Session,
+        rules: Arc<RuleSet>,
+    ) -> Result<Arc<RuleSet>, ActionError> {
+        let earlier = match session.rule_set.as_deref() {
+            Some(hash) if hash != rules.hash() => {
+                self.rulebook.version(&session.project, hash).await
+            }
+            _ => return Ok(rules),
+        };
+        match earlier {
+            Ok(earlier) => Ok(Arc::new(rules.for_session_of(&earlier))),
+            Err(RulebookError::Store(error)) => Err(error.into()),
+            Err(error) => Err(ActionError::Refused(format!(
+                "Not archived: which steps the session still waits for is not known, as the rules that it was \
+                 imported under can't be used any more ({error}). Delete it and import it again."
+            ))),
+        }
     }
 
     async fn remake_and_archive(
