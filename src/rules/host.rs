@@ -105,7 +105,7 @@ pub enum Action {
     Uid,
     /// A value that says nothing and is valid for the VR (PS3.15 E.3.1, action D).
     Dummy,
-    /// DA and DT moved by so many days; what is no date is blanked, times stay.
+    /// DA and DT moved by so many days, and dates that stand in TM; what is no date is blanked, times stay.
     ShiftDate(i32),
 }
 

@@ -120,7 +120,8 @@ mod tests {
             ..NONE
         };
         assert_eq!(treatment("*/(0018,1200)", &options), Treatment::ShiftDate);
-        assert_eq!(treatment("*/(0018,1201)", &options), Treatment::Keep);
+        // A time of day: the host keeps it, unless it is a date.
+        assert_eq!(treatment("*/(0018,1201)", &options), Treatment::ShiftDate);
         assert_eq!(treatment("*/(0018,1000)", &options), Treatment::Keep);
         // A person's birth date is no longitudinal date.
         assert_eq!(treatment("*/(0010,0030)", &options), Treatment::Blank);

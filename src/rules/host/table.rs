@@ -1,6 +1,7 @@
 //! A table of edits, compiled so that one walk of the dataset serves all of it; those seen last are kept.
 
 use super::{Action, Edit, EditError, rows};
+use crate::dicom::date;
 use crate::dicom::edit::{Change, Scope, is_protected};
 use crate::dicom::path::{Location, PathError, Pattern};
 use crate::dicom::{Element, Tag, VR, value};
@@ -237,7 +238,11 @@ impl Run<'_> {
                 VR::DA | VR::DT => {
                     map_values(element, scope, |value| pseudonyms.shift_date(value, *days))
                 }
-                VR::TM => Change::Keep,
+                // A date may stand where a time should: beside a moved one, it would tell how far that was moved.
+                VR::TM => map_values_as_given(element, scope, |value| match date::is_time(value) {
+                    true => Some(value.to_owned()),
+                    false => pseudonyms.shift_date(value, *days),
+                }),
                 // What was named as a date and is none could still hold one.
                 _ if is_inherited => Change::Keep,
                 _ => Change::Blank,
@@ -288,6 +293,21 @@ fn map_values(
     match mapped {
         Some(values) => Change::Text(values.join("\\")),
         None => Change::Blank,
+    }
+}
+
+/// The same in a VR that perhaps holds none of the values as they should be; kept where none is another.
+fn map_values_as_given(
+    element: &Element,
+    scope: &Scope<'_>,
+    map: impl Fn(&str) -> Option<String>,
+) -> Change {
+    match map_values(element, scope, map) {
+        Change::Text(text) if scope.text(element).is_none_or(|before| before == text) => {
+            Change::Keep
+        }
+        Change::Text(text) => Change::AsGiven(text),
+        change => change,
     }
 }
 
