@@ -2,7 +2,7 @@
 
 use super::{Action, Edit, EditError, rows};
 use crate::dicom::date;
-use crate::dicom::edit::{Change, Scope, is_protected};
+use crate::dicom::edit::{Change, Scope, is_protected_by_name};
 use crate::dicom::path::{Location, PathError, Pattern};
 use crate::dicom::{Element, Tag, VR, value};
 use crate::rules::pseudonym::Pseudonyms;
@@ -30,6 +30,8 @@ pub struct Table {
     others: Vec<usize>,
     /// Whether no row reaches below the top, but by the action that it has for a sequence.
     is_top_only: bool,
+    /// Whether some row leads into sequences that it does not name.
+    is_any_depth: bool,
     /// The first row that names a protected element outright.
     protected: Option<usize>,
 }
@@ -136,14 +138,16 @@ impl Table {
             by_tag: HashMap::default(),
             others: Vec::new(),
             is_top_only: true,
+            is_any_depth: false,
             protected: None,
         };
         for (index, edit) in edits.iter().enumerate() {
             let pattern = Pattern::parse(&edit.pattern)?;
+            table.is_any_depth |= pattern.is_any_depth();
             match pattern.plain_tag() {
                 Some((tag, anywhere)) => {
                     table.is_top_only &= !anywhere;
-                    if table.protected.is_none() && is_protected(tag) {
+                    if table.protected.is_none() && is_protected_by_name(tag, anywhere) {
                         table.protected = Some(index);
                     }
                     table.by_tag.entry(tag).or_default().push(index);
@@ -172,6 +176,11 @@ impl Table {
     /// Whether no row reaches below the top, but by the action that it has for a sequence.
     pub fn is_top_only(&self) -> bool {
         self.is_top_only
+    }
+
+    /// Whether some row leads into sequences that it does not name.
+    pub fn is_any_depth(&self) -> bool {
+        self.is_any_depth
     }
 
     /// Whether some row may lead to an element with this tag.
