@@ -3,6 +3,7 @@
 //! dicom-rs decodes element headers and knows the dictionary and the transfer syntaxes; ours is what it
 //! lacks: spans, splicing, code extensions, paths with wildcards. Knows nothing of rules, HTTP or storage.
 
+mod closed;
 pub mod date;
 pub mod dictionary;
 mod digest;

@@ -31,6 +31,10 @@ const SEQUENCES: [(&str, Treatment); 3] = [
     ("(0070,0001)", Treatment::StandIn),
 ];
 
+/// What has no place in a dataset or an item, and nobody else takes away: elements of commands (PS3.7 6.3.1), file
+/// meta information (PS3.10 7.1), and what stands where the length of a group should (PS3.5 7.2).
+const OUT_OF_PLACE: [&str; 3] = ["*/(0000,XXXX)", "*/(0002,XXXX)", "*/(XXXX,0000)"];
+
 fn main() {
     println!("cargo::rerun-if-changed={TABLE}");
     let table = fs::read_to_string(TABLE).expect("the table stands beside build.rs");
@@ -42,16 +46,22 @@ fn main() {
         .collect();
 
     let (mut rows, mut all) = (String::new(), String::new());
+    let mut put = |path: &str, basic: Treatment, options: &str| {
+        if let Some(action) = basic.action() {
+            all += &format!("{action} {path}\n");
+        }
+        rows += &format!(
+            "Row {{ pattern: {path:?}, basic: Treatment::{basic:?}, options: [{options}] }},\n"
+        );
+    };
+    for path in OUT_OF_PLACE {
+        put(path, Treatment::Remove, &["None"; OPTIONS.len()].join(", "));
+    }
     for line in lines {
         let line = Line::parse(&header, line);
         if let Some(path) = line.path() {
             let (basic, options) = line.treatments();
-            if let Some(action) = basic.action() {
-                all += &format!("{action} {path}\n");
-            }
-            rows += &format!(
-                "Row {{ pattern: {path:?}, basic: Treatment::{basic:?}, options: [{options}] }},\n"
-            );
+            put(&path, basic, &options);
         }
     }
     let out = Path::new(&env::var("OUT_DIR").expect("cargo sets OUT_DIR")).join("rows.rs");
@@ -96,7 +106,7 @@ impl<'a> Line<'a> {
             .strip_suffix(')')?
             .split_once(',')?;
         Some(match group {
-            "0000" | "0002" => return None, // commands, and file meta, which the host makes itself
+            "0000" | "0002" => return None, // `OUT_OF_PLACE`; the file meta information is the host's
             "50XX" => format!("*/(50X@,{element})"), // a repeating group: its number is even
             "60XX" => format!("*/(60X@,{element})"),
             _ => format!("*/({group},{element})"),

@@ -40,9 +40,75 @@ pub fn shift(value: &str, days: i32) -> Option<String> {
     Some(format!("{}{rest}", moved.format(format)))
 }
 
+/// Whether it is a time of day and nothing else (PS3.5 6.2: TM), `HH[MM[SS[.F{1,6}]]]`, or `HH:MM:SS` of the
+/// ACR-NEMA standard. Eight digits are none: they are a date that stands where a time should.
+pub fn is_time(value: &str) -> bool {
+    let value = value.trim();
+    let (whole, fraction) = match value.split_once('.') {
+        Some((whole, fraction)) => (whole, Some(fraction)),
+        None => (value, None),
+    };
+    let colons = whole.len() == 8 && whole.as_bytes()[2] == b':' && whole.as_bytes()[5] == b':';
+    let digits = match colons {
+        true => whole.replace(':', ""),
+        false => whole.to_owned(),
+    };
+    let all_digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    if !matches!(digits.len(), 2 | 4 | 6) || !all_digits(&digits) {
+        return false;
+    }
+    if fraction.is_some_and(|f| digits.len() < 6 || !matches!(f.len(), 1..=6) || !all_digits(f)) {
+        return false;
+    }
+    // 60 is a leap second.
+    let limits = [(0, 23), (2, 59), (4, 60)].into_iter();
+    let parts = limits.filter_map(|(at, most)| Some((digits.get(at..at + 2)?, most)));
+    parts
+        .into_iter()
+        .all(|(part, most)| part.parse::<u32>().is_ok_and(|part| part <= most))
+}
+
 #[cfg(test)]
 mod tests {
-    use super::shift;
+    use super::{is_time, shift};
+
+    #[test]
+    fn a_date_is_no_time() {
+        for value in [
+            "10",
+            "1011",
+            "101112",
+            "235960",
+            "101112.5",
+            "101112.123456",
+            " 101112 ",
+            "10:11:12",
+            "10:11:12.5",
+        ] {
+            assert!(is_time(value), "{value}");
+        }
+        for value in [
+            "",
+            "1",
+            "101",
+            "20231127",
+            "20231127101112",
+            "2023.11.27",
+            "24",
+            "1060",
+            "101161",
+            "101112.",
+            "101112.1234567",
+            "1011.5",
+            "10:11",
+            "1011-1213",
+            "101112+0100",
+            "1O1112",
+            "ü1",
+        ] {
+            assert!(!is_time(value), "{value}");
+        }
+    }
 
     #[test]
     fn keeps_precision_and_offset() {

@@ -104,6 +104,40 @@ pub fn is_protected(tag: Tag) -> bool {
         )
 }
 
+/// Whether a pattern may not name it outright, at the top or at any depth (`*/X`). At any depth, groups 0000 and
+/// 0002 are what somebody left in a dataset or an item, where they have no place (PS3.7 6.3.1, PS3.10 7.1): the file
+/// meta information itself is not reached so.
+pub fn is_protected_by_name(tag: Tag, anywhere: bool) -> bool {
+    is_protected(tag) && !(anywhere && is_out_of_place(tag))
+}
+
+fn is_out_of_place(tag: Tag) -> bool {
+    matches!(tag.group(), 0x0000 | 0x0002)
+}
+
+/// Whether no walk of a dataset shows it: what is protected there, and is what its tag says. A length of a private
+/// group is as private as its group, and may go with it (PS3.5 7.2: nobody needs one).
+fn is_passed_over(element: &Element) -> bool {
+    let tag = element.tag;
+    if is_out_of_place(tag) {
+        return false;
+    }
+    if tag.element() == 0 {
+        return !element.is_private() && is_group_length(element);
+    }
+    is_protected(tag)
+}
+
+/// PS3.5 7.2: one number of 32 bits.
+fn is_group_length(element: &Element) -> bool {
+    let len = match &element.value {
+        Value::Source(span) => span.len,
+        Value::Edited(bytes) => bytes.len() as u64,
+        Value::Fragments(_) | Value::Sequence(_) => return false,
+    };
+    value::known_vr(element.tag, element.vr) == VR::UL && len == 4
+}
+
 /// Who reserved the block of a private element (PS3.5 7.8.1), in its own dataset or item.
 pub fn creator_of(dataset: &Dataset, tag: Tag, source: &Source) -> Option<Arc<str>> {
     let block = tag.element() >> 8;
@@ -401,7 +435,7 @@ fn edit(
         };
         let is_way =
             matches!(reach, Reach::Anywhere(_)) && dataset.elements[index].sequence().is_some();
-        if is_protected(tag) || !(is_wanted || is_way) {
+        if is_passed_over(&dataset.elements[index]) || !(is_wanted || is_way) {
             index += 1;
             continue;
         }

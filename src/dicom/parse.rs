@@ -6,6 +6,7 @@ mod encoding;
 mod header;
 
 use super::ReadError;
+use super::dictionary;
 use super::source::{Source, Span};
 use super::tree::{Dataset, Element, Encoding, Item, Sequence, Value};
 use dicom_core::header::{DataElementHeader, HasLength, Header};
@@ -150,6 +151,10 @@ impl Parser<'_> {
                 VR::UN => self
                     .sequence(Encoding::ImplicitLittle, None)
                     .map(Value::Sequence),
+                // PS3.5 A.4: only pixels come in fragments. What is a sequence otherwise is told by the dictionary.
+                VR::OB | VR::OW if is_sequence(tag) => {
+                    self.sequence(encoding, None).map(Value::Sequence)
+                }
                 VR::OB | VR::OW => self.fragments().map(Value::Fragments),
                 _ => Err(ReadError::Malformed {
                     at: self.at,
@@ -180,46 +185,58 @@ impl Parser<'_> {
                 .sequence(encoding, Some(span.end()))
                 .map(Value::Sequence);
         }
-        if is_bulk(tag, vr, span.len) {
-            if span.end() > self.source.len() {
-                let left = self.source.len().saturating_sub(span.start);
-                return Err(ReadError::CutShort {
-                    at: span.start,
-                    wanted: span.len,
-                    left,
-                });
-            }
+        if span.end() > self.source.len() {
+            let left = self.source.len().saturating_sub(span.start);
+            return Err(ReadError::CutShort {
+                at: span.start,
+                wanted: span.len,
+                left,
+            });
+        }
+        if is_bulk(tag, vr, span.len) && !is_sequence(tag) {
             self.at = span.end();
             return Ok(Value::Source(span));
         }
-        let starts_with_item = {
-            let bytes = self.source.load(span)?;
-            vr == VR::UN && bytes.starts_with(&[0xFE, 0xFF, 0x00, 0xE0])
-        };
-        if starts_with_item && let Some(sequence) = self.hidden_sequence(encoding, span) {
+        let begins = Start::of(self.source.load(span)?);
+        if let Some(start) = begins
+            && (vr == VR::UN || is_sequence(tag))
+            && let Some(sequence) = self.hidden_sequence(start, encoding, span)
+        {
             return Ok(Value::Sequence(sequence));
         }
         self.at = span.end();
         Ok(Value::Source(span))
     }
 
-    /// A value of VR UN that looks like items: in a private element of implicit VR, or a sequence that
-    /// somebody who didn't know the tag passed on. It counts as one if it parses to its last byte.
-    fn hidden_sequence(&mut self, encoding: Encoding, span: Span) -> Option<Sequence> {
-        let mut tries = vec![Encoding::ImplicitLittle];
-        if encoding == Encoding::ExplicitLittle {
-            tries.push(encoding);
-        }
+    /// A value of another VR than SQ that looks like items: in a private element of implicit VR, or a sequence
+    /// that somebody who didn't know the tag passed on, as UN or worse. It counts as one if it parses to its last
+    /// byte, but for a delimiter, which belongs to an undefined length, and for zeros that fill it up.
+    fn hidden_sequence(
+        &mut self,
+        start: Start,
+        encoding: Encoding,
+        span: Span,
+    ) -> Option<Sequence> {
+        let tries: &[Encoding] = match (start, encoding) {
+            (Start::Little, Encoding::ExplicitLittle) => {
+                &[Encoding::ImplicitLittle, Encoding::ExplicitLittle]
+            }
+            (Start::Little, _) => &[Encoding::ImplicitLittle],
+            // PS3.5 6.2.2 note 2 has UN in little endian; some writers swap no bytes.
+            (Start::Big, Encoding::ExplicitBig) => &[Encoding::ExplicitBig],
+            (Start::Big, _) => &[],
+        };
         for encoding in tries {
             let mut inner = Parser {
                 depth: self.depth,
                 nodes: self.nodes,
                 ..Parser::new(self.source, span.start)
             };
-            if let Ok(sequence) = inner.sequence(encoding, Some(span.end()))
-                && inner.at == span.end()
-            {
-                self.nodes = inner.nodes;
+            let sequence = inner.items(*encoding, Some(span.end()), true);
+            let is_whole = inner.at == span.end();
+            // Counted whether or not it is one: each level could be tried twice, and so each below it.
+            self.nodes = inner.nodes;
+            if let Some(sequence) = sequence.ok().filter(|_| is_whole) {
                 self.at = span.end();
                 return Some(sequence);
             }
@@ -227,7 +244,35 @@ impl Parser<'_> {
         None
     }
 
+    /// Whether nothing is left up to `end` but the delimiter of a sequence, zeros, or both.
+    fn only_tail_follows(&mut self, encoding: Encoding, end: u64) -> Result<bool, ReadError> {
+        let head = self.source.load(Span {
+            start: self.at,
+            len: (end - self.at).min(8),
+        })?;
+        let delimiter: [u8; 8] = match encoding {
+            Encoding::ExplicitBig => [0xFF, 0xFE, 0xE0, 0xDD, 0, 0, 0, 0],
+            _ => [0xFE, 0xFF, 0xDD, 0xE0, 0, 0, 0, 0],
+        };
+        let padding = match head {
+            delimited if delimited == delimiter => Span::new(self.at + 8, end),
+            zeros if zeros.iter().all(|byte| *byte == 0) => Span::new(self.at, end),
+            _ => return Ok(false),
+        };
+        Ok(self.source.first_nonzero(padding)?.is_none())
+    }
+
     fn sequence(&mut self, declared: Encoding, end: Option<u64>) -> Result<Sequence, ReadError> {
+        self.items(declared, end, false)
+    }
+
+    /// Up to `end`, or to a delimiter; in a value that is not declared to be a sequence, both.
+    fn items(
+        &mut self,
+        declared: Encoding,
+        end: Option<u64>,
+        is_hidden: bool,
+    ) -> Result<Sequence, ReadError> {
         self.depth += 1;
         if self.depth > MAX_DEPTH {
             return Err(ReadError::TooDeep {
@@ -239,6 +284,13 @@ impl Parser<'_> {
         let mut encoding = declared;
         loop {
             if end.is_some_and(|end| self.at >= end) {
+                break;
+            }
+            if let Some(end) = end
+                && is_hidden
+                && self.only_tail_follows(declared, end)?
+            {
+                self.at = end;
                 break;
             }
             self.count_node()?;
@@ -368,6 +420,28 @@ impl Parser<'_> {
             None => Ok(true),
         }
     }
+}
+
+/// The byte order in which a value starts with an item, or with the delimiter behind items.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Start {
+    Little,
+    Big,
+}
+
+impl Start {
+    fn of(value: &[u8]) -> Option<Self> {
+        match value {
+            [0xFE, 0xFF, 0x00 | 0xDD, 0xE0, ..] => Some(Self::Little),
+            [0xFF, 0xFE, 0xE0, 0x00 | 0xDD, ..] => Some(Self::Big),
+            _ => None,
+        }
+    }
+}
+
+/// Whether the standard has it as a sequence, whatever its VR here.
+pub(super) fn is_sequence(tag: Tag) -> bool {
+    tag.group().is_multiple_of(2) && dictionary::vr_of(tag) == Some(VR::SQ)
 }
 
 /// Values that no rule reads as text, that may be as large as the file, and that are large.

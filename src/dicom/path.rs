@@ -209,6 +209,12 @@ impl Pattern {
         }
     }
 
+    /// Whether it leads into sequences that it does not name.
+    pub fn is_any_depth(&self) -> bool {
+        let is_wild = |step: &Step| matches!(step, Step::AnyDepth | Step::OneLevel);
+        self.steps.iter().any(is_wild)
+    }
+
     /// Whether it leads to the top level alone.
     pub fn is_top(&self) -> bool {
         matches!(self.steps.as_slice(), [Step::Element { .. }])

@@ -300,10 +300,14 @@ impl Instance {
             colour,
         };
         // Sides have 16 bits: only the number of frames can overflow.
-        match layout.frame().checked_mul(frames) {
-            Some(whole) if whole <= len && whole > 0 => Ok(layout),
+        let whole = layout.frame().saturating_mul(frames);
+        // PS3.5 8.1.1: nothing but what pads to even length. More would be pictures that the header does not
+        // count, in which the region would be left as it was.
+        match len == whole || (whole % 2 == 1 && len == whole + 1) {
+            true if whole > 0 => Ok(layout),
             _ => Err(format!(
-                "can't redact: {len} bytes of pixels are not {frames} frames of {columns} x {rows}"
+                "can't redact: {len} bytes of pixels are not {frames} frames of {columns} x {rows}, which take \
+                 {whole}"
             )),
         }
     }

@@ -84,7 +84,7 @@ impl Packed {
     pub fn open(
         transfer_syntax: &str,
         source: &Source,
-        fragments: Span,
+        value: Span,
         frames: u64,
         shape: Shape,
         photometric: &str,
@@ -98,8 +98,24 @@ impl Packed {
                 shape.columns, shape.rows
             ));
         }
-        let frames = Frames::find(source, fragments, frames, codec == Codec::Jpeg)
+        let frames = Frames::find(source, value, frames, codec == Codec::Jpeg)
             .map_err(|why| format!("can't redact: {why}"))?;
+        // They would be lost, unseen by whoever counts on the header.
+        let begins_one = |fragment: &[u8]| match codec {
+            Codec::Wrapped => false,
+            Codec::Rle => rle::check(fragment, shape).is_ok(),
+            Codec::Jpeg => fragment.starts_with(&fragments::SOI),
+        };
+        let extra = frames
+            .count_within(source, &begins_one)
+            .map_err(|error| format!("can't redact: {}", error.kind()))?;
+        if extra > 0 {
+            let counted = frames.len();
+            return Err(format!(
+                "can't redact: {} frames, where NumberOfFrames says {counted}",
+                counted + extra
+            ));
+        }
         let mut packed = Self {
             codec,
             frames,
@@ -116,6 +132,11 @@ impl Packed {
             match codec {
                 Codec::Wrapped if (bytes.len() as u64) < shape.frame() => {
                     return Err(wrong("it is too short".into()));
+                }
+                // PS3.5 A.4.11: but for the padding of its fragment.
+                Codec::Wrapped if bytes.len() as u64 > shape.frame().next_multiple_of(2) => {
+                    let (len, wanted) = (bytes.len(), shape.frame());
+                    return Err(wrong(format!("{len} bytes where it takes {wanted}")));
                 }
                 Codec::Wrapped => {}
                 Codec::Rle => rle::check(&bytes, shape).map_err(wrong)?,

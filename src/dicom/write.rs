@@ -7,11 +7,13 @@ mod pieces;
 mod splice;
 
 use super::digest::HeaderDigest;
+use super::edit::Scope;
 use super::instance::Instance;
+use super::path::Location;
 use super::redact::{Redaction, Rewritten};
 use super::source::Span;
 use super::tree::{Element, Encoding, Value};
-use super::{VR, meta};
+use super::{Tag, VR, meta};
 use copy::{copy, copy_buffered};
 use dicom_dictionary_std::{tags, uids};
 use dicom_encoding::transfer_syntax::{Codec, TransferSyntaxIndex};
@@ -31,6 +33,25 @@ pub struct Written {
     /// As [`Instance::digest_as_read`] answers it of the new file.
     pub digest: HeaderDigest,
 }
+
+/// Preamble and file meta information, as they are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Front {
+    AsRead,
+    /// The elements as a rule left them, the preamble as zeros.
+    Edited,
+    Fresh,
+}
+
+/// PS3.10 7.1: the bytes before the prefix, whose content is anybody's.
+const PREAMBLE: Span = Span { start: 0, len: 128 };
+
+/// What file meta information says of the dataset behind it.
+const TOLD_OF_DATASET: [Tag; 3] = [
+    tags::MEDIA_STORAGE_SOP_CLASS_UID,
+    tags::MEDIA_STORAGE_SOP_INSTANCE_UID,
+    tags::TRANSFER_SYNTAX_UID,
+];
 
 impl Instance {
     /// Writes the instance.
@@ -178,21 +199,52 @@ impl Instance {
     /// What stands before the dataset.
     fn meta_pieces(&self) -> io::Result<Pieces> {
         let mut out = Pieces::default();
-        if self.meta.is_touched() && !self.is_de_identified() {
-            return self.edited_meta();
-        }
-        if self.needs_fresh_meta() {
-            let uid = |tag| self.text(tag).unwrap_or_default();
-            let class = uid(tags::SOP_CLASS_UID);
-            out.bytes(&meta::fresh(
-                &class,
-                &uid(tags::SOP_INSTANCE_UID),
-                self.written_syntax(),
-            )?);
-        } else {
-            out.span(Span::new(0, self.dataset_start), &self.file, &[]);
+        match self.front() {
+            Front::AsRead => out.span(Span::new(0, self.dataset_start), &self.file, &[]),
+            Front::Edited => return self.edited_meta(),
+            Front::Fresh => {
+                let uid = |tag| self.text(tag).unwrap_or_default();
+                let class = uid(tags::SOP_CLASS_UID);
+                out.bytes(&meta::fresh(
+                    &class,
+                    &uid(tags::SOP_INSTANCE_UID),
+                    self.written_syntax(),
+                )?);
+            }
         }
         Ok(out)
+    }
+
+    /// The source's preamble, if it is written too.
+    ///
+    /// # Errors
+    /// If the file can't be read any more.
+    pub fn kept_preamble(&self) -> io::Result<Option<Vec<u8>>> {
+        match self.front() {
+            Front::AsRead => self.file.read(PREAMBLE).map(Some),
+            Front::Edited | Front::Fresh => Ok(None),
+        }
+    }
+
+    /// Visits what is written of the source's file meta information, as [`Instance::walk_meta`] does.
+    pub fn walk_kept_meta(&self, visit: &mut dyn FnMut(&Location, &Element, &Scope<'_>) -> bool) {
+        let front = self.front();
+        if front == Front::Fresh {
+            return;
+        }
+        self.walk_meta(&mut |location, element, scope| {
+            // Of an edited one, the dataset says what these are.
+            let is_told = front == Front::Edited && TOLD_OF_DATASET.contains(&element.tag);
+            is_told || visit(location, element, scope)
+        });
+    }
+
+    fn front(&self) -> Front {
+        match (self.needs_fresh_meta(), self.meta.is_touched()) {
+            (false, _) => Front::AsRead,
+            (true, true) if !self.is_de_identified() => Front::Edited,
+            (true, _) => Front::Fresh,
+        }
     }
 
     fn redacted(&self, span: Span, put: &mut dyn FnMut(&[u8]) -> io::Result<()>) -> io::Result<()> {
@@ -239,19 +291,12 @@ impl Instance {
     /// File meta information that a rule edited: the rest of it stays, and what is told of the dataset is true.
     fn edited_meta(&self) -> io::Result<Pieces> {
         let mut meta = self.meta.clone();
-        let instance_uid = self.text(tags::SOP_INSTANCE_UID);
-        let told = [
-            (
-                tags::MEDIA_STORAGE_SOP_CLASS_UID,
-                self.text(tags::SOP_CLASS_UID),
-            ),
-            (tags::MEDIA_STORAGE_SOP_INSTANCE_UID, instance_uid),
-            (
-                tags::TRANSFER_SYNTAX_UID,
-                Some(self.written_syntax().to_owned()),
-            ),
+        let uids = [
+            self.text(tags::SOP_CLASS_UID),
+            self.text(tags::SOP_INSTANCE_UID),
+            Some(self.written_syntax().to_owned()),
         ];
-        for (tag, uid) in told {
+        for (tag, uid) in TOLD_OF_DATASET.into_iter().zip(uids) {
             let uid = uid.ok_or_else(|| io::Error::other(format!("there is no UID for {tag}")))?;
             let mut bytes = uid.into_bytes();
             // PS3.5 9.1

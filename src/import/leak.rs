@@ -1,5 +1,6 @@
 //! The leak check: after all rules, do identifying values of the original still stand anywhere in the
-//! result? Any VR, nested, private or unknown bytes, and the file's name. Findings carry no value.
+//! result? Any VR, nested, private or unknown bytes, the file meta information and the preamble as they will be
+//! written, and the file's name. Findings carry no value.
 //!
 //! What is looked for is in `leak/needles.rs`, in which forms in `leak/forms.rs`. How much of it is found is
 //! measured by `leak/measure.rs`, whose figures are in the README.
@@ -9,7 +10,9 @@ mod forms;
 mod measure;
 mod needles;
 
-use crate::dicom::{Instance, Span, VR, Value, tags};
+use crate::dicom::edit::Scope;
+use crate::dicom::path::Location;
+use crate::dicom::{Element, Instance, Source, Span, VR, Value, tags, value};
 use crate::store::Leak;
 use aho_corasick::AhoCorasick;
 use forms::Form;
@@ -99,7 +102,7 @@ impl Identifiers {
                 findings.push(finding);
             }
         };
-        result.walk(&mut |location, element, scope| {
+        let mut look = |location: &Location, element: &Element, scope: &Scope<'_>| {
             if is_number(element.vr) || element.tag == tags::PIXEL_DATA {
                 return true;
             }
@@ -110,7 +113,7 @@ impl Identifiers {
                     .collect::<Vec<_>>()
                     .join("/")
             };
-            match (result.bytes(element), &element.value) {
+            match (value::bytes(element, scope.source), &element.value) {
                 (Some(bytes), _) => {
                     let mut kind = self.kind_in(bytes, element.vr);
                     // In another character set the bytes differ, the text does not; and digits may be set apart.
@@ -128,12 +131,18 @@ impl Identifiers {
                     add(kind, &tag);
                 }
                 (None, Value::Source(span)) => {
-                    add(self.kind_in_file(result, *span, element.vr), &tag)
+                    add(self.kind_in_file(scope.source, *span, element.vr), &tag)
                 }
                 _ => {}
             }
             true
-        });
+        };
+        result.walk(&mut look);
+        result.walk_kept_meta(&mut look);
+        // A source that is gone fails the import when it is written.
+        if let Ok(Some(preamble)) = result.kept_preamble() {
+            add(self.kind_in(&preamble, VR::OB), &|| "preamble".to_owned());
+        }
         add(self.kind_in(file_name.as_bytes(), VR::LO), &|| {
             "file name".to_owned()
         });
@@ -151,11 +160,11 @@ impl Identifiers {
     }
 
     /// The same for a long value that was not loaded.
-    fn kind_in_file(&self, result: &Instance, span: Span, vr: VR) -> Option<&'static str> {
+    fn kind_in_file(&self, source: &Source, span: Span, vr: VR) -> Option<&'static str> {
         let mut start = span.start;
         while start < span.end() {
             let end = (start + PIECE).min(span.end());
-            let bytes = result.source().read(Span::new(start, end)).ok()?;
+            let bytes = source.read(Span::new(start, end)).ok()?;
             if let Some(kind) = self.kind_in(&bytes, vr) {
                 return Some(kind);
             }

@@ -108,22 +108,39 @@ pub enum Refusal {
     /// Only where the rule fails by it, or keeps the file nevertheless.
     #[error("could not make a region black: {0}")]
     NotRedactable(String),
+    /// Something was to be done at any depth, and this element was left as it was.
+    #[error(
+        "can't look into {0}, which is a sequence by the dictionary, but its value can't be read as one: remove or \
+         blank it first"
+    )]
+    ClosedSequence(String),
 }
 
 /// What a rule answers, as far as it matters to a refusal.
 pub trait Answer {
     /// Whether the instance goes on as if nothing had been refused.
     fn keeps(&self) -> bool;
+
+    /// Whether the instance may be stored anywhere, be it for review.
+    fn stores(&self) -> bool;
 }
 
 impl Answer for Verdict {
     fn keeps(&self) -> bool {
         matches!(self, Self::Keep)
     }
+
+    fn stores(&self) -> bool {
+        !matches!(self, Self::Reject(_))
+    }
 }
 
 impl Answer for Labels {
     fn keeps(&self) -> bool {
+        true
+    }
+
+    fn stores(&self) -> bool {
         true
     }
 }
@@ -203,6 +220,10 @@ impl RuleFailure {
                 refusal: Refusal::NotRedactable(_),
                 ..
             } => "rule-not-redactable",
+            Self::Refused {
+                refusal: Refusal::ClosedSequence(_),
+                ..
+            } => "rule-closed-sequence",
         }
     }
 }

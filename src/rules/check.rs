@@ -4,6 +4,7 @@
 mod candidate;
 mod folder;
 mod module;
+mod own_name;
 mod script;
 
 use super::document::DocumentError;

@@ -110,6 +110,12 @@ pub static CODES: &[Code] = &[
         remedy: "Convert such files to a transfer syntax that can be redacted before the import; or let the rule catch the error (Rhai: `try`) and quarantine or reject.",
     },
     Code {
+        code: "rule-closed-sequence",
+        of: Of::Rule,
+        meaning: "Something was to be done at any depth (`*/X`, or with private elements), and an element that is a sequence by the dictionary has a value that can't be read as one: nobody knows what is in it.",
+        remedy: "Remove or blank that element in the rule, or in one before it, if it is not needed; or repair such files before the import.",
+    },
+    Code {
         code: "bad-path",
         of: Of::Edit,
         meaning: "The path can't be parsed, or names no element that could exist here.",
@@ -210,7 +216,8 @@ fn exhaustive(failure: &RuleFailure, edit: &EditError, rules: &RuleSetError) {
                 Refusal::UndeclaredRead(_)
                 | Refusal::UndeclaredWrite(_)
                 | Refusal::BadPath(_)
-                | Refusal::NotRedactable(_),
+                | Refusal::NotRedactable(_)
+                | Refusal::ClosedSequence(_),
             ..
         } => {}
     }
@@ -271,6 +278,7 @@ mod tests {
             refused(Refusal::UndeclaredWrite(String::new())),
             refused(Refusal::BadPath(String::new())),
             refused(Refusal::NotRedactable(String::new())),
+            refused(Refusal::ClosedSequence(String::new())),
         ];
         let edits = [
             EditError::BadPath(String::new()),

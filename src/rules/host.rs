@@ -105,7 +105,7 @@ pub enum Action {
     Uid,
     /// A value that says nothing and is valid for the VR (PS3.15 E.3.1, action D).
     Dummy,
-    /// DA and DT moved by so many days; what is no date is blanked, times stay.
+    /// DA and DT moved by so many days, and dates that stand in TM; what is no date is blanked, times stay.
     ShiftDate(i32),
 }
 
@@ -124,6 +124,8 @@ pub struct Host {
     refusal: Option<(Refusal, Option<Position>)>,
     /// The first region that could not be made black. The rule may still reject or quarantine.
     not_redacted: Option<(Refusal, Option<Position>)>,
+    /// Where the script first asked for an edit at any depth, if it did.
+    any_depth: Option<Option<Position>>,
     /// Where the rule's call stands in its script, if it is one.
     position: Option<Position>,
     trace: Option<Trace>,
@@ -156,6 +158,7 @@ impl Host {
             pseudonyms,
             refusal: None,
             not_redacted: None,
+            any_depth: None,
             position: None,
             trace: None,
         }
@@ -186,6 +189,18 @@ impl Host {
     /// What may have been left in the picture, and where the script was then.
     pub fn not_redacted(&self) -> Option<&(Refusal, Option<Position>)> {
         self.not_redacted.as_ref()
+    }
+
+    /// An element that no edit at any depth could look into, where the rule made one and left that as it was.
+    pub fn left_closed(&self) -> Option<(Refusal, Option<Position>)> {
+        let position = self.any_depth?;
+        let path = self.instance.closed_sequence()?;
+        Some((Refusal::ClosedSequence(path), position))
+    }
+
+    /// The edit that is made now is one at any depth.
+    pub(in crate::rules) fn note_any_depth(&mut self) {
+        self.any_depth.get_or_insert(self.position);
     }
 
     /// Said by the engine before each call of the rule.

@@ -353,11 +353,14 @@ impl Module {
             Err(failure) => matches!(failure, RuleFailure::Error { .. }),
         };
         let not_redacted = host.not_redacted().filter(|_| is_let_through);
-        let answer = match host.refusal().or(not_redacted) {
+        let refused = host.refusal().or(not_redacted).cloned();
+        // Nor is what a rule could not look into, though it meant all that is anywhere.
+        let is_stored = answer.as_ref().is_ok_and(Answer::stores);
+        let answer = match refused.or_else(|| host.left_closed().filter(|_| is_stored)) {
             Some((refusal, position)) => Err(RuleFailure::Refused {
                 module: self.manifest.name.clone(),
-                position: *position,
-                refusal: refusal.clone(),
+                position,
+                refusal,
             }),
             None => answer,
         };

@@ -1,6 +1,8 @@
 //! The modules that ship, on their defaults: XNAT's labels, routing and default script.
 
+use crate::dataset::file;
 use crate::support::*;
+use sluice::dicom::Instance;
 use sluice::rules::{Decision, Labels, Verdict};
 
 const COMMENTS: (u16, u16) = (0x0010, 0x4000);
@@ -263,4 +265,25 @@ fn instances_that_differ_from_stored_ones_are_archived_only_to_replace_them() {
         route(4, &[], differing(2)),
         Decision::Prearchive(_)
     ));
+}
+
+/// What Table E.1-1 speaks of, where it has no place: at the top, in an item, and in a sequence in disguise.
+#[test]
+fn the_basic_profile_reaches_what_is_out_of_place() {
+    let rules = Rules::new();
+    rules.site(r#"{ "anonymize": [{ "module": "ps315-basic" }] }"#);
+    let serde_json::Value::Object(elements) = serde_json::json!({
+        "0000,1000 UI": "1.2.99",
+        "0008,0000 LO": "1.2.99",
+        "0008,2218 UN": { "hex": "feff00e00e0000001000004006000000312e322e3939feffdde000000000" },
+        "0011,0000 LO": "1.2.99",
+        "0018,9346 SQ": [{ "0000,1000 UI": "1.2.99", "0002,0003 UI": "1.2.99", "0002,0102 OB": { "hex": "312e322e3939" } }],
+    }) else {
+        unreachable!()
+    };
+    let instance = Instance::from_bytes(file(&elements)).unwrap();
+    let done = rules.pinned().anonymize(instance, &run(), &labels());
+    assert_eq!(done.verdict, Ok(Verdict::Keep));
+    let bytes = done.instance.to_bytes().unwrap();
+    assert!(!bytes.windows(6).any(|text| text == b"1.2.99"));
 }

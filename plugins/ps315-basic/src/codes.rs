@@ -25,13 +25,13 @@ pub fn basic(code: &str, vr: &str) -> Option<Treatment> {
 /// What an option's column says instead; none where it leaves the Basic Profile's action.
 ///
 /// C, to clean, asks for judgement. Only dates are cleaned here, by moving them: a time of day
-/// says nothing of when once its date is moved by whole days. Other values take the Basic
-/// Profile's action, which is always stricter.
+/// says nothing of when once its date is moved by whole days. The host leaves times as they are, and
+/// moves a date that stands where a time should: kept, it would tell how far the others were moved.
+/// Other values take the Basic Profile's action, which is always stricter.
 pub fn option(code: &str, vr: &str) -> Option<Treatment> {
     match (code, vr) {
         ("K", _) => Some(Treatment::Keep),
-        ("C", "DA" | "DT") => Some(Treatment::ShiftDate),
-        ("C", "TM") => Some(Treatment::Keep),
+        ("C", "DA" | "DT" | "TM") => Some(Treatment::ShiftDate),
         _ => None,
     }
 }
@@ -58,7 +58,7 @@ mod tests {
     #[test]
     fn only_dates_and_times_are_cleaned() {
         assert_eq!(option("C", "DA"), Some(ShiftDate));
-        assert_eq!(option("C", "TM"), Some(Keep));
+        assert_eq!(option("C", "TM"), Some(ShiftDate));
         assert_eq!(option("C", "LO"), None);
         assert_eq!(option("", "DA"), None);
         assert_eq!(option("K", "LO"), Some(Keep));

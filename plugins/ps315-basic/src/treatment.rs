@@ -16,7 +16,7 @@ pub enum Treatment {
     StandIn,
     /// A keyed UID, the same for the same original.
     Uid,
-    /// A date moved by the subject's offset.
+    /// A date moved by the subject's offset; a time of day stays.
     ShiftDate,
 }
 

@@ -194,3 +194,120 @@ fn depth_and_number_of_nodes_are_bounded() {
         Err(ReadError::TooManyNodes { .. })
     ));
 }
+
+fn item(inner: &[u8], encoding: Encoding) -> Vec<u8> {
+    let len = inner.len() as u32;
+    let (mut bytes, len) = match encoding {
+        Encoding::ExplicitBig => (vec![0xFF, 0xFE, 0xE0, 0x00], len.to_be_bytes()),
+        _ => (vec![0xFE, 0xFF, 0x00, 0xE0], len.to_le_bytes()),
+    };
+    bytes.extend(len);
+    bytes.extend(inner);
+    bytes
+}
+
+/// A public sequence in another VR, with what other writers leave behind its items. Opened, it is edited like any,
+/// and what nobody edits is written as it was.
+#[test]
+fn public_sequences_in_other_vrs_are_opened() {
+    const BIG: Encoding = Encoding::ExplicitBig;
+    let delimiter: &[u8] = &[0xFE, 0xFF, 0xDD, 0xE0, 0, 0, 0, 0];
+    let big_delimiter: &[u8] = &[0xFF, 0xFE, 0xE0, 0xDD, 0, 0, 0, 0];
+    let long = vec![0; 100_000];
+    let cases: Vec<(Encoding, VR, Encoding, &[u8])> = vec![
+        (EXPLICIT, VR::UN, IMPLICIT, delimiter),
+        (EXPLICIT, VR::UN, EXPLICIT, delimiter),
+        (EXPLICIT, VR::UN, EXPLICIT, &[0, 0]),
+        (EXPLICIT, VR::UN, EXPLICIT, &[0; 16]),
+        (EXPLICIT, VR::OB, EXPLICIT, &[]),
+        (EXPLICIT, VR::OB, EXPLICIT, &long),
+        (EXPLICIT, VR::OW, IMPLICIT, delimiter),
+        (EXPLICIT, VR::LO, EXPLICIT, &[]),
+        (EXPLICIT, VR::UT, IMPLICIT, &[]),
+        (BIG, VR::UN, BIG, big_delimiter),
+        (BIG, VR::UN, IMPLICIT, &[0; 4]),
+        (BIG, VR::OB, BIG, &[]),
+    ];
+    for (outer, vr, inner, tail) in cases {
+        let whole = |id: &[u8], tail: &[u8]| {
+            let id = leaf(tags::PATIENT_ID, VR::LO, id);
+            let mut value = item(&encode(&dataset(vec![id]), inner), inner);
+            value.extend(tail);
+            let nodes = vec![
+                leaf(REQUEST, vr, &value),
+                leaf(tags::TEXT_VALUE, VR::UT, b"t "),
+            ];
+            file(transfer_syntax(outer), &encode(&dataset(nodes), outer))
+        };
+        let what = format!("{outer:?} {vr:?} {inner:?} {}", tail.len());
+        let bytes = whole(b"ID-12345", tail);
+        let mut instance = Instance::from_bytes(bytes.clone()).expect(&what);
+        assert_eq!(instance.closed_sequence(), None, "{what}");
+        let path = Pattern::parse_path("TextValue").expect("a path");
+        instance.set(&path, "t").expect("set");
+        assert_eq!(instance.to_bytes().expect("bytes"), bytes, "{what}");
+        let path = Pattern::parse_path("RequestAttributesSequence/PatientID").expect("a path");
+        instance.set(&path, "ID-54321").expect(&what);
+        assert_eq!(
+            instance.to_bytes().expect("bytes"),
+            whole(b"ID-54321", &[]),
+            "{what}"
+        );
+    }
+}
+
+#[test]
+fn public_sequences_that_cannot_be_opened_are_told() {
+    let patient = encode(&dataset(vec![patient()]), EXPLICIT);
+    let mut behind = item(&patient, EXPLICIT);
+    behind.extend(b"Doe^John");
+    let too_long = [&[0xFE, 0xFF, 0x00, 0xE0, 0xFF, 0, 0, 0], &patient[..]].concat();
+    for (vr, value) in [
+        (VR::UN, behind.clone()),
+        (VR::OB, behind),
+        (VR::OW, too_long),
+        (VR::LO, b"Doe^John".to_vec()),
+        (VR::OB, vec![1; 100_000]),
+    ] {
+        let closed = leaf(REQUEST, vr, &value);
+        for (model, path) in [
+            (dataset(vec![closed.clone()]), "RequestAttributesSequence"),
+            (
+                dataset(vec![sequence(
+                    tags::CONTENT_SEQUENCE,
+                    vec![vec![closed.clone()]],
+                )]),
+                "ContentSequence[0]/RequestAttributesSequence",
+            ),
+        ] {
+            let bytes = encode(&model, EXPLICIT);
+            let instance = read(EXPLICIT, &bytes).expect("read");
+            assert_eq!(instance.closed_sequence().as_deref(), Some(path), "{vr:?}");
+        }
+    }
+    for value in [&[][..], &[0; 6]] {
+        let bytes = encode(&dataset(vec![leaf(REQUEST, VR::UN, value)]), EXPLICIT);
+        assert_eq!(
+            read(EXPLICIT, &bytes).expect("read").closed_sequence(),
+            None
+        );
+    }
+}
+
+/// Each level could be read in two ways, and fail in both only behind all that is below it.
+#[test]
+fn what_could_be_read_in_many_ways_is_not_read_in_all_of_them() {
+    let mut value = encode(&dataset(vec![patient()]), EXPLICIT);
+    for _ in 0..60 {
+        value = item(
+            &encode(&dataset(vec![leaf(REQUEST, VR::UN, &value)]), EXPLICIT),
+            EXPLICIT,
+        );
+        value.extend(b"behind");
+    }
+    let read = read(
+        EXPLICIT,
+        &encode(&dataset(vec![leaf(REQUEST, VR::UN, &value)]), EXPLICIT),
+    );
+    assert!(matches!(read, Err(ReadError::TooManyNodes { .. })));
+}

@@ -269,7 +269,18 @@ fn what_cannot_be_redacted_is_refused_and_left_as_it_was() {
         (
             with(|p| p.frames = 2),
             all,
-            "16 bytes of pixels are not 2 frames of 4 x 4",
+            "16 bytes of pixels are not 2 frames of 4 x 4, which take 32",
+        ),
+        // A second frame, which the header does not count, with all that is written in it.
+        (
+            grey.whole(&Picture::grey(4, 4, 2, 8).pixels()),
+            all,
+            "32 bytes of pixels are not 1 frames of 4 x 4, which take 16",
+        ),
+        (
+            Picture::grey(3, 3, 1, 8).whole(&[1; 12]),
+            region(0, 0, 3, 3),
+            "12 bytes of pixels are not 1 frames of 3 x 3, which take 9",
         ),
         (with(|p| p.rows = 0), all, "are not 1 frames of 4 x 0"),
         (with(|p| p.bits = 1), all, "pixels of 1 bits"),

@@ -396,6 +396,26 @@ fn fragments_are_put_together_by_offsets_or_by_where_pictures_start() {
     }
 }
 
+/// A frame that the header does not count would be lost, or not be looked at.
+#[test]
+fn more_frames_than_the_header_counts_are_refused() {
+    let grey = Picture::grey(16, 16, 1, 8);
+    let pixels = grey.pixels();
+    let (jpeg, packed) = (lossless(&pixels, &grey), rle(&pixels, &grey));
+    for (syntax, frame, why) in [
+        (LOSSLESS, &jpeg, "2 frames, where NumberOfFrames says 1"),
+        (RLE, &packed, "2 frames, where NumberOfFrames says 1"),
+        (WRAPPED, &pixels, "frame 1: 512 bytes where it takes 256"),
+    ] {
+        let bytes = compressed(&grey, syntax, vec![vec![], frame.clone(), frame.clone()]);
+        let mut instance = Instance::from_bytes(bytes.clone()).expect("a valid file");
+        let problem = instance.redact(UPPER_LEFT).expect_err(why);
+        assert!(matches!(problem, EditProblem::Pixels { .. }), "{problem}");
+        assert!(problem.to_string().contains(why), "{problem}");
+        assert_eq!(instance.to_bytes().expect("bytes"), bytes);
+    }
+}
+
 #[test]
 fn what_cannot_be_unpacked_is_refused_and_left_as_it_was() {
     let grey = Picture::grey(16, 16, 1, 8);

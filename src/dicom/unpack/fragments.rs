@@ -7,6 +7,9 @@ use std::io;
 const HEADER: u64 = 8;
 const ITEM: [u8; 4] = [0xFE, 0xFF, 0x00, 0xE0];
 
+/// ITU-T T.81 B.1.1.3: each picture begins with this marker, which stands nowhere else at a start.
+pub const SOI: [u8; 2] = [0xFF, 0xD8];
+
 /// Whole slides have some hundred thousand.
 const MOST_FRAGMENTS: usize = 2_000_000;
 
@@ -45,13 +48,12 @@ impl Frames {
                 starts.extend(fragments.iter().position(|one| one.start == wanted));
             }
         } else if is_jpeg {
-            // ITU-T T.81 B.1.1.3: each picture begins with a marker, SOI, which stands nowhere else at a start.
             for (index, fragment) in fragments.iter().enumerate() {
                 let head = Span {
                     start: fragment.start,
                     len: fragment.len.min(2),
                 };
-                if source.read(head).map_err(unreadable)? == [0xFF, 0xD8] {
+                if source.read(head).map_err(unreadable)? == SOI {
                     starts.push(index);
                 }
             }
@@ -69,6 +71,19 @@ impl Frames {
 
     pub fn len(&self) -> usize {
         self.0.len()
+    }
+
+    /// How many fragments behind the first of a frame begin another, by what is in them.
+    pub fn count_within(
+        &self,
+        source: &Source,
+        begins_one: &dyn Fn(&[u8]) -> bool,
+    ) -> io::Result<usize> {
+        let mut count = 0;
+        for fragment in self.0.iter().flat_map(|frame| frame.iter().skip(1)) {
+            count += usize::from(begins_one(&source.read(*fragment)?));
+        }
+        Ok(count)
     }
 
     /// How many bytes a frame has.

@@ -52,10 +52,24 @@ impl Patient {
     }
 }
 
+impl Patient {
+    fn finds_in(&self, result: &Instance) -> bool {
+        !self.identifiers().findings(result, "1.dcm").is_empty()
+    }
+}
+
 type Element = DataElement<InMemDicomObject, dicom_object::mem::InMemFragment>;
 
-/// Through a file, so that what is long is not in memory.
 fn read(elements: impl IntoIterator<Item = Element>) -> Instance {
+    read_behind(&[], None, elements)
+}
+
+/// Through a file, so that what is long is not in memory; with a preamble, and (0002,0102).
+fn read_behind(
+    preamble: &[u8],
+    information: Option<Vec<u8>>,
+    elements: impl IntoIterator<Item = Element>,
+) -> Instance {
     let ordinary = [
         (tags::SPECIFIC_CHARACTER_SET, VR::CS, "ISO_IR 192"),
         (tags::SOP_CLASS_UID, VR::UI, uids::CT_IMAGE_STORAGE),
@@ -75,13 +89,19 @@ fn read(elements: impl IntoIterator<Item = Element>) -> Instance {
     for element in elements {
         object.put(element);
     }
-    let meta = FileMetaTableBuilder::new()
+    let mut meta = FileMetaTableBuilder::new()
         .transfer_syntax(uids::EXPLICIT_VR_LITTLE_ENDIAN)
         .media_storage_sop_class_uid(uids::CT_IMAGE_STORAGE)
         .media_storage_sop_instance_uid("2.25.1");
+    if let Some(information) = information {
+        meta = meta
+            .private_information_creator_uid("2.25.2")
+            .private_information(information);
+    }
     let mut bytes = Vec::new();
     let whole = object.with_meta(meta).expect("meta information");
     whole.write_all(&mut bytes).expect("a file in memory");
+    bytes[..preamble.len()].copy_from_slice(preamble);
     let mut file = tempfile::tempfile().expect("a file");
     file.write_all(&bytes).expect("written");
     file.rewind().expect("at its start");
@@ -118,10 +138,7 @@ fn nested(depth: usize, inner: Vec<Element>) -> Vec<Element> {
 
 /// Whether a header in which elements were planted is spoken of.
 fn finds(patient: &Patient, planted: Vec<Element>) -> bool {
-    !patient
-        .identifiers()
-        .findings(&read(planted), "1.dcm")
-        .is_empty()
+    patient.finds_in(&read(planted))
 }
 
 /// A row of the table: how it was planted, what share of it has to be found, and all plantings.
@@ -188,6 +205,10 @@ fn rows() -> Vec<Row> {
             }
             let wide = value.encode_utf16().flat_map(u16::to_le_bytes).collect();
             tell("in UTF-16 bytes", all, finds(p, private(VR::OB, wide)));
+            let of_meta = read_behind(&[], Some(bytes.clone()), []);
+            tell("in the file meta information", all, p.finds_in(&of_meta));
+            let in_front = read_behind(&bytes, None, []);
+            tell("in the preamble", all, p.finds_in(&in_front));
         }
         let file_name = format!("{}.{}.dcm", p.id, p.in_text());
         let found = p.identifiers().findings(&read([]), &file_name);
@@ -415,6 +436,33 @@ fn false_alarms() -> Vec<(&'static str, usize, usize)> {
         tell(2, finds(&patient, private(VR::OB, bytes.clone())));
     }
     counts.to_vec()
+}
+
+/// What stands before the dataset is searched where it goes into the file that is stored, and only there.
+#[test]
+fn file_meta_and_preamble_are_searched_as_they_will_be_written() {
+    let patient = &PATIENTS[0];
+    let source = || read_behind(patient.id.as_bytes(), Some(patient.id.into()), []);
+    let told = |instance: &Instance| -> Vec<String> {
+        let findings = patient.identifiers().findings(instance, "1.dcm");
+        findings.into_iter().map(|finding| finding.tag).collect()
+    };
+    let set = |instance: &mut Instance, path: &str, value: &str| {
+        let path = crate::dicom::path::Pattern::parse_path(path).expect("a path");
+        instance.set(&path, value).expect("set");
+    };
+    assert_eq!(told(&source()), ["(0002,0102)", "preamble"]);
+    let mut touched = source();
+    set(&mut touched, "PatientName", "X");
+    assert_eq!(told(&touched), ["(0002,0102)", "preamble"]);
+    for (path, value) in [
+        ("PatientIdentityRemoved", "YES"),
+        ("SOPInstanceUID", "1.2.3"),
+    ] {
+        let mut made_afresh = source();
+        set(&mut made_afresh, path, value);
+        assert!(told(&made_afresh).is_empty(), "{path}");
+    }
 }
 
 #[test]

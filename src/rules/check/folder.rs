@@ -1,6 +1,6 @@
 //! A whole rules folder: its modules, its policies, and each project's rule set put together.
 
-use super::{Finding, module};
+use super::{Finding, module, own_name};
 use crate::rules::module::MANIFEST;
 use crate::rules::policy::Policy;
 use crate::rules::registry::Registry;
@@ -38,6 +38,8 @@ pub fn folder(root: &Path) -> Vec<Finding> {
                     let (_, said) = note.split_once(": ").unwrap_or(("", note));
                     findings.push(Finding::warning(&file, None, said));
                 }
+                let warning = own_name::warning(&rules);
+                findings.extend(warning.map(|said| Finding::warning(&file, None, said)));
             }
             // Most of them were told above, and with more beside them.
             Err(error) => {

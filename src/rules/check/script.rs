@@ -2,7 +2,7 @@
 //! what is declared and never named is a promise that nobody needs.
 
 use super::Finding;
-use crate::dicom::edit::is_protected;
+use crate::dicom::edit::is_protected_by_name;
 use crate::dicom::path::Pattern;
 use crate::rules::dicomedit;
 use crate::rules::dicomedit::inspect::{Access, Look, Named};
@@ -122,9 +122,9 @@ fn wrong(named: &NamedPath, manifest: &Manifest, access: &host::Access) -> Optio
                     manifest.kind.function()
                 ));
             }
-            if let Some((tag, _)) = pattern.plain_tag()
+            if let Some((tag, anywhere)) = pattern.plain_tag()
                 && named.use_ != Use::Redact
-                && is_protected(tag)
+                && is_protected_by_name(tag, anywhere)
             {
                 return Some(format!("writes {path}, which Sluice keeps itself"));
             }

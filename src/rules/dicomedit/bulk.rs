@@ -209,6 +209,7 @@ impl Run<'_> {
             &mut |location, _, _| keep(location, &mut kept),
         );
         let at = self.at;
+        self.host.note_any_depth();
         let removed = (self.host).change(Reach::Everything, false, &mut |location, element, _| {
             match in_private(location, element) && !kept.contains(&key(location)) {
                 true => (Change::Remove, "remove-private", Some(at)),

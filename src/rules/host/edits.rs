@@ -3,7 +3,7 @@
 use super::table::Table;
 use super::trace::{self, Trace, TracedEdit};
 use super::{Action, Edit, EditError, Host, parsed};
-use crate::dicom::edit::{Change, Reach, Scope, Wanted, is_protected};
+use crate::dicom::edit::{Change, Reach, Scope, Wanted, is_protected, is_protected_by_name};
 use crate::dicom::path::{Location, Pattern, Place, location_text};
 use crate::dicom::{Element, Region, Tag, tags};
 use crate::rules::answer::Refusal;
@@ -75,6 +75,7 @@ impl Host {
             .map(|p| parsed::pattern(p))
             .collect::<Result<Vec<_>, _>>()?;
         let kept_blocks = self.kept_blocks(&keep);
+        self.note_any_depth();
         let is_private = |tag: Tag| !tag.group().is_multiple_of(2);
         self.edit(
             Reach::Anywhere(Wanted::Those(&is_private)),
@@ -111,6 +112,9 @@ impl Host {
         }
         if !self.access.is_writable() {
             return Err(self.refuse_write(table.first_pattern()));
+        }
+        if table.is_any_depth() {
+            self.note_any_depth();
         }
         let mut run = table.run();
         let wanted = |tag: Tag| table.may_hold(tag);
@@ -171,11 +175,16 @@ impl Host {
     ) -> Result<u32, EditError> {
         let pattern = parsed::pattern(pattern)?;
         let plain = pattern.plain_tag();
-        if let Some((tag, _)) = plain.filter(|(tag, _)| is_protected(*tag)) {
+        if let Some((tag, _)) =
+            plain.filter(|(tag, anywhere)| is_protected_by_name(*tag, *anywhere))
+        {
             return Err(protected(tag, &pattern));
         }
         if !self.access.is_writable() {
             return Err(self.refuse_write(pattern.to_string()));
+        }
+        if pattern.is_any_depth() {
+            self.note_any_depth();
         }
         let may_end_in = |tag: Tag| pattern.may_end_in(tag);
         let reach = match plain {

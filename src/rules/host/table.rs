@@ -1,7 +1,8 @@
 //! A table of edits, compiled so that one walk of the dataset serves all of it; those seen last are kept.
 
 use super::{Action, Edit, EditError, rows};
-use crate::dicom::edit::{Change, Scope, is_protected};
+use crate::dicom::date;
+use crate::dicom::edit::{Change, Scope, is_protected_by_name};
 use crate::dicom::path::{Location, PathError, Pattern};
 use crate::dicom::{Element, Tag, VR, value};
 use crate::rules::pseudonym::Pseudonyms;
@@ -29,6 +30,8 @@ pub struct Table {
     others: Vec<usize>,
     /// Whether no row reaches below the top, but by the action that it has for a sequence.
     is_top_only: bool,
+    /// Whether some row leads into sequences that it does not name.
+    is_any_depth: bool,
     /// The first row that names a protected element outright.
     protected: Option<usize>,
 }
@@ -135,14 +138,16 @@ impl Table {
             by_tag: HashMap::default(),
             others: Vec::new(),
             is_top_only: true,
+            is_any_depth: false,
             protected: None,
         };
         for (index, edit) in edits.iter().enumerate() {
             let pattern = Pattern::parse(&edit.pattern)?;
+            table.is_any_depth |= pattern.is_any_depth();
             match pattern.plain_tag() {
                 Some((tag, anywhere)) => {
                     table.is_top_only &= !anywhere;
-                    if table.protected.is_none() && is_protected(tag) {
+                    if table.protected.is_none() && is_protected_by_name(tag, anywhere) {
                         table.protected = Some(index);
                     }
                     table.by_tag.entry(tag).or_default().push(index);
@@ -171,6 +176,11 @@ impl Table {
     /// Whether no row reaches below the top, but by the action that it has for a sequence.
     pub fn is_top_only(&self) -> bool {
         self.is_top_only
+    }
+
+    /// Whether some row leads into sequences that it does not name.
+    pub fn is_any_depth(&self) -> bool {
+        self.is_any_depth
     }
 
     /// Whether some row may lead to an element with this tag.
@@ -237,7 +247,11 @@ impl Run<'_> {
                 VR::DA | VR::DT => {
                     map_values(element, scope, |value| pseudonyms.shift_date(value, *days))
                 }
-                VR::TM => Change::Keep,
+                // A date may stand where a time should: beside a moved one, it would tell how far that was moved.
+                VR::TM => map_values_as_given(element, scope, |value| match date::is_time(value) {
+                    true => Some(value.to_owned()),
+                    false => pseudonyms.shift_date(value, *days),
+                }),
                 // What was named as a date and is none could still hold one.
                 _ if is_inherited => Change::Keep,
                 _ => Change::Blank,
@@ -288,6 +302,21 @@ fn map_values(
     match mapped {
         Some(values) => Change::Text(values.join("\\")),
         None => Change::Blank,
+    }
+}
+
+/// The same in a VR that perhaps holds none of the values as they should be; kept where none is another.
+fn map_values_as_given(
+    element: &Element,
+    scope: &Scope<'_>,
+    map: impl Fn(&str) -> Option<String>,
+) -> Change {
+    match map_values(element, scope, map) {
+        Change::Text(text) if scope.text(element).is_none_or(|before| before == text) => {
+            Change::Keep
+        }
+        Change::Text(text) => Change::AsGiven(text),
+        change => change,
     }
 }
 

@@ -30,6 +30,7 @@ impl Run<'_> {
         with_creators: bool,
     ) -> Step<()> {
         let wanted = |tag| matcher.may_end_in(tag);
+        self.note_any_depth(matcher);
         let removed = self.host.change(
             reach(matcher, &wanted),
             matcher.in_meta(),
@@ -46,6 +47,13 @@ impl Run<'_> {
         self.edited(removed.map(drop))
     }
 
+    fn note_any_depth(&mut self, matcher: &Matcher) {
+        let mut patterns = matcher.patterns().iter();
+        if patterns.any(|(_, pattern)| pattern.is_any_depth()) {
+            self.host.note_any_depth();
+        }
+    }
+
     /// Gives each leaf that matches exactly, creators left out, the text that `map` makes of its own.
     pub(in crate::rules::dicomedit) fn change_leaves(
         &mut self,
@@ -56,6 +64,7 @@ impl Run<'_> {
     ) -> Step<()> {
         let mut wrong = None;
         let wanted = |tag| matcher.may_end_in(tag);
+        self.note_any_depth(matcher);
         let changed = self.host.change(
             reach(matcher, &wanted),
             matcher.in_meta(),
