@@ -252,16 +252,20 @@ impl Charset {
                 // PS3.5 6.1.2.5.3: every delimiter brings back the first set.
                 (g0, g1) = self.initial();
             }
-            decode_fragment(fragment, g0, g1, &mut text);
+            // A set that only G0 holds has no bytes above 0x7F; what some write there anyway reads as its EUC form.
+            let high = g1.unwrap_or(first);
+            decode_fragment(fragment, g0, high, &mut text);
             rest = after;
         }
         text
     }
 
+    /// What G0 and G1 hold at the start of a value. The sets of two bytes in G0 are reached by their escape alone,
+    /// also where a writer named one as the first, which PS3.3 C.12.1.1.2 doesn't have.
     fn initial(&self) -> (Set, Option<Set>) {
         let first = self.sets[0];
         match first.kind {
-            Kind::Ascii => (ASCII, None),
+            Kind::Ascii | Kind::DoubleG0 => (ASCII, None),
             _ => (ASCII, Some(first)),
         }
     }
@@ -330,7 +334,7 @@ fn push_escape(out: &mut Vec<u8>, set: Set) {
     out.extend(set.escape);
 }
 
-fn decode_fragment(bytes: &[u8], g0: Set, g1: Option<Set>, text: &mut String) {
+fn decode_fragment(bytes: &[u8], g0: Set, g1: Set, text: &mut String) {
     if g0.kind == Kind::DoubleG0 {
         // EUC-JP holds JIS X 0208 as it is with the high bits set, JIS X 0212 behind 0x8F.
         let mut euc = Vec::with_capacity(bytes.len() * 3 / 2);
@@ -343,8 +347,7 @@ fn decode_fragment(bytes: &[u8], g0: Set, g1: Option<Set>, text: &mut String) {
         text.push_str(&g0.codec.decode_without_bom_handling(&euc).0);
         return;
     }
-    let codec = g1.map_or(ASCII.codec, |set| set.codec);
-    text.push_str(&codec.decode_without_bom_handling(bytes).0);
+    text.push_str(&g1.codec.decode_without_bom_handling(bytes).0);
 }
 
 fn encode_char(c: char, set: Set) -> Option<Vec<u8>> {

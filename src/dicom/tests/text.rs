@@ -179,6 +179,28 @@ fn decodes_and_encodes_the_standards_examples() {
     }
 }
 
+/// PS3.5 6.1.2.5.3: a set other than that which is active needs its escape, and in a name needs it again behind
+/// each delimiter. Some writers name a set of two bytes as the first.
+#[test]
+fn a_set_of_two_bytes_is_escaped_into_also_where_it_is_the_first() {
+    let cases: [(&str, &[u8], &str); 2] = [
+        (
+            "ISO 2022 IR 87",
+            b"\x1b$B;3ED\x1b(B^\x1b$BB@O:\x1b(B",
+            "山田^太郎",
+        ),
+        ("ISO 2022 IR 159", b"\x1b$(D\x30\x21\x1b(B^A", "丂^A"),
+    ];
+    for (term, bytes, text) in cases {
+        let charset = Charset::from_terms([term]);
+        assert_eq!(charset.decode(bytes, VR::PN), text);
+        assert_eq!(charset.encode(text, VR::PN).expect(text), bytes, "{text}");
+    }
+    // Not valid, and not lost.
+    let charset = Charset::from_terms(["ISO 2022 IR 87"]);
+    assert_eq!(charset.decode(b"\xbb\xb3", VR::PN), "山");
+}
+
 #[test]
 fn refuses_what_the_set_cannot_hold() {
     assert_eq!(
