@@ -2,6 +2,8 @@
 //! ISO 2022 (PS3.5 6.1.2), which dicom-rs lacks. Reading never fails (a broken sequence becomes U+FFFD);
 //! writing refuses what the set can't hold.
 
+mod repertoire;
+
 use super::source::Source;
 use super::tree::{Dataset, Value};
 use dicom_core::VR;
@@ -11,9 +13,9 @@ use encoding_rs::{
     ISO_8859_5, ISO_8859_6, ISO_8859_7, ISO_8859_8, ISO_8859_15, SHIFT_JIS, UTF_8, WINDOWS_874,
     WINDOWS_1252, WINDOWS_1254,
 };
-use std::collections::HashMap;
-use std::ops::{Deref, RangeInclusive};
-use std::sync::{Arc, OnceLock};
+use repertoire::encode_char;
+use std::ops::Deref;
+use std::sync::Arc;
 
 const ESC: u8 = 0x1B;
 const JIS_X_0212: &[u8] = b"$(D";
@@ -348,38 +350,6 @@ fn decode_fragment(bytes: &[u8], g0: Set, g1: Set, text: &mut String) {
         return;
     }
     text.push_str(&g1.codec.decode_without_bom_handling(bytes).0);
-}
-
-fn encode_char(c: char, set: Set) -> Option<Vec<u8>> {
-    if set.escape == JIS_X_0212 {
-        return jis_x_0212().get(&c).map(|pair| pair.to_vec());
-    }
-    let mut buffer = [0; 4];
-    let (bytes, _, lossy) = set.codec.encode(c.encode_utf8(&mut buffer));
-    if lossy {
-        return None;
-    }
-    match (set.kind, &*bytes) {
-        (Kind::Ascii, _) => None,
-        (Kind::Single, [_]) | (Kind::Double, [_, _]) | (Kind::Whole, _) => Some(bytes.into_owned()),
-        (Kind::DoubleG0, [a, b]) if *a != 0x8E => Some(vec![a & 0x7F, b & 0x7F]),
-        _ => None,
-    }
-}
-
-/// EUC-JP as the WHATWG defines it reads JIS X 0212 and doesn't write it: what it reads, turned around.
-fn jis_x_0212() -> &'static HashMap<char, [u8; 2]> {
-    static PAIRS: OnceLock<HashMap<char, [u8; 2]>> = OnceLock::new();
-    const PLANE: RangeInclusive<u8> = 0x21..=0x7E;
-    PAIRS.get_or_init(|| {
-        let pairs = PLANE.flat_map(|row| PLANE.map(move |cell| [row, cell]));
-        let read = |pair: [u8; 2]| {
-            let euc = [0x8F, pair[0] | 0x80, pair[1] | 0x80];
-            let text = EUC_JP.decode_without_bom_handling_and_without_replacement(&euc)?;
-            Some((text.chars().next()?, pair))
-        };
-        pairs.filter_map(read).collect()
-    })
 }
 
 fn first_unmappable(text: &str, set: Set) -> char {

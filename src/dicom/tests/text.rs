@@ -210,6 +210,23 @@ fn refuses_what_the_set_cannot_hold() {
     assert_eq!(Charset::default().encode("Müller", VR::LO), Err('ü'));
 }
 
+/// The codecs write these with bytes below 0xA0, which a reader takes for a delimiter (PS3.5 6.1.2.3).
+#[test]
+fn refuses_what_would_be_written_as_a_delimiter() {
+    for (terms, refused) in [
+        (["ISO_IR 13", ""], '¥'),
+        (["ISO_IR 13", ""], '‾'),
+        (["ISO 2022 IR 13", "ISO 2022 IR 87"], '¥'),
+        (["", "ISO 2022 IR 87"], '¥'),
+        (["", "ISO 2022 IR 58"], '乗'),
+        (["", "ISO 2022 IR 58"], '乛'),
+    ] {
+        let charset = Charset::from_terms(terms);
+        let text = format!("A{refused}B");
+        assert_eq!(charset.encode(&text, VR::LO), Err(refused), "{terms:?}");
+    }
+}
+
 #[test]
 fn a_second_byte_that_looks_like_a_backslash_is_no_separator() {
     let charset = Charset::from_terms(["GB18030"]);
