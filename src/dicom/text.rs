@@ -283,10 +283,9 @@ impl Charset {
         let first = self.sets[0];
         if first.kind == Kind::Whole {
             let (bytes, _, lossy) = first.codec.encode(text);
-            return if lossy {
-                Err(first_unmappable(text, first))
-            } else {
-                Ok(bytes.into_owned())
+            return match lossy {
+                true => Err(first_unmappable(text, first)),
+                false => Ok(bytes.into_owned()),
             };
         }
         let mut out = Vec::with_capacity(text.len());
@@ -307,6 +306,8 @@ impl Charset {
             let current = [g1, Some(g0)].into_iter().flatten();
             let (set, bytes) = current
                 .chain(self.sets.iter().copied())
+                // One that stands alone can't be switched to (PS3.3 C.12.1.1.2).
+                .filter(|set| set.kind != Kind::Whole)
                 .find_map(|set| encode_char(c, set).map(|bytes| (set, bytes)))
                 .ok_or(c)?;
             if g0 != set && g1 != Some(set) {

@@ -227,6 +227,49 @@ fn refuses_what_would_be_written_as_a_delimiter() {
     }
 }
 
+/// The codecs know more than the sets: C1 controls that Windows gave to signs, and rows of other makers.
+#[test]
+fn refuses_what_only_a_kin_of_the_set_holds() {
+    for (terms, refused) in [
+        (["ISO_IR 100", ""], "’–€\u{85}"),
+        (["ISO_IR 101", ""], "\u{85}"),
+        (["ISO_IR 148", ""], "’–€"),
+        (["ISO_IR 166", ""], "’–€"),
+        (["ISO_IR 126", ""], "€₯ͺ"),
+        (["ISO_IR 138", ""], "\u{200E}"),
+        (["", "ISO 2022 IR 149"], "갂뷁힣€®"),
+        (["", "ISO 2022 IR 58"], "東€ⅰ︵ɑ䂖\u{E000}"),
+        (["", "ISO 2022 IR 87"], "①㈱纊ｱ"),
+        // UTF-8 can't be switched to (PS3.3 C.12.1.1.2).
+        (["", "ISO_IR 192"], "ü東"),
+        (["ISO 2022 IR 100", "GB18030"], "東"),
+    ] {
+        let charset = Charset::from_terms(terms);
+        for c in refused.chars() {
+            let text = format!("A{c}B");
+            assert_eq!(charset.encode(&text, VR::LO), Err(c), "{terms:?}");
+        }
+    }
+}
+
+#[test]
+fn what_the_sets_hold_is_written_still() {
+    for (terms, held) in [
+        (["ISO_IR 100", ""], "\u{A0}¥ÿ"),
+        (["ISO_IR 166", ""], "ก๛"),
+        (["ISO_IR 126", ""], "Ά£ώ"),
+        (["ISO_IR 13", ""], "｡ｱﾟ"),
+        (["", "ISO 2022 IR 149"], "가힝伽詰㉠"),
+        (["", "ISO 2022 IR 58"], "啊齄①Ⅰāㄅ─"),
+        (["", "ISO 2022 IR 87"], "、亜腕熙ぁヶАα─"),
+        (["ISO 2022 IR 6", "ISO 2022 IR 159"], "丂"),
+    ] {
+        let charset = Charset::from_terms(terms);
+        let bytes = charset.encode(held, VR::LO).expect(held);
+        assert_eq!(charset.decode(&bytes, VR::LO), held, "{terms:?}");
+    }
+}
+
 #[test]
 fn a_second_byte_that_looks_like_a_backslash_is_no_separator() {
     let charset = Charset::from_terms(["GB18030"]);

@@ -21,13 +21,44 @@ pub(super) fn encode_char(c: char, set: Set) -> Option<Vec<u8>> {
     // PS3.5 6.1.2.1 and 6.1.2.4: G1 is all above 0xA0. A byte below it would be ASCII for a reader: the yen sign
     // of JIS X 0201 a backslash, and so the end of the value (6.1.2.3).
     match (set.kind, &*bytes) {
-        (Kind::Single, [0xA0..=0xFF]) | (Kind::Double, [0xA1..=0xFF, 0xA1..=0xFF]) => {
-            Some(bytes.into_owned())
+        (Kind::Single, [0xA0..=0xFF]) if !is_of_later_edition(c, set) => Some(bytes.into_owned()),
+        (Kind::Double, [row @ 0xA1..=0xFF, cell @ 0xA1..=0xFF]) => {
+            holds(c, set, row - 0xA0, cell - 0xA0).then(|| bytes.into_owned())
         }
-        (Kind::DoubleG0, [a, b]) if *a != 0x8E => Some(vec![a & 0x7F, b & 0x7F]),
-        (Kind::Whole, _) => Some(bytes.into_owned()),
+        (Kind::DoubleG0, [row @ 0xA1..=0xFF, cell @ 0xA1..=0xFF]) => {
+            let held = holds(c, set, row - 0xA0, cell - 0xA0);
+            held.then(|| vec![row & 0x7F, cell & 0x7F])
+        }
         _ => None,
     }
+}
+
+/// What ISO 8859-7 and 8859-8 got after they were registered as ISO-IR 126 and 138.
+fn is_of_later_edition(c: char, set: Set) -> bool {
+    match set.escape {
+        b"-F" => matches!(c, '€' | '₯' | 'ͺ'),
+        b"-H" => matches!(c, '\u{200E}' | '\u{200F}'),
+        _ => false,
+    }
+}
+
+/// Whether a character is in the registered set of two bytes itself, by its place there.
+fn holds(c: char, set: Set, row: u8, cell: u8) -> bool {
+    let is_private_use = ('\u{E000}'..='\u{F8FF}').contains(&c);
+    let is_in_set = match set.escape {
+        // JIS X 0208; the rows between are NEC's, those behind NEC's and IBM's.
+        b"$B" => matches!(row, 1..=8 | 16..=84),
+        // GB 2312 (ISO-IR 58): GBK fills gaps in its rows of signs.
+        b"$)A" => match (row, cell) {
+            (2, 1..=10) | (6, 64..) | (8, 27..=32) => false,
+            (1..=9, _) | (16..=87, _) => true,
+            _ => false,
+        },
+        // KS X 1001; these two came in 1998, behind the set that ISO-IR 149 registers.
+        b"$)C" => !matches!(c, '€' | '®'),
+        _ => true,
+    };
+    is_in_set && !is_private_use
 }
 
 /// EUC-JP as the WHATWG defines it reads JIS X 0212 and doesn't write it: what it reads, turned around.
