@@ -93,15 +93,34 @@ pub enum EditProblem {
 }
 
 /// What Sluice derives itself, and no rule may edit: group lengths and file meta information, item
-/// delimiters, the character set that all text of the dataset is in, and the pixels.
+/// delimiters, the character set that all text of the dataset is in, and the pixels: at the top level.
 pub fn is_protected(tag: Tag) -> bool {
     tag.element() == 0
         || matches!(tag.group(), 0x0000 | 0x0002)
         || tag == tags::SPECIFIC_CHARACTER_SET
-        || matches!(
-            tag,
-            tags::PIXEL_DATA | tags::FLOAT_PIXEL_DATA | tags::DOUBLE_FLOAT_PIXEL_DATA
-        )
+        || is_pixels(tag)
+}
+
+/// The same in an item. Pixels there are another picture of the patient, such as an icon (PS3.3 C.7.6.1.1.6): they
+/// go with the item that they are in.
+pub fn is_protected_below(tag: Tag) -> bool {
+    is_protected(tag) && !is_pixels(tag)
+}
+
+fn is_pixels(tag: Tag) -> bool {
+    matches!(
+        tag,
+        tags::PIXEL_DATA | tags::FLOAT_PIXEL_DATA | tags::DOUBLE_FLOAT_PIXEL_DATA
+    )
+}
+
+/// The first place on the way that no rule may edit.
+pub fn protected_place(location: &Location) -> Option<&Place> {
+    let (top, below) = location.split_first()?;
+    match is_protected(top.tag) {
+        true => Some(top),
+        false => below.iter().find(|place| is_protected_below(place.tag)),
+    }
 }
 
 /// Who reserved the block of a private element (PS3.5 7.8.1), in its own dataset or item.
@@ -401,7 +420,11 @@ fn edit(
         };
         let is_way =
             matches!(reach, Reach::Anywhere(_)) && dataset.elements[index].sequence().is_some();
-        if is_protected(tag) || !(is_wanted || is_way) {
+        let is_kept = match location.is_empty() {
+            true => is_protected(tag),
+            false => is_protected_below(tag),
+        };
+        if is_kept || !(is_wanted || is_way) {
             index += 1;
             continue;
         }

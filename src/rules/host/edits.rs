@@ -3,7 +3,7 @@
 use super::table::Table;
 use super::trace::{self, Trace, TracedEdit};
 use super::{Action, Edit, EditError, Host, parsed};
-use crate::dicom::edit::{Change, Reach, Scope, Wanted, is_protected};
+use crate::dicom::edit::{Change, Reach, Scope, Wanted, is_protected, protected_place};
 use crate::dicom::path::{Location, Pattern, Place, location_text};
 use crate::dicom::{Element, Region, Tag, tags};
 use crate::rules::answer::Refusal;
@@ -31,7 +31,7 @@ impl Host {
             None => path.location(),
         };
         self.grant_write(&location)?;
-        if let Some(place) = location.iter().find(|p| is_protected(p.tag)) {
+        if let Some(place) = protected_place(&location) {
             return Err(protected(place.tag, &path));
         }
         let holds_values = self.trace.as_ref().is_some_and(Trace::holds_values);
