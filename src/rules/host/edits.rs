@@ -127,7 +127,7 @@ impl Host {
     /// up to `bottom`, the latter two not included.
     ///
     /// # Errors
-    /// [`EditError`], as for all edits: it is a write of PixelData. After [`EditError::NotRedactable`] the file
+    /// [`EditError`], as for all edits: it is a write of PixelData, also where icons go with it. After [`EditError::NotRedactable`] the file
     /// is not kept, whatever the rule answers.
     pub fn redact(&mut self, region: Region) -> Result<(), EditError> {
         let pixels = [Place {
@@ -136,14 +136,17 @@ impl Host {
             item: None,
         }];
         self.grant_write(&pixels)?;
-        if let Err(problem) = self.instance.redact(region) {
-            let error = EditError::from(problem);
-            if let EditError::NotRedactable(why) = &error {
-                let refusal = Refusal::NotRedactable(why.clone());
-                self.not_redacted.get_or_insert((refusal, self.position));
+        let icons = match self.instance.redact(region) {
+            Ok(icons) => icons,
+            Err(problem) => {
+                let error = EditError::from(problem);
+                if let EditError::NotRedactable(why) = &error {
+                    let refusal = Refusal::NotRedactable(why.clone());
+                    self.not_redacted.get_or_insert((refusal, self.position));
+                }
+                return Err(error);
             }
-            return Err(error);
-        }
+        };
         if let Some(trace) = &mut self.trace {
             let Region {
                 left,
@@ -158,6 +161,15 @@ impl Host {
                 before: Some("as it was".to_owned()),
                 after: Some(format!("black from {left},{top} to {right},{bottom}")),
             });
+            for path in icons {
+                trace.push(TracedEdit {
+                    path,
+                    action: Action::Remove.name(),
+                    position: self.position,
+                    before: Some("as it was".to_owned()),
+                    after: None,
+                });
+            }
         }
         Ok(())
     }
