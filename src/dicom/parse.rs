@@ -8,6 +8,7 @@ mod header;
 use super::ReadError;
 use super::source::{Source, Span};
 use super::tree::{Dataset, Element, Encoding, Item, Sequence, Value};
+use super::value::known_vr;
 use dicom_core::header::{DataElementHeader, HasLength, Header};
 use dicom_core::{Tag, VR};
 
@@ -180,7 +181,12 @@ impl Parser<'_> {
                 .sequence(encoding, Some(span.end()))
                 .map(Value::Sequence);
         }
-        if is_bulk(tag, vr, span.len) {
+        let is_un = vr == VR::UN;
+        // Of a value that may stay in the file no more than its start is looked at.
+        let is_long = is_un && span.len > BULK && span.end() <= self.source.len();
+        let start = Span { len: 4, ..span };
+        let holds_items = is_long && starts_with_item(self.source.load(start)?);
+        if is_bulk(tag, vr, span.len, || holds_items) {
             if span.end() > self.source.len() {
                 let left = self.source.len().saturating_sub(span.start);
                 return Err(ReadError::CutShort {
@@ -192,11 +198,11 @@ impl Parser<'_> {
             self.at = span.end();
             return Ok(Value::Source(span));
         }
-        let starts_with_item = {
-            let bytes = self.source.load(span)?;
-            vr == VR::UN && bytes.starts_with(&[0xFE, 0xFF, 0x00, 0xE0])
-        };
-        if starts_with_item && let Some(sequence) = self.hidden_sequence(encoding, span) {
+        let bytes = self.source.load(span)?;
+        if is_un
+            && starts_with_item(bytes)
+            && let Some(sequence) = self.hidden_sequence(encoding, span)
+        {
             return Ok(Value::Sequence(sequence));
         }
         self.at = span.end();
@@ -370,9 +376,22 @@ impl Parser<'_> {
     }
 }
 
-/// Values that no rule reads as text, that may be as large as the file, and that are large.
-pub(super) fn is_bulk(tag: Tag, vr: VR, len: u64) -> bool {
-    let may_be =
-        tag.group() == 0x7FE0 || matches!(vr, VR::OB | VR::OW | VR::OD | VR::OF | VR::OL | VR::OV);
-    may_be && len > BULK
+/// Values that no rule reads as text, that may be as large as the file, and that are large. In implicit VR all that is
+/// private has VR UN, bulk too; but one that holds items is searched for what is in them.
+pub(super) fn is_bulk(tag: Tag, vr: VR, len: u64, holds_items: impl FnOnce() -> bool) -> bool {
+    if len <= BULK {
+        return false;
+    }
+    match known_vr(tag, vr) {
+        _ if tag.group() == 0x7FE0 => true,
+        VR::OB | VR::OW | VR::OD | VR::OF | VR::OL | VR::OV | VR::UN => {
+            vr != VR::UN || !holds_items()
+        }
+        _ => false,
+    }
+}
+
+/// Whether a value of VR UN may be a sequence (PS3.5 6.2.2).
+pub(super) fn starts_with_item(bytes: &[u8]) -> bool {
+    bytes.starts_with(&[0xFE, 0xFF, 0x00, 0xE0])
 }
