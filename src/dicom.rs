@@ -14,6 +14,7 @@ mod parse;
 pub mod path;
 mod picture;
 mod redact;
+mod sign;
 mod source;
 #[cfg(test)]
 mod tests;

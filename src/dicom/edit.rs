@@ -6,6 +6,7 @@ mod set;
 
 use super::instance::Instance;
 use super::path::{Items, Location, Pattern, Place, Step, TagPattern};
+use super::sign::is_signed;
 use super::source::Source;
 use super::text::Charset;
 use super::tree::{Dataset, Element, Encoding, Sequence, Value};
@@ -20,6 +21,8 @@ pub struct Scope<'a> {
     pub source: &'a Source,
     pub encoding: Encoding,
     pub charset: Charset,
+    /// Whether pixels are, see [`super::sign`].
+    pub is_signed: bool,
     pub manner: Manner,
 }
 
@@ -143,6 +146,7 @@ impl Instance {
             source: self.source(),
             encoding: self.encoding,
             charset: self.charset.clone(),
+            is_signed: is_signed(&self.dataset, self.source(), self.encoding, false),
             manner: Manner::Checked,
         }
     }
@@ -211,18 +215,15 @@ impl Instance {
             encoding,
             ..
         } = self;
-        edit(
-            dataset,
-            &Scope {
-                source: inflated.as_ref().unwrap_or(file),
-                encoding: *encoding,
-                charset: charset.clone(),
-                manner: Manner::Checked,
-            },
-            &mut Vec::new(),
-            reach,
-            decide,
-        )
+        let source = inflated.as_ref().unwrap_or(file);
+        let scope = Scope {
+            source,
+            encoding: *encoding,
+            charset: charset.clone(),
+            is_signed: is_signed(dataset, source, *encoding, false),
+            manner: Manner::Checked,
+        };
+        edit(dataset, &scope, &mut Vec::new(), reach, decide)
     }
 
     /// Sets one element, creating it and what leads to it: sequences, items, private blocks.
@@ -295,10 +296,12 @@ impl Instance {
         if manner == Manner::AsGiven && path.is_in_meta() {
             return set::set(meta, &path.steps, path, text, &meta_scope(file, manner));
         }
+        let source = inflated.as_ref().unwrap_or(file);
         let scope = Scope {
-            source: inflated.as_ref().unwrap_or(file),
+            source,
             encoding: *encoding,
             charset: charset.clone(),
+            is_signed: is_signed(dataset, source, *encoding, false),
             manner,
         };
         set::set(dataset, &path.steps, path, text, &scope)?;
@@ -314,6 +317,7 @@ fn meta_scope(file: &Source, manner: Manner) -> Scope<'_> {
         source: file,
         encoding: Encoding::ExplicitLittle,
         charset: Charset::default(),
+        is_signed: false,
         manner,
     }
 }
@@ -330,6 +334,7 @@ fn inner_scope<'a>(around: &Scope<'a>, sequence: &Sequence, item: &Dataset) -> S
         source: around.source,
         encoding: sequence.encoding,
         charset: Charset::of(item, around.source, &around.charset),
+        is_signed: is_signed(item, around.source, sequence.encoding, around.is_signed),
         manner: around.manner,
     }
 }

@@ -6,6 +6,7 @@ mod encoding;
 mod header;
 
 use super::ReadError;
+use super::sign;
 use super::source::{Source, Span};
 use super::tree::{Dataset, Element, Encoding, Item, Sequence, Value};
 use super::value::known_vr;
@@ -37,7 +38,8 @@ pub fn dataset(
     let end = source.len();
     let encoding = encoding::actual(source, declared, start, end)?;
     let mut parser = Parser::new(source, start);
-    let dataset = parser.elements(encoding, Some(end), Stop::AtEnd)?;
+    let mut dataset = parser.elements(encoding, Some(end), Stop::AtEnd)?;
+    sign::resolve(&mut dataset, source, encoding, false);
     Ok((dataset, encoding))
 }
 
