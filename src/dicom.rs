@@ -15,6 +15,7 @@ mod parse;
 pub mod path;
 mod picture;
 mod redact;
+mod sign;
 mod source;
 #[cfg(test)]
 mod tests;

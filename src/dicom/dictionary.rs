@@ -1,7 +1,7 @@
 //! Keywords and VRs, from dicom-rs's dictionary of the standard (PS3.6).
 
 use dicom_core::dictionary::{
-    DataDictionary, DataDictionaryEntry, DataDictionaryEntryRef, TagRange,
+    DataDictionary, DataDictionaryEntry, DataDictionaryEntryRef, TagRange, VirtualVr,
 };
 use dicom_core::{Tag, VR};
 use dicom_dictionary_std::StandardDataDictionary;
@@ -36,6 +36,11 @@ pub fn own_keyword_of(tag: Tag) -> Option<&'static str> {
 pub fn vr_of(tag: Tag) -> Option<VR> {
     // dicom-rs knows private creators (PS3.5 7.8.1: LO) and group lengths (UL) too.
     entry_of(tag).map(|entry| entry.vr().relaxed())
+}
+
+/// Whether the pixels say which of the two it is: see [`super::sign`].
+pub fn is_us_or_ss(tag: Tag) -> bool {
+    entry_of(tag).is_some_and(|entry| entry.vr() == VirtualVr::Xs)
 }
 
 /// The nearest keyword, for `did you mean`: none if nothing is close.

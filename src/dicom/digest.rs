@@ -3,13 +3,13 @@
 //!
 //! SHA-256 over preamble, file meta information and dataset (of a deflated file: what it inflates to), byte
 //! for byte, but for each value that is not empty in group 7FE0 (the pixels, of any length) and each value that the parser
-//! leaves in the file (OB, OW and their like of more than 64 KiB; fragments): eight bytes, little endian,
+//! leaves in the file (OB, OW and their like, and UN without items, of more than 64 KiB; fragments): eight bytes, little endian,
 //! of its length stand in its place. So two files with the same digest have the same header and the same
 //! length of pixels; what the pixels show, it does not say.
 
 use super::edit::Scope;
 use super::instance::Instance;
-use super::parse::is_bulk;
+use super::parse::{is_bulk, starts_with_item};
 use super::path::location_text;
 use super::source::{Source, Span};
 use super::tree::{Dataset, Element, Value};
@@ -50,29 +50,41 @@ impl Instance {
     /// The values whose length stands for them, in the order of the source.
     pub(super) fn bulk(&self) -> Vec<Span> {
         let mut bulk = Vec::new();
-        gather(&self.dataset, &mut bulk);
+        gather(&self.dataset, self.source(), &mut bulk);
         bulk.sort_by_key(|span| span.start);
         bulk
     }
 }
 
 /// Whether a value of that length is told by it alone. An empty one is told by its header: it has no place of
-/// its own in the source.
-pub(super) fn is_told_by_length(element: &Element, len: u64) -> bool {
-    len > 0 && (element.tag.group() == 0x7FE0 || is_bulk(element.tag, element.vr, len))
+/// its own in the source. `start` answers the first bytes of it.
+pub(super) fn is_told_by_length<'a>(
+    element: &Element,
+    len: u64,
+    start: impl FnOnce() -> &'a [u8],
+) -> bool {
+    let holds_items = || starts_with_item(start());
+    len > 0 && (element.tag.group() == 0x7FE0 || is_bulk(element.tag, element.vr, len, holds_items))
 }
 
-fn gather(dataset: &Dataset, bulk: &mut Vec<Span>) {
+fn gather(dataset: &Dataset, source: &Source, bulk: &mut Vec<Span>) {
     for element in &dataset.elements {
         match &element.value {
-            Value::Source(span) if is_told_by_length(element, span.len) => bulk.push(*span),
+            Value::Source(span) => {
+                // The parser looked at as much.
+                let start = Span { len: 4, ..*span };
+                let start = || source.loaded(start).unwrap_or_default();
+                if is_told_by_length(element, span.len, start) {
+                    bulk.push(*span);
+                }
+            }
             Value::Fragments(span) if span.len > 0 => bulk.push(*span),
             Value::Sequence(sequence) => {
                 for item in &sequence.items {
-                    gather(&item.dataset, bulk);
+                    gather(&item.dataset, source, bulk);
                 }
             }
-            Value::Source(_) | Value::Fragments(_) | Value::Edited(_) => {}
+            Value::Fragments(_) | Value::Edited(_) => {}
         }
     }
 }

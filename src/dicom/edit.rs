@@ -6,6 +6,7 @@ mod set;
 
 use super::instance::Instance;
 use super::path::{Items, Location, Pattern, Place, Step, TagPattern};
+use super::sign::is_signed;
 use super::source::Source;
 use super::text::Charset;
 use super::tree::{Dataset, Element, Encoding, Sequence, Value};
@@ -20,6 +21,8 @@ pub struct Scope<'a> {
     pub source: &'a Source,
     pub encoding: Encoding,
     pub charset: Charset,
+    /// Whether pixels are, see [`super::sign`].
+    pub is_signed: bool,
     pub manner: Manner,
 }
 
@@ -93,15 +96,34 @@ pub enum EditProblem {
 }
 
 /// What Sluice derives itself, and no rule may edit: group lengths and file meta information, item
-/// delimiters, the character set that all text of the dataset is in, and the pixels.
+/// delimiters, the character set that all text of the dataset is in, and the pixels: at the top level.
 pub fn is_protected(tag: Tag) -> bool {
     tag.element() == 0
         || matches!(tag.group(), 0x0000 | 0x0002)
         || tag == tags::SPECIFIC_CHARACTER_SET
-        || matches!(
-            tag,
-            tags::PIXEL_DATA | tags::FLOAT_PIXEL_DATA | tags::DOUBLE_FLOAT_PIXEL_DATA
-        )
+        || is_pixels(tag)
+}
+
+/// The same in an item. Pixels there are another picture of the patient, such as an icon (PS3.3 C.7.6.1.1.6): they
+/// go with the item that they are in.
+pub fn is_protected_below(tag: Tag) -> bool {
+    is_protected(tag) && !is_pixels(tag)
+}
+
+fn is_pixels(tag: Tag) -> bool {
+    matches!(
+        tag,
+        tags::PIXEL_DATA | tags::FLOAT_PIXEL_DATA | tags::DOUBLE_FLOAT_PIXEL_DATA
+    )
+}
+
+/// The first place on the way that no rule may edit.
+pub fn protected_place(location: &Location) -> Option<&Place> {
+    let (top, below) = location.split_first()?;
+    match is_protected(top.tag) {
+        true => Some(top),
+        false => below.iter().find(|place| is_protected_below(place.tag)),
+    }
 }
 
 /// Whether a pattern may not name it outright, at the top or at any depth (`*/X`). At any depth, groups 0000 and
@@ -117,7 +139,7 @@ fn is_out_of_place(tag: Tag) -> bool {
 
 /// Whether no walk of a dataset shows it: what is protected there, and is what its tag says. A length of a private
 /// group is as private as its group, and may go with it (PS3.5 7.2: nobody needs one).
-fn is_passed_over(element: &Element) -> bool {
+fn is_passed_over(element: &Element, is_top: bool) -> bool {
     let tag = element.tag;
     if is_out_of_place(tag) {
         return false;
@@ -125,7 +147,10 @@ fn is_passed_over(element: &Element) -> bool {
     if tag.element() == 0 {
         return !element.is_private() && is_group_length(element);
     }
-    is_protected(tag)
+    match is_top {
+        true => is_protected(tag),
+        false => is_protected_below(tag),
+    }
 }
 
 /// PS3.5 7.2: one number of 32 bits.
@@ -158,6 +183,7 @@ impl Instance {
             source: self.source(),
             encoding: self.encoding,
             charset: self.charset.clone(),
+            is_signed: is_signed(&self.dataset, self.source(), self.encoding, false),
             manner: Manner::Checked,
         }
     }
@@ -226,18 +252,15 @@ impl Instance {
             encoding,
             ..
         } = self;
-        edit(
-            dataset,
-            &Scope {
-                source: inflated.as_ref().unwrap_or(file),
-                encoding: *encoding,
-                charset: charset.clone(),
-                manner: Manner::Checked,
-            },
-            &mut Vec::new(),
-            reach,
-            decide,
-        )
+        let source = inflated.as_ref().unwrap_or(file);
+        let scope = Scope {
+            source,
+            encoding: *encoding,
+            charset: charset.clone(),
+            is_signed: is_signed(dataset, source, *encoding, false),
+            manner: Manner::Checked,
+        };
+        edit(dataset, &scope, &mut Vec::new(), reach, decide)
     }
 
     /// Sets one element, creating it and what leads to it: sequences, items, private blocks.
@@ -310,10 +333,12 @@ impl Instance {
         if manner == Manner::AsGiven && path.is_in_meta() {
             return set::set(meta, &path.steps, path, text, &meta_scope(file, manner));
         }
+        let source = inflated.as_ref().unwrap_or(file);
         let scope = Scope {
-            source: inflated.as_ref().unwrap_or(file),
+            source,
             encoding: *encoding,
             charset: charset.clone(),
+            is_signed: is_signed(dataset, source, *encoding, false),
             manner,
         };
         set::set(dataset, &path.steps, path, text, &scope)?;
@@ -329,6 +354,7 @@ fn meta_scope(file: &Source, manner: Manner) -> Scope<'_> {
         source: file,
         encoding: Encoding::ExplicitLittle,
         charset: Charset::default(),
+        is_signed: false,
         manner,
     }
 }
@@ -345,6 +371,7 @@ fn inner_scope<'a>(around: &Scope<'a>, sequence: &Sequence, item: &Dataset) -> S
         source: around.source,
         encoding: sequence.encoding,
         charset: Charset::of(item, around.source, &around.charset),
+        is_signed: is_signed(item, around.source, sequence.encoding, around.is_signed),
         manner: around.manner,
     }
 }
@@ -435,7 +462,8 @@ fn edit(
         };
         let is_way =
             matches!(reach, Reach::Anywhere(_)) && dataset.elements[index].sequence().is_some();
-        if is_passed_over(&dataset.elements[index]) || !(is_wanted || is_way) {
+        let is_kept = is_passed_over(&dataset.elements[index], location.is_empty());
+        if is_kept || !(is_wanted || is_way) {
             index += 1;
             continue;
         }

@@ -7,8 +7,10 @@ mod header;
 
 use super::ReadError;
 use super::dictionary;
+use super::sign;
 use super::source::{Source, Span};
 use super::tree::{Dataset, Element, Encoding, Item, Sequence, Value};
+use super::value::known_vr;
 use dicom_core::header::{DataElementHeader, HasLength, Header};
 use dicom_core::{Tag, VR};
 
@@ -37,7 +39,8 @@ pub fn dataset(
     let end = source.len();
     let encoding = encoding::actual(source, declared, start, end)?;
     let mut parser = Parser::new(source, start);
-    let dataset = parser.elements(encoding, Some(end), Stop::AtEnd)?;
+    let mut dataset = parser.elements(encoding, Some(end), Stop::AtEnd)?;
+    sign::resolve(&mut dataset, source, encoding, false);
     Ok((dataset, encoding))
 }
 
@@ -193,13 +196,21 @@ impl Parser<'_> {
                 left,
             });
         }
-        if is_bulk(tag, vr, span.len) && !is_sequence(tag) {
+        let is_public = is_sequence(tag);
+        // Of a value that may stay in the file no more than its start is looked at.
+        let begins = match vr == VR::UN || is_public {
+            true => Start::of(self.source.load(Span {
+                len: span.len.min(4),
+                ..span
+            })?),
+            false => None,
+        };
+        if is_bulk(tag, vr, span.len, || begins.is_some()) && !is_public {
             self.at = span.end();
             return Ok(Value::Source(span));
         }
-        let begins = Start::of(self.source.load(span)?);
+        self.source.load(span)?;
         if let Some(start) = begins
-            && (vr == VR::UN || is_sequence(tag))
             && let Some(sequence) = self.hidden_sequence(start, encoding, span)
         {
             return Ok(Value::Sequence(sequence));
@@ -439,14 +450,27 @@ impl Start {
     }
 }
 
+/// Whether a value of another VR than SQ may be a sequence (PS3.5 6.2.2).
+pub(super) fn starts_with_item(value: &[u8]) -> bool {
+    Start::of(value).is_some()
+}
+
 /// Whether the standard has it as a sequence, whatever its VR here.
 pub(super) fn is_sequence(tag: Tag) -> bool {
     tag.group().is_multiple_of(2) && dictionary::vr_of(tag) == Some(VR::SQ)
 }
 
-/// Values that no rule reads as text, that may be as large as the file, and that are large.
-pub(super) fn is_bulk(tag: Tag, vr: VR, len: u64) -> bool {
-    let may_be =
-        tag.group() == 0x7FE0 || matches!(vr, VR::OB | VR::OW | VR::OD | VR::OF | VR::OL | VR::OV);
-    may_be && len > BULK
+/// Values that no rule reads as text, that may be as large as the file, and that are large. In implicit VR all that is
+/// private has VR UN, bulk too; but one that holds items is searched for what is in them.
+pub(super) fn is_bulk(tag: Tag, vr: VR, len: u64, holds_items: impl FnOnce() -> bool) -> bool {
+    if len <= BULK {
+        return false;
+    }
+    match known_vr(tag, vr) {
+        _ if tag.group() == 0x7FE0 => true,
+        VR::OB | VR::OW | VR::OD | VR::OF | VR::OL | VR::OV | VR::UN => {
+            vr != VR::UN || !holds_items()
+        }
+        _ => false,
+    }
 }

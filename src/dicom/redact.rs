@@ -4,6 +4,8 @@
 //! In Pixel Data that is not compressed, a pixel stands where rows and columns say (PS3.5 8.1.1). Compressed
 //! pixels are unpacked for it, and written so: the instance is then in explicit VR little endian.
 
+mod others;
+
 use super::edit::EditProblem;
 use super::instance::Instance;
 use super::path::Pattern;
@@ -12,6 +14,7 @@ use super::tree::{Encoding, Value};
 use super::unpack::{Packed, Shape};
 use dicom_core::{Tag, VR};
 use dicom_dictionary_std::{tags, uids};
+use std::borrow::Cow;
 use std::io;
 use std::sync::Arc;
 
@@ -70,12 +73,12 @@ pub(super) struct Rewritten {
 
 impl Instance {
     /// Has a region of every frame written black: as zeros, which is another colour in MONOCHROME1 and palettes.
-    /// What reaches out of the picture is cut off.
+    /// What reaches out of the picture is cut off. Icons, which show it too, are removed; answers their paths.
     ///
     /// # Errors
     /// If the pixels are of a kind that this does not know, or compressed as nothing here can unpack; if the
     /// region holds no pixel.
-    pub fn redact(&mut self, region: Region) -> Result<(), EditProblem> {
+    pub fn redact(&mut self, region: Region) -> Result<Vec<Cow<'static, str>>, EditProblem> {
         let fail = |why: String| EditProblem::Value {
             path: "PixelData".to_owned(),
             why,
@@ -110,9 +113,10 @@ impl Instance {
             )),
             Some(before) => {
                 before.regions.push(region);
-                Ok(())
+                Ok(Vec::new())
             }
             None => {
+                let icons = self.remove_icons()?;
                 if let Some(packed) = &packed {
                     self.declare_unpacked(packed)?;
                 }
@@ -121,7 +125,7 @@ impl Instance {
                     regions: vec![region],
                     packed,
                 });
-                Ok(())
+                Ok(icons)
             }
         }
     }
@@ -134,6 +138,9 @@ impl Instance {
         // PS3.5 A.4 has encapsulation in explicit VR little endian only; what was written must be that.
         if self.encoding != Encoding::ExplicitLittle {
             return Err("can't redact: compressed pixels in a dataset without VRs".into());
+        }
+        if others::has_other_fragments(&self.dataset) {
+            return Err("can't redact: there is another compressed picture in it".into());
         }
         let shape = Shape {
             rows: self.side(tags::ROWS, "Rows")?,

@@ -2,6 +2,8 @@
 //! ISO 2022 (PS3.5 6.1.2), which dicom-rs lacks. Reading never fails (a broken sequence becomes U+FFFD);
 //! writing refuses what the set can't hold.
 
+mod repertoire;
+
 use super::source::Source;
 use super::tree::{Dataset, Value};
 use dicom_core::VR;
@@ -11,9 +13,9 @@ use encoding_rs::{
     ISO_8859_5, ISO_8859_6, ISO_8859_7, ISO_8859_8, ISO_8859_15, SHIFT_JIS, UTF_8, WINDOWS_874,
     WINDOWS_1252, WINDOWS_1254,
 };
-use std::collections::HashMap;
-use std::ops::{Deref, RangeInclusive};
-use std::sync::{Arc, OnceLock};
+use repertoire::encode_char;
+use std::ops::Deref;
+use std::sync::Arc;
 
 const ESC: u8 = 0x1B;
 const JIS_X_0212: &[u8] = b"$(D";
@@ -252,16 +254,20 @@ impl Charset {
                 // PS3.5 6.1.2.5.3: every delimiter brings back the first set.
                 (g0, g1) = self.initial();
             }
-            decode_fragment(fragment, g0, g1, &mut text);
+            // A set that only G0 holds has no bytes above 0x7F; what some write there anyway reads as its EUC form.
+            let high = g1.unwrap_or(first);
+            decode_fragment(fragment, g0, high, &mut text);
             rest = after;
         }
         text
     }
 
+    /// What G0 and G1 hold at the start of a value. The sets of two bytes in G0 are reached by their escape alone,
+    /// also where a writer named one as the first, which PS3.3 C.12.1.1.2 doesn't have.
     fn initial(&self) -> (Set, Option<Set>) {
         let first = self.sets[0];
         match first.kind {
-            Kind::Ascii => (ASCII, None),
+            Kind::Ascii | Kind::DoubleG0 => (ASCII, None),
             _ => (ASCII, Some(first)),
         }
     }
@@ -277,10 +283,9 @@ impl Charset {
         let first = self.sets[0];
         if first.kind == Kind::Whole {
             let (bytes, _, lossy) = first.codec.encode(text);
-            return if lossy {
-                Err(first_unmappable(text, first))
-            } else {
-                Ok(bytes.into_owned())
+            return match lossy {
+                true => Err(first_unmappable(text, first)),
+                false => Ok(bytes.into_owned()),
             };
         }
         let mut out = Vec::with_capacity(text.len());
@@ -301,6 +306,8 @@ impl Charset {
             let current = [g1, Some(g0)].into_iter().flatten();
             let (set, bytes) = current
                 .chain(self.sets.iter().copied())
+                // One that stands alone can't be switched to (PS3.3 C.12.1.1.2).
+                .filter(|set| set.kind != Kind::Whole)
                 .find_map(|set| encode_char(c, set).map(|bytes| (set, bytes)))
                 .ok_or(c)?;
             if g0 != set && g1 != Some(set) {
@@ -330,7 +337,7 @@ fn push_escape(out: &mut Vec<u8>, set: Set) {
     out.extend(set.escape);
 }
 
-fn decode_fragment(bytes: &[u8], g0: Set, g1: Option<Set>, text: &mut String) {
+fn decode_fragment(bytes: &[u8], g0: Set, g1: Set, text: &mut String) {
     if g0.kind == Kind::DoubleG0 {
         // EUC-JP holds JIS X 0208 as it is with the high bits set, JIS X 0212 behind 0x8F.
         let mut euc = Vec::with_capacity(bytes.len() * 3 / 2);
@@ -343,40 +350,7 @@ fn decode_fragment(bytes: &[u8], g0: Set, g1: Option<Set>, text: &mut String) {
         text.push_str(&g0.codec.decode_without_bom_handling(&euc).0);
         return;
     }
-    let codec = g1.map_or(ASCII.codec, |set| set.codec);
-    text.push_str(&codec.decode_without_bom_handling(bytes).0);
-}
-
-fn encode_char(c: char, set: Set) -> Option<Vec<u8>> {
-    if set.escape == JIS_X_0212 {
-        return jis_x_0212().get(&c).map(|pair| pair.to_vec());
-    }
-    let mut buffer = [0; 4];
-    let (bytes, _, lossy) = set.codec.encode(c.encode_utf8(&mut buffer));
-    if lossy {
-        return None;
-    }
-    match (set.kind, &*bytes) {
-        (Kind::Ascii, _) => None,
-        (Kind::Single, [_]) | (Kind::Double, [_, _]) | (Kind::Whole, _) => Some(bytes.into_owned()),
-        (Kind::DoubleG0, [a, b]) if *a != 0x8E => Some(vec![a & 0x7F, b & 0x7F]),
-        _ => None,
-    }
-}
-
-/// EUC-JP as the WHATWG defines it reads JIS X 0212 and doesn't write it: what it reads, turned around.
-fn jis_x_0212() -> &'static HashMap<char, [u8; 2]> {
-    static PAIRS: OnceLock<HashMap<char, [u8; 2]>> = OnceLock::new();
-    const PLANE: RangeInclusive<u8> = 0x21..=0x7E;
-    PAIRS.get_or_init(|| {
-        let pairs = PLANE.flat_map(|row| PLANE.map(move |cell| [row, cell]));
-        let read = |pair: [u8; 2]| {
-            let euc = [0x8F, pair[0] | 0x80, pair[1] | 0x80];
-            let text = EUC_JP.decode_without_bom_handling_and_without_replacement(&euc)?;
-            Some((text.chars().next()?, pair))
-        };
-        pairs.filter_map(read).collect()
-    })
+    text.push_str(&g1.codec.decode_without_bom_handling(bytes).0);
 }
 
 fn first_unmappable(text: &str, set: Set) -> char {

@@ -282,7 +282,7 @@ fn the_basic_profile_reaches_what_is_out_of_place() {
         unreachable!()
     };
     let instance = Instance::from_bytes(file(&elements)).unwrap();
-    let done = rules.pinned().anonymize(instance, &run(), &labels());
+    let done = anonymize(&rules.pinned(), instance, &run(), &labels());
     assert_eq!(done.verdict, Ok(Verdict::Keep));
     let bytes = done.instance.to_bytes().unwrap();
     assert!(!bytes.windows(6).any(|text| text == b"1.2.99"));

@@ -4,7 +4,7 @@ use super::{EditProblem, Manner, Scope, creator_of, encode, find_tag, inner_scop
 use crate::dicom::path::{Pattern, Place, Step, TagPattern, location_text};
 use crate::dicom::source::Span;
 use crate::dicom::tree::{Dataset, Element, Encoding, Item, Sequence, Value};
-use crate::dicom::{dictionary, value};
+use crate::dicom::{sign, value};
 use dicom_core::{Tag, VR};
 
 /// The highest number of an item, where those that lead to it are made: what a slip of the pen may cost.
@@ -221,7 +221,7 @@ fn remove_others(dataset: &mut Dataset, at: usize) {
 /// The VR of a new element: the standard's; for a private or unknown one, text of its length
 /// (in implicit VR nobody can tell, so it is UN as for any reader).
 fn new_vr(tag: Tag, text: &str, scope: &Scope<'_>) -> VR {
-    match dictionary::vr_of(tag) {
+    match sign::vr_of(tag, scope.is_signed) {
         Some(vr) => vr,
         None if scope.manner == Manner::AsGiven => VR::UN,
         None if scope.encoding == Encoding::ImplicitLittle => VR::UN,

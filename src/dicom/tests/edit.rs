@@ -2,7 +2,7 @@
 
 use super::encoder::{Dataset, dataset, encode, file, leaf, sequence, transfer_syntax};
 use crate::dicom::edit::{Change, EditProblem, Reach};
-use crate::dicom::path::Pattern;
+use crate::dicom::path::{Location, Pattern};
 use crate::dicom::{Encoding, Instance, Tag, VR, tags};
 use std::collections::BTreeSet;
 
@@ -241,6 +241,31 @@ fn group_lengths_and_pixels_are_never_shown_to_be_edited() {
         Change::Remove
     });
     assert_eq!((count, seen), (Ok(1), vec![tags::PATIENT_ID]));
+}
+
+/// PS3.3 C.7.6.1.1.6: an icon is another picture of the patient, and goes with its item.
+#[test]
+fn pixels_are_kept_at_the_top_and_go_with_an_item() {
+    for pixels in [
+        tags::PIXEL_DATA,
+        tags::FLOAT_PIXEL_DATA,
+        tags::DOUBLE_FLOAT_PIXEL_DATA,
+    ] {
+        let own = leaf(pixels, VR::OB, &[1, 2]);
+        let icon = |items| sequence(tags::ICON_IMAGE_SEQUENCE, vec![items]);
+        let model = dataset(vec![
+            icon(vec![leaf(tags::ROWS, VR::US, &[1, 0]), own.clone()]),
+            own.clone(),
+        ]);
+        let mut instance = open(&model, EXPLICIT);
+        let remove = |location: &Location| match location.len() {
+            1 if location[0].tag != pixels => Change::Keep,
+            _ => Change::Remove,
+        };
+        let removed = instance.edit(Reach::Everything, &mut |location, _, _| remove(location));
+        assert_eq!(removed, Ok(2));
+        assert_is(&instance, &dataset(vec![icon(vec![]), own]), EXPLICIT);
+    }
 }
 
 #[test]

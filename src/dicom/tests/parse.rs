@@ -1,8 +1,10 @@
 //! Odd files that are read, and hostile ones that are refused.
 
 use super::encoder::{Item, Node, Value, dataset, encode, file, leaf, sequence, transfer_syntax};
-use crate::dicom::path::Pattern;
-use crate::dicom::{Encoding, Instance, ReadError, Tag, VR, tags};
+use crate::dicom::edit::{Change, Reach, Scope};
+use crate::dicom::path::{Location, Pattern};
+use crate::dicom::{Element, Encoding, Instance, ReadError, Tag, VR, tags};
+use std::io::Write as _;
 
 const IMPLICIT: Encoding = Encoding::ImplicitLittle;
 const EXPLICIT: Encoding = Encoding::ExplicitLittle;
@@ -310,4 +312,75 @@ fn what_could_be_read_in_many_ways_is_not_read_in_all_of_them() {
         &encode(&dataset(vec![leaf(REQUEST, VR::UN, &value)]), EXPLICIT),
     );
     assert!(matches!(read, Err(ReadError::TooManyNodes { .. })));
+}
+
+/// In implicit VR the parser knows no VR of a private element.
+#[test]
+fn a_large_private_value_stays_in_the_file_unless_it_holds_items() {
+    let creator = leaf(Tag(0x0029, 0x0010), VR::LO, b"ACME");
+    let tag = Tag(0x0029, 0x1001);
+    let large = vec![b'x'; 1 << 20];
+    let items = {
+        let text = leaf(tags::TEXT_VALUE, VR::UT, &large);
+        let hidden = sequence(tag, vec![vec![text]]);
+        Node {
+            vr: VR::UN,
+            ..hidden
+        }
+    };
+    // It looks like items, and is none.
+    let mut odd = large.clone();
+    odd[..4].copy_from_slice(&[0xFE, 0xFF, 0x00, 0xE0]);
+    let text = leaf(tags::TEXT_VALUE, VR::UN, &large);
+    for (node, is_loaded) in [
+        (leaf(tag, VR::UN, &large), false),
+        (leaf(tag, VR::UN, &odd), true),
+        (leaf(tag, VR::UN, &large[..1 << 16]), true),
+        (text, true),
+        (items, true),
+    ] {
+        for encoding in [Encoding::ImplicitLittle, Encoding::ExplicitLittle] {
+            let model = dataset(vec![creator.clone(), node.clone()]);
+            let bytes = file(transfer_syntax(encoding), &encode(&model, encoding));
+            let mut on_disk = tempfile::tempfile().expect("a file");
+            on_disk.write_all(&bytes).expect("written");
+            let mut instance = Instance::read(on_disk).expect("a valid file");
+            let element = instance.dataset.get(node.tag).expect("the element");
+            let loaded = instance.bytes(element).is_some() || element.sequence().is_some();
+            assert_eq!(loaded, is_loaded, "{encoding:?} {:?}", node.vr);
+
+            // A digest is the same of what is written and of what is read back, the value untouched or not.
+            let id = Pattern::parse_path("PatientID").expect("a path");
+            instance.set(&id, "4711").expect("set");
+            assert_digest_holds(&instance);
+            if element_is_leaf(&instance, node.tag) {
+                for value in [&large, &odd] {
+                    let mut change = |_: &Location, element: &Element, _: &Scope<'_>| match element
+                        .tag
+                        == node.tag
+                    {
+                        true => Change::Bytes(value.clone()),
+                        false => Change::Keep,
+                    };
+                    instance
+                        .edit(Reach::Everything, &mut change)
+                        .expect("edited");
+                    assert_digest_holds(&instance);
+                }
+            }
+        }
+    }
+}
+
+fn element_is_leaf(instance: &Instance, tag: Tag) -> bool {
+    let element = instance.dataset.get(tag);
+    element.is_some_and(|element| element.sequence().is_none())
+}
+
+fn assert_digest_holds(instance: &Instance) {
+    let told = instance.digest_as_written().expect("digest");
+    let mut written = tempfile::tempfile().expect("a file");
+    instance.write(&mut written).expect("written");
+    let again = Instance::read(written).expect("a valid file");
+    assert_eq!(again.digest_as_read().expect("digest"), told);
 }

@@ -1,7 +1,10 @@
 //! Regions made black: every byte of the picture against a reading of it pixel by pixel, and what is refused.
 
-use super::encoder::{Dataset, dataset, encode, file, leaf, transfer_syntax};
-use crate::dicom::{Encoding, Instance, Region, Tag, VR, tags};
+use super::encoder;
+use super::encoder::{Dataset, Node, dataset, encode, file, leaf, sequence, transfer_syntax};
+use super::unpack::{RLE, compressed_dataset, rle};
+use crate::dicom::edit::EditProblem;
+use crate::dicom::{Encoding, Instance, Region, Tag, VR, tags, tree};
 use proptest::prelude::*;
 use std::io::Write as _;
 
@@ -241,6 +244,81 @@ fn pixels_that_share_their_chrominances_are_black_in_pairs() {
     for written in redacted(&picture.whole(&pixels), &[region(3, 1, 5, 3)]) {
         assert!(written == expected);
     }
+}
+
+/// They show the same picture (PS3.3 C.7.6.1.1.6), as do those of the pictures that it is made of.
+#[test]
+fn icons_are_removed_with_what_they_show() {
+    let picture = Picture::grey(4, 4, 1, 8);
+    let regions = [region(0, 0, 2, 2), region(2, 2, 3, 3)];
+    let icon = sequence(
+        tags::ICON_IMAGE_SEQUENCE,
+        vec![vec![leaf(tags::PIXEL_DATA, VR::OB, &[7; 4])]],
+    );
+    let uid = leaf(tags::REFERENCED_SOP_INSTANCE_UID, VR::UI, b"1.2\0");
+    let of = |icons: &[Node], pixels: &[u8]| {
+        let mut model = picture.dataset(pixels);
+        let item = [std::slice::from_ref(&uid), icons].concat();
+        let at = model
+            .nodes
+            .iter()
+            .position(|node| node.tag == tags::PIXEL_DATA);
+        let at = at.expect("the pixels");
+        model.nodes.splice(at..at, icons.iter().cloned());
+        let source = sequence(tags::SOURCE_IMAGE_SEQUENCE, vec![item]);
+        model.nodes.insert(0, source);
+        file(
+            transfer_syntax(picture.encoding),
+            &encode(&model, picture.encoding),
+        )
+    };
+    let before = of(&[icon], &picture.pixels());
+    for written in redacted(&before, &regions) {
+        assert!(written == of(&[], &picture.blackened(&regions)));
+    }
+    let mut instance = Instance::from_bytes(before).expect("a valid file");
+    let told = instance.redact(regions[0]).expect("redacted");
+    assert_eq!(
+        told,
+        [
+            "SourceImageSequence[0]/IconImageSequence",
+            "IconImageSequence"
+        ]
+    );
+    assert!(instance.redact(regions[1]).expect("redacted").is_empty());
+}
+
+/// PS3.5 A.4: the transfer syntax is that of the pixels at every depth.
+#[test]
+fn pictures_are_not_unpacked_beside_others_that_stay_compressed() {
+    let picture = Picture::grey(4, 4, 1, 8);
+    let fragments = vec![vec![], rle(&picture.pixels(), &picture)];
+    let mut model = compressed_dataset(&picture, fragments.clone());
+    let pixels = Node {
+        tag: tags::PIXEL_DATA,
+        vr: VR::OB,
+        value: encoder::Value::Fragments(fragments),
+    };
+    let whole = |model: &Dataset| file(RLE, &encode(model, picture.encoding));
+    let regions = [region(0, 0, 2, 2)];
+    let icon = sequence(tags::ICON_IMAGE_SEQUENCE, vec![vec![pixels.clone()]]);
+    model
+        .nodes
+        .insert(0, sequence(tags::SOURCE_IMAGE_SEQUENCE, vec![vec![icon]]));
+    for written in redacted(&whole(&model), &regions) {
+        let read = Instance::from_bytes(written).expect("a valid file");
+        assert_eq!(read.transfer_syntax(), "1.2.840.10008.1.2.1");
+        read.walk(&mut |_, element, _| {
+            assert!(!matches!(element.value, tree::Value::Fragments(_)));
+            true
+        });
+    }
+    let other = sequence(tags::SOURCE_IMAGE_SEQUENCE, vec![vec![pixels]]);
+    model.nodes[0] = other;
+    let mut instance = Instance::from_bytes(whole(&model)).expect("a valid file");
+    let problem = instance.redact(regions[0]).expect_err("refused");
+    assert!(matches!(problem, EditProblem::Pixels { .. }), "{problem}");
+    assert_eq!(instance.to_bytes().expect("bytes"), whole(&model));
 }
 
 #[test]

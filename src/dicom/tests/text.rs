@@ -179,6 +179,28 @@ fn decodes_and_encodes_the_standards_examples() {
     }
 }
 
+/// PS3.5 6.1.2.5.3: a set other than that which is active needs its escape, and in a name needs it again behind
+/// each delimiter. Some writers name a set of two bytes as the first.
+#[test]
+fn a_set_of_two_bytes_is_escaped_into_also_where_it_is_the_first() {
+    let cases: [(&str, &[u8], &str); 2] = [
+        (
+            "ISO 2022 IR 87",
+            b"\x1b$B;3ED\x1b(B^\x1b$BB@O:\x1b(B",
+            "山田^太郎",
+        ),
+        ("ISO 2022 IR 159", b"\x1b$(D\x30\x21\x1b(B^A", "丂^A"),
+    ];
+    for (term, bytes, text) in cases {
+        let charset = Charset::from_terms([term]);
+        assert_eq!(charset.decode(bytes, VR::PN), text);
+        assert_eq!(charset.encode(text, VR::PN).expect(text), bytes, "{text}");
+    }
+    // Not valid, and not lost.
+    let charset = Charset::from_terms(["ISO 2022 IR 87"]);
+    assert_eq!(charset.decode(b"\xbb\xb3", VR::PN), "山");
+}
+
 #[test]
 fn refuses_what_the_set_cannot_hold() {
     assert_eq!(
@@ -186,6 +208,66 @@ fn refuses_what_the_set_cannot_hold() {
         Err('Ł')
     );
     assert_eq!(Charset::default().encode("Müller", VR::LO), Err('ü'));
+}
+
+/// The codecs write these with bytes below 0xA0, which a reader takes for a delimiter (PS3.5 6.1.2.3).
+#[test]
+fn refuses_what_would_be_written_as_a_delimiter() {
+    for (terms, refused) in [
+        (["ISO_IR 13", ""], '¥'),
+        (["ISO_IR 13", ""], '‾'),
+        (["ISO 2022 IR 13", "ISO 2022 IR 87"], '¥'),
+        (["", "ISO 2022 IR 87"], '¥'),
+        (["", "ISO 2022 IR 58"], '乗'),
+        (["", "ISO 2022 IR 58"], '乛'),
+    ] {
+        let charset = Charset::from_terms(terms);
+        let text = format!("A{refused}B");
+        assert_eq!(charset.encode(&text, VR::LO), Err(refused), "{terms:?}");
+    }
+}
+
+/// The codecs know more than the sets: C1 controls that Windows gave to signs, and rows of other makers.
+#[test]
+fn refuses_what_only_a_kin_of_the_set_holds() {
+    for (terms, refused) in [
+        (["ISO_IR 100", ""], "’–€\u{85}"),
+        (["ISO_IR 101", ""], "\u{85}"),
+        (["ISO_IR 148", ""], "’–€"),
+        (["ISO_IR 166", ""], "’–€"),
+        (["ISO_IR 126", ""], "€₯ͺ"),
+        (["ISO_IR 138", ""], "\u{200E}"),
+        (["", "ISO 2022 IR 149"], "갂뷁힣€®"),
+        (["", "ISO 2022 IR 58"], "東€ⅰ︵ɑ䂖\u{E000}"),
+        (["", "ISO 2022 IR 87"], "①㈱纊ｱ"),
+        // UTF-8 can't be switched to (PS3.3 C.12.1.1.2).
+        (["", "ISO_IR 192"], "ü東"),
+        (["ISO 2022 IR 100", "GB18030"], "東"),
+    ] {
+        let charset = Charset::from_terms(terms);
+        for c in refused.chars() {
+            let text = format!("A{c}B");
+            assert_eq!(charset.encode(&text, VR::LO), Err(c), "{terms:?}");
+        }
+    }
+}
+
+#[test]
+fn what_the_sets_hold_is_written_still() {
+    for (terms, held) in [
+        (["ISO_IR 100", ""], "\u{A0}¥ÿ"),
+        (["ISO_IR 166", ""], "ก๛"),
+        (["ISO_IR 126", ""], "Ά£ώ"),
+        (["ISO_IR 13", ""], "｡ｱﾟ"),
+        (["", "ISO 2022 IR 149"], "가힝伽詰㉠"),
+        (["", "ISO 2022 IR 58"], "啊齄①Ⅰāㄅ─"),
+        (["", "ISO 2022 IR 87"], "、亜腕熙ぁヶАα─"),
+        (["ISO 2022 IR 6", "ISO 2022 IR 159"], "丂"),
+    ] {
+        let charset = Charset::from_terms(terms);
+        let bytes = charset.encode(held, VR::LO).expect(held);
+        assert_eq!(charset.decode(&bytes, VR::LO), held, "{terms:?}");
+    }
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Regions made black in compressed pictures: what comes out is the picture uncompressed, black there and as it
 //! was elsewhere, in a file that says so. The encoders are as small as the standards let them be.
 
-use super::encoder::{Node, Value, encode, file};
+use super::encoder::{Dataset, Node, Value, encode, file};
 use super::redact::{Picture, pictures, redacted, region};
 use crate::dicom::edit::EditProblem;
 use crate::dicom::{Encoding, Instance, Region, Tag, VR, tags};
@@ -13,6 +13,11 @@ pub const BASELINE: &str = "1.2.840.10008.1.2.4.50";
 pub const LOSSLESS: &str = "1.2.840.10008.1.2.4.70";
 
 pub fn compressed(picture: &Picture, syntax: &str, fragments: Vec<Vec<u8>>) -> Vec<u8> {
+    let dataset = compressed_dataset(picture, fragments);
+    file(syntax, &encode(&dataset, Encoding::ExplicitLittle))
+}
+
+pub fn compressed_dataset(picture: &Picture, fragments: Vec<Vec<u8>>) -> Dataset {
     let mut dataset = picture.dataset(&[]);
     for node in &mut dataset.nodes {
         if node.tag == tags::PIXEL_DATA {
@@ -32,7 +37,7 @@ pub fn compressed(picture: &Picture, syntax: &str, fragments: Vec<Vec<u8>>) -> V
     };
     let at = dataset.nodes.iter().position(|n| n.tag == tags::PIXEL_DATA);
     dataset.nodes.insert(at.expect("pixels"), offsets);
-    file(syntax, &encode(&dataset, Encoding::ExplicitLittle))
+    dataset
 }
 
 /// One fragment a frame, without offsets.

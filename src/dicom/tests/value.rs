@@ -1,5 +1,6 @@
 //! Values by VR: read and written in both byte orders, and what a VR refuses.
 
+use super::encoder::{Node, dataset, encode, file, leaf, sequence, transfer_syntax};
 use crate::dicom::path::Pattern;
 use crate::dicom::text::Charset;
 use crate::dicom::tree::{Element, Value};
@@ -240,5 +241,58 @@ fn a_vr_takes_what_is_valid_in_it() {
             bytes(vr, value::dummy(vr), Encoding::ExplicitLittle).is_ok(),
             "{vr:?}"
         );
+    }
+}
+
+/// PS3.6 has "US or SS" for these; Pixel Representation tells, of an item that of the dataset around it.
+#[test]
+fn pixel_values_are_signed_where_pixels_are() {
+    let lowest = |signed: Option<u8>, item: Vec<Node>| {
+        let mut nodes = vec![
+            leaf(tags::SMALLEST_IMAGE_PIXEL_VALUE, VR::SS, &[0xFE, 0xFF]),
+            sequence(tags::MODALITY_LUT_SEQUENCE, vec![item]),
+        ];
+        let sign = signed.map(|sign| leaf(tags::PIXEL_REPRESENTATION, VR::US, &[sign, 0]));
+        nodes.splice(0..0, sign);
+        dataset(nodes)
+    };
+    let own = |sign: u8| leaf(tags::PIXEL_REPRESENTATION, VR::US, &[sign, 0]);
+    let value = leaf(tags::SMALLEST_IMAGE_PIXEL_VALUE, VR::SS, &[0xFF, 0xFF]);
+    let inner = "ModalityLUTSequence[0]/SmallestImagePixelValue";
+    let cases = [
+        (lowest(Some(1), vec![value.clone()]), ["-2", "-1"]),
+        (
+            lowest(Some(1), vec![own(0), value.clone()]),
+            ["-2", "65535"],
+        ),
+        (lowest(Some(0), vec![value.clone()]), ["65534", "65535"]),
+        (lowest(None, vec![own(1), value.clone()]), ["65534", "-1"]),
+    ];
+    for (model, expected) in cases {
+        let implicit = Encoding::ImplicitLittle;
+        let bytes = file(transfer_syntax(implicit), &encode(&model, implicit));
+        let mut instance = Instance::from_bytes(bytes.clone()).expect("a valid file");
+        let paths = ["SmallestImagePixelValue", inner];
+        for (path, text) in paths.into_iter().zip(expected) {
+            let path = Pattern::parse_path(path).expect("a path");
+            let (element, scope, _) = instance.look_up(&path).expect("there");
+            assert_eq!(scope.text(element).as_deref(), Some(text), "{path}");
+        }
+        // What is set is written as it is read, and nothing else changes.
+        let path = Pattern::parse_path(inner).expect("a path");
+        instance.set(&path, expected[1]).expect("in its range");
+        assert_eq!(instance.to_bytes().expect("bytes"), bytes);
+    }
+
+    // A new element, where its VR is written.
+    let explicit = Encoding::ExplicitLittle;
+    let model = dataset(vec![own(1)]);
+    let bytes = file(transfer_syntax(explicit), &encode(&model, explicit));
+    let mut instance = Instance::from_bytes(bytes).expect("a valid file");
+    for path in ["SmallestImagePixelValue", inner] {
+        let path = Pattern::parse_path(path).expect("a path");
+        instance.set(&path, "-1").expect("signed");
+        let (element, _, _) = instance.look_up(&path).expect("there");
+        assert_eq!(element.vr, VR::SS);
     }
 }

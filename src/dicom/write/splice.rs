@@ -110,7 +110,7 @@ impl Splicer<'_> {
             Value::Edited(bytes) => {
                 let length = u32::try_from(bytes.len()).map_err(|_| too_long(element.tag))?;
                 header(out, element.tag, element.vr, length, encoding)?;
-                match is_told_by_length(element, u64::from(length)) {
+                match is_told_by_length(element, u64::from(length), || bytes) {
                     true => out.bulk_bytes(bytes),
                     false => out.bytes(bytes),
                 }

@@ -1,7 +1,7 @@
 //! Many paths against one walk: those that end in a known tag are looked up, not tried in turn.
 
 use super::syntax::{End, TagPath};
-use crate::dicom::edit::is_protected;
+use crate::dicom::edit::{is_protected, is_protected_below};
 use crate::dicom::path::{Location, Pattern};
 use crate::dicom::{Tag, tags};
 use crate::rules::position::Position;
@@ -100,7 +100,8 @@ impl Matcher {
     }
 }
 
-/// What no script may change: the character set that all text is in, the pixels, and the transfer syntax.
+/// What no script may change: the character set that all text is in, the transfer syntax, and the pixels; those of an
+/// item may go with it.
 ///
 /// # Errors
 /// That it is one of them.
@@ -108,9 +109,11 @@ pub fn check_kept(path: &TagPath) -> Result<(), String> {
     let Some(tag) = path.pattern.last_tag() else {
         return Ok(());
     };
+    let may_be_at_top = path.pattern.plain_tag().is_some();
     let is_kept = match tag.group() {
         2 => tag == tags::TRANSFER_SYNTAX_UID,
-        _ => tag.element() != 0 && is_protected(tag),
+        _ if may_be_at_top => tag.element() != 0 && is_protected(tag),
+        _ => tag.element() != 0 && is_protected_below(tag),
     };
     match is_kept {
         true => Err(format!(

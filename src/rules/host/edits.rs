@@ -3,7 +3,7 @@
 use super::table::Table;
 use super::trace::{self, Trace, TracedEdit};
 use super::{Action, Edit, EditError, Host, parsed};
-use crate::dicom::edit::{Change, Reach, Scope, Wanted, is_protected, is_protected_by_name};
+use crate::dicom::edit::{Change, Reach, Scope, Wanted, is_protected_by_name, protected_place};
 use crate::dicom::path::{Location, Pattern, Place, location_text};
 use crate::dicom::{Element, Region, Tag, tags};
 use crate::rules::answer::Refusal;
@@ -31,7 +31,7 @@ impl Host {
             None => path.location(),
         };
         self.grant_write(&location)?;
-        if let Some(place) = location.iter().find(|p| is_protected(p.tag)) {
+        if let Some(place) = protected_place(&location) {
             return Err(protected(place.tag, &path));
         }
         let holds_values = self.trace.as_ref().is_some_and(Trace::holds_values);
@@ -131,7 +131,7 @@ impl Host {
     /// up to `bottom`, the latter two not included.
     ///
     /// # Errors
-    /// [`EditError`], as for all edits: it is a write of PixelData. After [`EditError::NotRedactable`] the file
+    /// [`EditError`], as for all edits: it is a write of PixelData, also where icons go with it. After [`EditError::NotRedactable`] the file
     /// is not kept, whatever the rule answers.
     pub fn redact(&mut self, region: Region) -> Result<(), EditError> {
         let pixels = [Place {
@@ -140,14 +140,17 @@ impl Host {
             item: None,
         }];
         self.grant_write(&pixels)?;
-        if let Err(problem) = self.instance.redact(region) {
-            let error = EditError::from(problem);
-            if let EditError::NotRedactable(why) = &error {
-                let refusal = Refusal::NotRedactable(why.clone());
-                self.not_redacted.get_or_insert((refusal, self.position));
+        let icons = match self.instance.redact(region) {
+            Ok(icons) => icons,
+            Err(problem) => {
+                let error = EditError::from(problem);
+                if let EditError::NotRedactable(why) = &error {
+                    let refusal = Refusal::NotRedactable(why.clone());
+                    self.not_redacted.get_or_insert((refusal, self.position));
+                }
+                return Err(error);
             }
-            return Err(error);
-        }
+        };
         if let Some(trace) = &mut self.trace {
             let Region {
                 left,
@@ -162,6 +165,15 @@ impl Host {
                 before: Some("as it was".to_owned()),
                 after: Some(format!("black from {left},{top} to {right},{bottom}")),
             });
+            for path in icons {
+                trace.push(TracedEdit {
+                    path,
+                    action: Action::Remove.name(),
+                    position: self.position,
+                    before: Some("as it was".to_owned()),
+                    after: None,
+                });
+            }
         }
         Ok(())
     }

@@ -3,7 +3,7 @@
 
 use super::edits::protected;
 use super::{EditError, Host, trace};
-use crate::dicom::edit::{Scope, is_protected};
+use crate::dicom::edit::{Scope, is_protected, is_protected_below};
 use crate::dicom::path::{Location, Pattern, location_text};
 use crate::dicom::{Element, Tag, VR, Value, tags, value};
 use crate::rules::answer::Refusal;
@@ -48,11 +48,13 @@ impl Host {
             None => path.location(),
         };
         self.grant_write(&location)?;
-        let kept = |tag: Tag| match tag.group() {
-            2 => tag.element() == 0 || tag == tags::TRANSFER_SYNTAX_UID,
-            _ => is_protected(tag),
+        let is_kept = |depth: usize, tag: Tag| match (tag.group(), depth) {
+            (2, _) => tag.element() == 0 || tag == tags::TRANSFER_SYNTAX_UID,
+            (_, 0) => is_protected(tag),
+            _ => is_protected_below(tag),
         };
-        if let Some(place) = location.iter().find(|place| kept(place.tag)) {
+        let mut places = location.iter().enumerate();
+        if let Some((_, place)) = places.find(|(depth, place)| is_kept(*depth, place.tag)) {
             return Err(protected(place.tag, path));
         }
         let holds_values = self.trace.as_ref().is_some_and(trace::Trace::holds_values);
