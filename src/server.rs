@@ -22,6 +22,7 @@ mod import;
 mod inbox;
 mod log;
 mod metrics;
+mod multipart;
 mod overview;
 mod page;
 mod prearchive;

@@ -78,6 +78,8 @@ pub async fn import(
         &mut parameters,
     )
     .await?;
+    let received =
+        received.ok_or_else(|| ApiError::BadRequest("Unable to identify upload format.".into()))?;
     crash_point("upload.received");
     check_handler(&parameters)?;
     settle_handler(&mut parameters, is_object);

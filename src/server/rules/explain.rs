@@ -29,7 +29,7 @@ use super::place;
 const BOUNDS: Bounds = Bounds {
     file: 256 * 1024 * 1024,
     name: " when it is only tried: put larger ones into the inbox",
-    field: 2 * 1024 * 1024,
+    fields: 2 * 1024 * 1024,
 };
 
 /// A parameter that no rule sees.
@@ -93,6 +93,8 @@ pub async fn try_out(
     let uploads = state.inbox.uploads().cloned();
     let uploads = uploads.ok_or(ApiError::Internal("the server takes no uploads"))?;
     let received = receive(&state, &uploads, BOUNDS, request, &mut parameters).await?;
+    let received =
+        received.ok_or_else(|| ApiError::BadRequest("Unable to identify upload format.".into()))?;
     let changes = changes(&state, &caller, &mut parameters).await?;
     let project = destination(&state, &caller, &parameters).await?;
     let name = match received.kind {
