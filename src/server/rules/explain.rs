@@ -93,9 +93,11 @@ pub async fn try_out(
     let uploads = state.inbox.uploads().cloned();
     let uploads = uploads.ok_or(ApiError::Internal("the server takes no uploads"))?;
     let received = receive(&state, &uploads, BOUNDS, request, &mut parameters).await?;
-    let received =
-        received.ok_or_else(|| ApiError::BadRequest("Unable to identify upload format.".into()))?;
     let changes = changes(&state, &caller, &mut parameters).await?;
+    let Some(received) = received else {
+        let located = locate(&state, &caller, &parameters).await?;
+        return tell(&state, &caller, parameters, located, changes).await;
+    };
     let project = destination(&state, &caller, &parameters).await?;
     let name = match received.kind {
         Brought::Zip => "file.zip",
