@@ -19,6 +19,7 @@ use crate::store::{Inserted, NewRequest, SessionFilter};
 
 use crate::inbox::{Kind, Located};
 
+pub(super) use destination::settle_archiving;
 pub(super) use receive::{Bounds, Kind as Brought, receive};
 
 use super::api::{Api, Field, Schema, post};
