@@ -22,7 +22,7 @@ use super::error::ApiError;
 use super::form::Parameters;
 use super::import::{check_label, settle_archiving};
 use super::prearchive::actions::{move_to, one_label};
-use super::prearchive::{FAMILY, find_source, rows, to_its_end, unknown};
+use super::prearchive::{FAMILY, find_source, rows, to_its_end, unknown, view_of_rows};
 use super::state::AppState;
 use super::table::View;
 
@@ -100,6 +100,12 @@ async fn archive(
         found.push(find_source(&state, &caller, source).await?);
     }
     let options = options(&parameters)?;
+    let view = match found.len() {
+        // The answer is no table.
+        1 => View::default(),
+        _ => view_of_rows(&parameters)?,
+    };
+    let redirects = parameters.flag("redirect")? == Some(true);
     if found.len() > 1 && options.label.is_some() {
         return Err(one_label());
     }
@@ -131,11 +137,11 @@ async fn archive(
     })
     .await?;
     if archived.len() > 1 {
-        return rows(archived).answer(&View::of(&parameters)?);
+        return rows(archived).answer(&view);
     }
     let archived = archived.remove(0);
     let uri = format!("/data{}", archived.uri());
-    if parameters.flag("redirect")? == Some(true) {
+    if redirects {
         return Ok((StatusCode::SEE_OTHER, [(header::LOCATION, uri)]).into_response());
     }
     Ok((

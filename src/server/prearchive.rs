@@ -292,6 +292,14 @@ pub async fn find_sources(
     }
 }
 
+/// How a call wants the rows of what it did. Looked at before it does anything: what can't be undone is not
+/// answered with an error.
+pub fn view_of_rows(parameters: &Parameters) -> Result<View, ApiError> {
+    let view = View::of(parameters)?;
+    rows(Vec::new()).check(&view)?;
+    Ok(view)
+}
+
 pub fn rows(sessions: Vec<Session>) -> Table {
     Table::of("Prearchive", &COLUMNS, sessions, |session| {
         [

@@ -21,10 +21,9 @@ use super::form::Parameters;
 use super::import::check_label;
 use super::prearchive::{
     FAMILY, Place, SESSION, actions, check_owner_of_held, delete_all, find, find_sources, rows,
-    to_its_end,
+    to_its_end, view_of_rows,
 };
 use super::state::AppState;
-use super::table::View;
 
 /// A reason is kept with the session and shown in lists.
 const LONGEST_REASON: usize = 500;
@@ -218,6 +217,7 @@ async fn release(
     caller: Caller,
     parameters: Parameters,
 ) -> Result<Response, ApiError> {
+    let view = view_of_rows(&parameters)?;
     let sessions = find_sources(&state, &caller, &parameters).await?;
     for session in &sessions {
         state.owned_project(&caller, &session.project).await?;
@@ -254,7 +254,7 @@ async fn release(
         Ok(released)
     })
     .await?;
-    rows(released).answer(&View::of(&parameters)?)
+    rows(released).answer(&view)
 }
 
 /// Removes sessions for good. Like XNAT's delete, but for owners alone.
@@ -263,10 +263,11 @@ async fn purge(
     caller: Caller,
     parameters: Parameters,
 ) -> Result<Response, ApiError> {
+    let view = view_of_rows(&parameters)?;
     let sessions = find_sources(&state, &caller, &parameters).await?;
     for session in &sessions {
         state.owned_project(&caller, &session.project).await?;
     }
     let purged = delete_all(&state, &caller, sessions).await?;
-    rows(purged).answer(&View::of(&parameters)?)
+    rows(purged).answer(&view)
 }

@@ -18,9 +18,9 @@ use super::super::error::ApiError;
 use super::super::form::Parameters;
 use super::super::import::check_label;
 use super::super::state::AppState;
-use super::super::table::View;
 use super::{
     FAMILY, Place, SESSION, check_owner_of_held, delete_all, find, find_sources, rows, to_its_end,
+    view_of_rows,
 };
 
 const SOURCE: Field = (
@@ -153,7 +153,7 @@ async fn delete_many(
     for session in &sessions {
         check_owner_of_held(&state, &caller, session).await?;
     }
-    let view = View::of(&parameters)?;
+    let view = view_of_rows(&parameters)?;
     let told = rows(sessions.clone());
     let deleting = async move { delete_all(&state, &caller, sessions).await };
     match parameters.flag("async")? {
@@ -217,7 +217,8 @@ where
     T: Send + 'static,
     F: Future<Output = Result<Session, ActionError>> + Send + 'static,
 {
-    let view = View::of(parameters)?;
+    let view = view_of_rows(parameters)?;
+    let waits = parameters.flag("async")? != Some(true);
     let before = rows(
         sessions
             .iter()
@@ -238,14 +239,14 @@ where
             None => Ok(done),
         }
     };
-    match parameters.flag("async")? {
-        Some(true) => {
-            tokio::spawn(acting);
-            before.answer(&view)
-        }
-        _ => {
+    match waits {
+        true => {
             let done = locked(to_its_end(acting).await)?;
             rows(done).answer(&view)
+        }
+        false => {
+            tokio::spawn(acting);
+            before.answer(&view)
         }
     }
 }
