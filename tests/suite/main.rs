@@ -52,6 +52,7 @@ mod retry;
 mod routes;
 mod rule_apply;
 mod rule_author;
+mod rule_edits;
 mod rule_explain;
 mod rules_live;
 mod server;
