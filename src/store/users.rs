@@ -49,6 +49,17 @@ pub struct NewUser {
     pub lastname: String,
 }
 
+/// What is to be another; none of it: left as it is.
+#[derive(Debug, Clone, Default)]
+pub struct UserChange {
+    pub password: Option<PasswordRecord>,
+    pub enabled: Option<bool>,
+    pub admin: Option<bool>,
+    pub email: Option<String>,
+    pub firstname: Option<String>,
+    pub lastname: Option<String>,
+}
+
 impl NewUser {
     pub fn new(name: impl Into<String>, phc: impl Into<String>) -> Self {
         NewUser {
@@ -144,6 +155,67 @@ impl Users<'_> {
             .await?;
         audit::record(&mut tx, by, "user.password", format!("user/{name}")).await?;
         tx.commit().await
+    }
+
+    /// Changes a user, all of it or nothing. Who gets another password, or may not log in any more, loses their open
+    /// sessions. None: there is no such user.
+    ///
+    /// # Errors
+    /// Also if nobody would be left who may administer the site.
+    pub async fn change(
+        &self,
+        name: &str,
+        change: UserChange,
+        by: &str,
+    ) -> Result<Option<User>, StoreError> {
+        let mut tx = self.0.begin().await?;
+        let row = sqlx::query(
+            "UPDATE users SET password = COALESCE($2, password), enabled = COALESCE($3, enabled),
+                 admin = COALESCE($4, admin), email = COALESCE($5, email),
+                 firstname = COALESCE($6, firstname), lastname = COALESCE($7, lastname)
+             WHERE name = $1 RETURNING *",
+        )
+        .bind(name)
+        .bind(change.password.as_ref().map(PasswordRecord::as_str))
+        .bind(change.enabled.map(i64::from))
+        .bind(change.admin.map(i64::from))
+        .bind(&change.email)
+        .bind(&change.firstname)
+        .bind(&change.lastname)
+        .fetch_optional(tx.on())
+        .await?;
+        let Some(row) = row else { return Ok(None) };
+        if change.enabled == Some(false) || change.admin == Some(false) {
+            let left = sqlx::query("SELECT 1 FROM users WHERE admin = 1 AND enabled = 1 LIMIT 1")
+                .fetch_optional(tx.on())
+                .await?;
+            if left.is_none() {
+                return Err(StoreError::Refused(
+                    "this is the last administrator who may log in: make another one first",
+                ));
+            }
+        }
+        if change.password.is_some() || change.enabled == Some(false) {
+            sqlx::query("DELETE FROM logins WHERE username = $1")
+                .bind(name)
+                .execute(tx.on())
+                .await?;
+        }
+        let is_described = [&change.email, &change.firstname, &change.lastname]
+            .iter()
+            .any(|field| field.is_some());
+        let switched = |on: Option<bool>, yes, no| on.map(|on| if on { yes } else { no });
+        let actions = [
+            change.password.as_ref().map(|_| "user.password"),
+            switched(change.enabled, "user.enable", "user.disable"),
+            switched(change.admin, "user.admin", "user.no_admin"),
+            is_described.then_some("user.change"),
+        ];
+        for action in actions.into_iter().flatten() {
+            audit::record(&mut tx, by, action, format!("user/{name}")).await?;
+        }
+        tx.commit().await?;
+        from_row(&row).map(Some)
     }
 
     /// Lets a user in, or keeps them out and ends their open sessions.

@@ -69,6 +69,7 @@ mod startup;
 mod status;
 mod target;
 mod uploads;
+mod users;
 mod verify;
 mod webhooks;
 mod workers;
