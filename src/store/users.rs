@@ -4,7 +4,7 @@
 
 use sqlx::any::AnyRow;
 
-use super::{Store, StoreError, audit, column, flag, is_duplicate, now_ms};
+use super::{Store, StoreError, WriteTransaction, audit, column, flag, is_duplicate, now_ms};
 
 /// A password as argon2 left it (a PHC string); not shown by `Debug`.
 #[derive(Clone, PartialEq, Eq)]
@@ -169,6 +169,7 @@ impl Users<'_> {
         by: &str,
     ) -> Result<Option<User>, StoreError> {
         let mut tx = self.0.begin().await?;
+        let could = can_be_administered(&mut tx).await?;
         let row = sqlx::query(
             "UPDATE users SET password = COALESCE($2, password), enabled = COALESCE($3, enabled),
                  admin = COALESCE($4, admin), email = COALESCE($5, email),
@@ -185,15 +186,10 @@ impl Users<'_> {
         .fetch_optional(tx.on())
         .await?;
         let Some(row) = row else { return Ok(None) };
-        if change.enabled == Some(false) || change.admin == Some(false) {
-            let left = sqlx::query("SELECT 1 FROM users WHERE admin = 1 AND enabled = 1 LIMIT 1")
-                .fetch_optional(tx.on())
-                .await?;
-            if left.is_none() {
-                return Err(StoreError::Refused(
-                    "this is the last administrator who may log in: make another one first",
-                ));
-            }
+        if could && !can_be_administered(&mut tx).await? {
+            return Err(StoreError::Refused(
+                "this is the last administrator who may log in: make another one first",
+            ));
         }
         if change.password.is_some() || change.enabled == Some(false) {
             sqlx::query("DELETE FROM logins WHERE username = $1")
@@ -217,32 +213,14 @@ impl Users<'_> {
         tx.commit().await?;
         from_row(&row).map(Some)
     }
+}
 
-    /// Lets a user in, or keeps them out and ends their open sessions.
-    pub async fn set_enabled(&self, name: &str, enabled: bool, by: &str) -> Result<(), StoreError> {
-        let mut tx = self.0.begin().await?;
-        let changed = sqlx::query("UPDATE users SET enabled = $2 WHERE name = $1")
-            .bind(name)
-            .bind(i64::from(enabled))
-            .execute(tx.on())
-            .await?;
-        if changed.rows_affected() == 0 {
-            return Err(StoreError::Refused("no user of that name"));
-        }
-        if !enabled {
-            sqlx::query("DELETE FROM logins WHERE username = $1")
-                .bind(name)
-                .execute(tx.on())
-                .await?;
-        }
-        let action = if enabled {
-            "user.enable"
-        } else {
-            "user.disable"
-        };
-        audit::record(&mut tx, by, action, format!("user/{name}")).await?;
-        tx.commit().await
-    }
+/// Whether there is an administrator who may log in.
+async fn can_be_administered(tx: &mut WriteTransaction) -> Result<bool, StoreError> {
+    let found = sqlx::query("SELECT 1 FROM users WHERE admin = 1 AND enabled = 1 LIMIT 1")
+        .fetch_optional(tx.on())
+        .await?;
+    Ok(found.is_some())
 }
 
 pub(super) fn from_row(row: &AnyRow) -> Result<User, StoreError> {
