@@ -22,7 +22,7 @@ use super::error::ApiError;
 use super::form::Parameters;
 use super::import::{check_label, settle_archiving};
 use super::prearchive::actions::{move_to, one_label};
-use super::prearchive::{FAMILY, find_source, rows, to_its_end, unknown, view_of_rows};
+use super::prearchive::{FAMILY, find_source, rows, to_its_end, unknown, uri_of, view_of_rows};
 use super::state::AppState;
 use super::table::View;
 
@@ -140,15 +140,11 @@ async fn archive(
         return rows(archived).answer(&view);
     }
     let archived = archived.remove(0);
-    let uri = format!("/data{}", archived.uri());
     if redirects {
+        let uri = format!("/data{}", archived.uri());
         return Ok((StatusCode::SEE_OTHER, [(header::LOCATION, uri)]).into_response());
     }
-    Ok((
-        [(header::CONTENT_TYPE, "text/uri-list")],
-        format!("{uri}\r\n"),
-    )
-        .into_response())
+    Ok(uri_of(&archived))
 }
 
 /// XNAT's older form: project, timestamp and folder, each by itself.

@@ -255,7 +255,7 @@ fn check_content(located: &Located) -> Result<(), ApiError> {
 }
 
 /// Not a parameter of XNAT's inbox handler, but of its others.
-fn overwrite(parameters: &Parameters) -> Result<Option<Overwrite>, ApiError> {
+pub(super) fn overwrite(parameters: &Parameters) -> Result<Option<Overwrite>, ApiError> {
     let Some(text) = parameters.text("overwrite") else {
         return Ok(None);
     };

@@ -34,6 +34,7 @@ pub use routes::{file_routes, routes, slow_routes};
 pub use unchanged::hash;
 use unchanged::{IfMatch, tagged};
 
+/// It is kept, and shown in lists.
 const LONGEST_REASON: usize = 500;
 const DEFAULT_LIMIT: i64 = 100;
 const LARGEST_LIMIT: i64 = 1000;

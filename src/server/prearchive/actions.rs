@@ -6,7 +6,7 @@
 
 use axum::extract::{Path, State};
 use axum::http::{StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 
 use crate::archive::{ActionError, ArchiveOptions};
 use crate::import::MoveTo;
@@ -20,7 +20,7 @@ use super::super::import::check_label;
 use super::super::state::AppState;
 use super::{
     FAMILY, Place, SESSION, check_owner_of_held, delete_all, find, find_sources, rows, to_its_end,
-    view_of_rows,
+    uri_of, view_of_rows,
 };
 
 const SOURCE: Field = (
@@ -364,15 +364,6 @@ fn locked<T>(done: Result<T, ApiError>) -> Result<T, ApiError> {
 
 fn busy() -> ApiError {
     ApiError::Conflict(ActionError::Busy.to_string().into())
-}
-
-fn uri_of(session: &Session) -> Response {
-    let uri = format!("/data{}", session.uri());
-    (
-        [(header::CONTENT_TYPE, "text/uri-list")],
-        format!("{uri}\r\n"),
-    )
-        .into_response()
 }
 
 fn moved_to(session: &Session) -> Response {
