@@ -1,8 +1,8 @@
 //! The REST interface: XNAT's routes as far as importing needs them.
 //!
 //! One file per family of resources, each with its routes and handlers; who is calling, errors and
-//! logging in one place each. A handler reads the store, asks the inbox or the sessions' folders through
-//! `ports`, and answers; no import runs in here.
+//! logging in one place each. A handler reads the store, asks the inbox or the sessions' folders, and
+//! answers; no import runs in here.
 
 mod address;
 mod anonymize;
@@ -22,6 +22,7 @@ mod import;
 mod inbox;
 mod log;
 mod metrics;
+mod multipart;
 mod overview;
 mod page;
 mod prearchive;
@@ -76,6 +77,7 @@ pub fn router(state: AppState) -> Router {
         .with_state(state.clone());
     rest.clone()
         .merge(page::routes(state, rest))
+        .layer(from_fn(auth::challenge_no_script))
         .layer(from_fn(log::log_requests))
 }
 

@@ -51,6 +51,14 @@ pub struct Held {
     pub enabled: bool,
 }
 
+/// A setting that shall be another: its contents, whether it is enabled, or both.
+#[derive(Debug, Clone)]
+pub struct Wish {
+    pub setting: Setting,
+    pub contents: Option<String>,
+    pub enabled: Option<bool>,
+}
+
 #[derive(Debug, thiserror::Error)]
 pub enum SettingsError {
     #[error("the rules folder could not be read: {0}")]
@@ -170,43 +178,38 @@ impl Settings {
         setting.held(level, &policy, &|name| Ok(file(name)))
     }
 
-    /// What has to be written to change a setting: its contents, whether it is enabled, or both. The script comes
-    /// before the policy that names it, so that there is no moment at which one is named that isn't there.
+    /// What has to be written to change settings: all of them, or none. Scripts come before the policy that names
+    /// them, so that there is no moment at which one is named that isn't there.
     ///
     /// # Errors
     /// As far as can be seen without compiling anything.
-    pub fn change(
-        &self,
-        level: &Level,
-        setting: Setting,
-        contents: Option<&str>,
-        enabled: Option<bool>,
-    ) -> Result<Vec<Change>, SettingsError> {
+    pub fn change(&self, level: &Level, wishes: &[Wish]) -> Result<Vec<Change>, SettingsError> {
         let mut policy = self.policy(level)?;
-        let mut beside = None;
-        match setting {
-            Setting::Script => {
-                let site = self.policy(&Level::Site)?;
-                beside = script::change(level, &mut policy, &site, contents, enabled)?;
-            }
-            Setting::SeriesFilter => filter::change(&mut policy, contents, enabled)?,
-            Setting::Routing(which) => {
-                let site = self.policy(&Level::Site)?;
-                routing::change(which, &mut policy, &site, contents, enabled)?;
-            }
-        }
+        let mut changes = Vec::new();
         let folder = level.folder();
         let change = |file: &str, text: String| Change {
             path: format!("{folder}/{file}"),
             content: Some(text.into_bytes().into()),
         };
+        for wish in wishes {
+            let (contents, enabled) = (wish.contents.as_deref(), wish.enabled);
+            match wish.setting {
+                Setting::Script => {
+                    let site = self.policy(&Level::Site)?;
+                    let beside = script::change(level, &mut policy, &site, contents, enabled)?;
+                    changes.extend(beside.map(|(file, text)| change(&file, text)));
+                }
+                Setting::SeriesFilter => filter::change(&mut policy, contents, enabled)?,
+                Setting::Routing(which) => {
+                    let site = self.policy(&Level::Site)?;
+                    routing::change(which, &mut policy, &site, contents, enabled)?;
+                }
+            }
+        }
         let text = serde_json::to_string_pretty(&policy)
             .map_err(|error| SettingsError::Bad(error.to_string()))?;
-        let beside = beside.map(|(file, text)| change(&file, text));
-        Ok(beside
-            .into_iter()
-            .chain([change(POLICY, text + "\n")])
-            .collect())
+        changes.push(change(POLICY, text + "\n"));
+        Ok(changes)
     }
 
     fn policy(&self, level: &Level) -> Result<Policy, SettingsError> {

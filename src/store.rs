@@ -67,7 +67,7 @@ pub use sessions::{
 };
 pub use shadows::{ShadowCounts, ShadowRun, Shadows};
 pub use subjects::{Subject, Subjects};
-pub use users::{NewUser, PasswordRecord, User, Users};
+pub use users::{NewUser, PasswordRecord, User, UserChange, Users};
 pub use webhooks::{
     Attempt, Delivery, DeliveryState, NewWebhook, Secret, Webhook, WebhookChange, Webhooks,
 };

@@ -13,7 +13,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::rulebook::Author;
-use crate::settings::{DEFAULT_SCRIPT, Level, Setting};
+use crate::settings::{DEFAULT_SCRIPT, Level, Setting, Wish};
 
 use super::api::{Api, get, put};
 use super::auth::Caller;
@@ -96,7 +96,23 @@ pub async fn set(
     let reason = wanted
         .reason
         .unwrap_or_else(|| format!("{}/{}", setting.tool(), setting.path()));
-    check_reason(&reason)?;
+    let wish = Wish {
+        setting,
+        contents: wanted.contents.map(str::to_owned),
+        enabled: wanted.enabled,
+    };
+    set_all(state, caller, level, &reason, || Ok(vec![wish])).await
+}
+
+/// Sets several settings at once, or none of them. Which they are is asked when nobody else changes any.
+pub async fn set_all(
+    state: &AppState,
+    caller: &Caller,
+    level: &Level,
+    reason: &str,
+    wishes: impl FnOnce() -> Result<Vec<Wish>, ApiError>,
+) -> Result<(), ApiError> {
+    check_reason(reason)?;
     let projects = match level {
         Level::Project(id) => vec![id.clone()],
         Level::Site => {
@@ -105,11 +121,10 @@ pub async fn set(
         }
     };
     let _alone = state.changing_rules.lock().await;
-    let settings = &state.settings;
-    let changes = settings.change(level, setting, wanted.contents, wanted.enabled)?;
+    let changes = state.settings.change(level, &wishes()?)?;
     let author = Author {
         username: &caller.name,
-        reason: &reason,
+        reason,
     };
     Ok(state.rulebook.change(&projects, &changes, author).await?)
 }

@@ -1,6 +1,6 @@
 //! POST /data/services/archive: a session goes from the prearchive to the archive.
 //!
-//! With `project=`, it goes to that project first, under that one's rules. Several `src` are archived one after the
+//! With `project=`, or a `dest` that names another one, it goes to that project first, under that one's rules. Several `src` are archived one after the
 //! other, up to the first that can't be.
 //!
 //! Where the session's rules have steps at archiving, they run now. A call that takes longer than the server
@@ -20,9 +20,9 @@ use super::api::{Api, Field, post};
 use super::auth::Caller;
 use super::error::ApiError;
 use super::form::Parameters;
-use super::import::check_label;
+use super::import::{check_label, settle_archiving};
 use super::prearchive::actions::{move_to, one_label};
-use super::prearchive::{FAMILY, find_source, rows, to_its_end, unknown};
+use super::prearchive::{FAMILY, find_source, rows, to_its_end, unknown, uri_of, view_of_rows};
 use super::state::AppState;
 use super::table::View;
 
@@ -39,8 +39,21 @@ const PARAMETERS: &[Field] = &[
     ),
     ("timestamp", "text", "Without `src`: the session's."),
     ("folder", "text", "Without `src`: the session's."),
-    ("subject", "text", "Another subject's label."),
-    ("session", "text", "Another label, of one session."),
+    (
+        "subject",
+        "text",
+        "Another subject's label; also `SUBJECT_ID`.",
+    ),
+    (
+        "session",
+        "text",
+        "Another label, of one session; also `EXPT_LABEL`.",
+    ),
+    (
+        "dest",
+        "text",
+        "Project, subject and label as an address in the archive.",
+    ),
     (
         "overwrite",
         "text",
@@ -72,28 +85,38 @@ pub fn routes() -> Api {
 async fn archive(
     State(state): State<AppState>,
     caller: Caller,
-    parameters: Parameters,
+    mut parameters: Parameters,
 ) -> Result<Response, ApiError> {
     let mut sources: Vec<String> = parameters.all("src").map(str::to_string).collect();
     if sources.is_empty() {
         sources.push(source_of_parts(&parameters)?);
+        // In XNAT's older form it says where the session waits, and not who shall own it.
+        parameters.take("project");
     }
+    settle_archiving(&mut parameters)?;
+    let owner = parameters.text("project");
     let mut found = Vec::with_capacity(sources.len());
     for source in &sources {
         found.push(find_source(&state, &caller, source).await?);
     }
     let options = options(&parameters)?;
+    let view = match found.len() {
+        // The answer is no table.
+        1 => View::default(),
+        _ => view_of_rows(&parameters)?,
+    };
+    let redirects = parameters.flag("redirect")? == Some(true);
     if found.len() > 1 && options.label.is_some() {
         return Err(one_label());
     }
     let mut sessions = Vec::with_capacity(found.len());
     for session in found {
-        if session.project == UNASSIGNED && owner(&parameters).is_none() {
+        if session.project == UNASSIGNED && owner.is_none() {
             return Err(ApiError::BadRequest(
                 "The session has no project: name one as the parameter project.".into(),
             ));
         }
-        let to = match owner(&parameters).filter(|project| *project != session.project) {
+        let to = match owner.filter(|project| *project != session.project) {
             Some(project) => Some(move_to(&state, &caller, &session, project, &parameters).await?),
             None => None,
         };
@@ -114,24 +137,14 @@ async fn archive(
     })
     .await?;
     if archived.len() > 1 {
-        return rows(archived).answer(&View::of(&parameters)?);
+        return rows(archived).answer(&view);
     }
     let archived = archived.remove(0);
-    let uri = format!("/data{}", archived.uri());
-    if parameters.flag("redirect")? == Some(true) {
+    if redirects {
+        let uri = format!("/data{}", archived.uri());
         return Ok((StatusCode::SEE_OTHER, [(header::LOCATION, uri)]).into_response());
     }
-    Ok((
-        [(header::CONTENT_TYPE, "text/uri-list")],
-        format!("{uri}\r\n"),
-    )
-        .into_response())
-}
-
-/// The project that shall own the session. In XNAT's older form the parameter says where it waits.
-fn owner(parameters: &Parameters) -> Option<&str> {
-    let by_source = parameters.all("src").next().is_some();
-    parameters.text("project").filter(|_| by_source)
+    Ok(uri_of(&archived))
 }
 
 /// XNAT's older form: project, timestamp and folder, each by itself.

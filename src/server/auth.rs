@@ -5,10 +5,11 @@
 mod attempts;
 mod credentials;
 
-use axum::extract::{FromRequestParts, Query, State};
+use axum::extract::{FromRequestParts, Query, Request, State};
 use axum::http::request::Parts;
 use axum::http::{Method, header};
-use axum::response::{AppendHeaders, IntoResponse, IntoResponseParts};
+use axum::middleware::Next;
+use axum::response::{AppendHeaders, IntoResponse, IntoResponseParts, Response};
 use axum_extra::TypedHeader;
 use axum_extra::extract::cookie::{Cookie, CookieJar, SameSite};
 use axum_extra::headers::Authorization;
@@ -84,6 +85,7 @@ impl FromRequestParts<AppState> for Caller {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, ApiError> {
+        check_origin(parts)?;
         let basic = TypedHeader::<Authorization<Basic>>::from_request_parts(parts, state)
             .await
             .ok()
@@ -93,10 +95,7 @@ impl FromRequestParts<AppState> for Caller {
             .map(|cookie| cookie.value().to_string());
         let caller = match from_cookie(state, token).await? {
             // pyxnat sends both on every call; whose password it is wins over whose cookie it is.
-            Some(caller) if basic.as_ref().is_none_or(|b| b.username() == caller.name) => {
-                check_origin(parts)?;
-                caller
-            }
+            Some(caller) if basic.as_ref().is_none_or(|b| b.username() == caller.name) => caller,
             _ => match basic {
                 Some(basic) => from_password(state, basic.username(), basic.password()).await?,
                 None => return Err(ApiError::Unauthorized("Authentication required.".into())),
@@ -143,8 +142,34 @@ async fn from_password(state: &AppState, name: &str, password: &str) -> Result<C
     }
 }
 
-/// A browser sends the cookie along with another site's call too; such a call must change nothing.
-/// (SameSite=Lax says so already; this holds for browsers that don't honour it.)
+/// A call that needs no login, and comes from no other site's page: a login or a logout, which another site must not
+/// bring about either.
+struct NotFromElsewhere;
+
+impl FromRequestParts<AppState> for NotFromElsewhere {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &AppState) -> Result<Self, ApiError> {
+        check_origin(parts).map(|()| NotFromElsewhere)
+    }
+}
+
+/// Takes the challenge out of an answer to a page's script: a browser that sees it asks for name and password by
+/// itself, in the middle of a page whose session has ended. An address that is opened, and a client that is no
+/// browser, are still challenged.
+pub async fn challenge_no_script(request: Request, next: Next) -> Response {
+    let mode = request.headers().get("sec-fetch-mode");
+    let is_script = mode.is_some_and(|mode| mode != "navigate");
+    let mut response = next.run(request).await;
+    if is_script {
+        response.headers_mut().remove(header::WWW_AUTHENTICATE);
+    }
+    response
+}
+
+/// A browser sends the cookie along with another site's call too, and the name and password that it was given for
+/// HTTP Basic; such a call must change nothing. (SameSite=Lax says so already of the cookie; this holds for browsers
+/// that don't honour it.) Clients that are no browsers name no origin.
 fn check_origin(parts: &Parts) -> Result<(), ApiError> {
     if matches!(parts.method, Method::GET | Method::HEAD) {
         return Ok(());
@@ -164,7 +189,8 @@ fn check_origin(parts: &Parts) -> Result<(), ApiError> {
     match host.is_some() && host == from {
         true => Ok(()),
         false => Err(ApiError::Forbidden(
-            "The call comes from another site.".into(),
+            "The call comes from another site. Behind a proxy, that must pass the header Host on as it came."
+                .into(),
         )),
     }
 }
@@ -217,6 +243,7 @@ pub fn routes() -> Api {
 /// XNAT: 200 with the session's id as text and the cookie; names both plain and with Spring's `j_`.
 async fn log_in(
     State(state): State<AppState>,
+    _: NotFromElsewhere,
     jar: CookieJar,
     parameters: Parameters,
 ) -> Result<impl IntoResponse, ApiError> {
@@ -270,6 +297,7 @@ async fn session(
 
 async fn log_out(
     State(state): State<AppState>,
+    _: NotFromElsewhere,
     jar: CookieJar,
 ) -> Result<impl IntoResponse, ApiError> {
     if let Some(cookie) = jar.get(COOKIE) {

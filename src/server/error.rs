@@ -35,6 +35,9 @@ pub enum ApiError {
     Nothing,
     #[error("{0}")]
     Conflict(Text),
+    /// No longer what the caller made a change of.
+    #[error("{0}")]
+    Changed(Text),
     /// Understood, and at odds with an earlier call.
     #[error("{0}")]
     Unprocessable(Text),
@@ -75,6 +78,7 @@ impl ApiError {
             ApiError::Forbidden(_) => StatusCode::FORBIDDEN,
             ApiError::NotFound(_) | ApiError::Nothing => StatusCode::NOT_FOUND,
             ApiError::Conflict(_) => StatusCode::CONFLICT,
+            ApiError::Changed(_) => StatusCode::PRECONDITION_FAILED,
             ApiError::Unprocessable(_) => StatusCode::UNPROCESSABLE_ENTITY,
             ApiError::TooMany { .. } => StatusCode::TOO_MANY_REQUESTS,
             ApiError::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
@@ -165,6 +169,7 @@ impl IntoResponse for ApiError {
                 | ApiError::Forbidden(text)
                 | ApiError::NotFound(text)
                 | ApiError::Conflict(text)
+                | ApiError::Changed(text)
                 | ApiError::Unprocessable(text)
                 | ApiError::TooLarge(text)
                 | ApiError::Unavailable(text) => text,

@@ -1,13 +1,15 @@
-//! Parameters as XNAT takes them: from the query and from an urlencoded body, as one.
+//! Parameters as XNAT takes them: from the query and from a form, urlencoded or of several parts, as one.
 
 use std::collections::BTreeMap;
 
-use axum::Form;
-use axum::body::Bytes;
+use axum::body::{Bytes, HttpBody as _};
 use axum::extract::{FromRequest, Query, Request};
 use axum::http::{HeaderMap, Method, Uri, header};
+use axum::{Form, RequestExt as _};
 
+use super::LARGEST_BODY;
 use super::error::ApiError;
+use super::multipart::{Multipart, boundary};
 use super::state::AppState;
 
 const FORM: &str = "application/x-www-form-urlencoded";
@@ -18,7 +20,7 @@ pub struct Parameters {
     name_to_value: BTreeMap<String, String>,
     /// All values of names that may come several times, in order.
     pairs: Vec<(String, String)>,
-    /// The body is something else than a form.
+    /// The body is something else than a form, or a form that brings a file.
     pub has_file: bool,
 }
 
@@ -62,12 +64,13 @@ impl Parameters {
             .map(|(_, value)| value.as_str())
     }
 
-    /// `true` or `false` in any letter case.
+    /// `true` or `false` in any letter case. Of what else XNAT takes for false, what means no is taken for it, too;
+    /// what does not is refused: it was perhaps meant to be true.
     pub fn flag(&self, name: &str) -> Result<Option<bool>, ApiError> {
         match self.text(name).map(str::to_ascii_lowercase).as_deref() {
             None => Ok(None),
             Some("true") => Ok(Some(true)),
-            Some("false") => Ok(Some(false)),
+            Some("false" | "0" | "no" | "off") => Ok(Some(false)),
             Some(_) => Err(ApiError::BadRequest(
                 format!("The parameter {name} must be true or false.").into(),
             )),
@@ -94,6 +97,23 @@ impl Parameters {
             self.pairs.push((name, value));
         }
     }
+
+    /// Those of a form of several parts, whose files nobody wants.
+    async fn add_parts(&mut self, mut form: Multipart) -> Result<(), ApiError> {
+        let mut pairs = Vec::new();
+        while let Some(mut part) = form.next().await? {
+            if part.file_name().is_none() {
+                pairs.push(form.field(part).await?);
+                continue;
+            }
+            self.has_file = true;
+            while let Some(chunk) = part.next().await {
+                chunk?;
+            }
+        }
+        self.add(pairs);
+        Ok(())
+    }
 }
 
 impl FromRequest<AppState> for Parameters {
@@ -105,7 +125,13 @@ impl FromRequest<AppState> for Parameters {
         if matches!(*request.method(), Method::GET | Method::HEAD) {
             return Ok(parameters);
         }
-        if is_form(request.headers()) {
+        if let Some(boundary) = boundary(request.headers())
+            && !request.body().is_end_stream()
+        {
+            let body = request.with_limited_body().into_body();
+            let form = Multipart::new(body, boundary, LARGEST_BODY);
+            parameters.add_parts(form).await?;
+        } else if is_form(request.headers()) {
             let Form(form) = Form::<Vec<(String, String)>>::from_request(request, state)
                 .await
                 .map_err(|_| bad("The form could not be read, or is too large."))?;

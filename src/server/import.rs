@@ -11,7 +11,7 @@ mod receive;
 mod upload;
 
 use axum::extract::{FromRequest as _, Request, State};
-use axum::http::header;
+use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
 
 use crate::rules::Overwrite;
@@ -19,6 +19,7 @@ use crate::store::{Inserted, NewRequest, SessionFilter};
 
 use crate::inbox::{Kind, Located};
 
+pub(super) use destination::settle_archiving;
 pub(super) use receive::{Bounds, Kind as Brought, receive};
 
 use super::api::{Api, Field, Schema, post};
@@ -125,10 +126,20 @@ async fn import(
     }
     let headers = request.headers().clone();
     let parameters = Parameters::from_request(request, &state).await?;
-    let inserted = match idempotency::key(&caller, &headers, &parameters)? {
-        Some(key) => idempotency::insert(&state, &caller, parameters, &key).await?,
+    queue(&state, &caller, &headers, parameters).await
+}
+
+/// Queues an import from the inbox.
+async fn queue(
+    state: &AppState,
+    caller: &Caller,
+    headers: &HeaderMap,
+    parameters: Parameters,
+) -> Result<Response, ApiError> {
+    let inserted = match idempotency::key(caller, headers, &parameters)? {
+        Some(key) => idempotency::insert(state, caller, parameters, &key).await?,
         None => {
-            let new = check(&state, &caller, parameters).await?;
+            let new = check(state, caller, parameters).await?;
             Inserted::New(state.store.requests().insert(new).await?)
         }
     };
@@ -244,7 +255,7 @@ fn check_content(located: &Located) -> Result<(), ApiError> {
 }
 
 /// Not a parameter of XNAT's inbox handler, but of its others.
-fn overwrite(parameters: &Parameters) -> Result<Option<Overwrite>, ApiError> {
+pub(super) fn overwrite(parameters: &Parameters) -> Result<Option<Overwrite>, ApiError> {
     let Some(text) = parameters.text("overwrite") else {
         return Ok(None);
     };

@@ -8,8 +8,8 @@ pub mod actions;
 pub mod waiting;
 
 use axum::extract::{Path, State};
-use axum::http::StatusCode;
-use axum::response::Response;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
 use serde::Deserialize;
 
 use crate::store::{Area, Session, SessionFilter, UNASSIGNED};
@@ -290,6 +290,24 @@ pub async fn find_sources(
         true => Err(unknown()),
         false => Ok(sessions),
     }
+}
+
+/// The answer that names a session.
+pub fn uri_of(session: &Session) -> Response {
+    let uri = format!("/data{}", session.uri());
+    (
+        [(header::CONTENT_TYPE, "text/uri-list")],
+        format!("{uri}\r\n"),
+    )
+        .into_response()
+}
+
+/// How a call wants the rows of what it did. Looked at before it does anything: what can't be undone is not
+/// answered with an error.
+pub fn view_of_rows(parameters: &Parameters) -> Result<View, ApiError> {
+    let view = View::of(parameters)?;
+    rows(Vec::new()).check(&view)?;
+    Ok(view)
 }
 
 pub fn rows(sessions: Vec<Session>) -> Table {

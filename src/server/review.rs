@@ -5,8 +5,7 @@ use std::collections::BTreeMap;
 
 use axum::Json;
 use axum::extract::{Path, State};
-use axum::http::header;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -18,16 +17,13 @@ use super::api::{Api, Field, get, post, put};
 use super::auth::Caller;
 use super::error::ApiError;
 use super::form::Parameters;
-use super::import::check_label;
+use super::import::{check_label, overwrite};
 use super::prearchive::{
     FAMILY, Place, SESSION, actions, check_owner_of_held, delete_all, find, find_sources, rows,
-    to_its_end,
+    to_its_end, uri_of, view_of_rows,
 };
+use super::rules::check_reason;
 use super::state::AppState;
-use super::table::View;
-
-/// A reason is kept with the session and shown in lists.
-const LONGEST_REASON: usize = 500;
 
 const RELEASE: &[Field] = &[
     (
@@ -175,8 +171,8 @@ async fn review(
     }))
 }
 
-/// Another label or subject for a waiting session, or one of XNAT's actions. Rows and folder change; what rules have stamped into the
-/// files at the import stays.
+/// Another label or subject for a waiting session, or one of XNAT's actions. Rows and folder change; what rules have
+/// stamped into the files at the import stays.
 async fn relabel(
     State(state): State<AppState>,
     caller: Caller,
@@ -204,11 +200,7 @@ async fn relabel(
     let archive = state.archive.clone();
     let moved =
         to_its_end(async move { archive.relabel(&session, &options, &caller.name).await }).await?;
-    Ok((
-        [(header::CONTENT_TYPE, "text/uri-list")],
-        format!("/data{}\r\n", moved.uri()),
-    )
-        .into_response())
+    Ok(uri_of(&moved))
 }
 
 /// Lets sessions out of quarantine into the prearchive, and no further. All are looked up before the first
@@ -218,6 +210,7 @@ async fn release(
     caller: Caller,
     parameters: Parameters,
 ) -> Result<Response, ApiError> {
+    let view = view_of_rows(&parameters)?;
     let sessions = find_sources(&state, &caller, &parameters).await?;
     for session in &sessions {
         state.owned_project(&caller, &session.project).await?;
@@ -228,17 +221,8 @@ async fn release(
         }
     }
     let reason = parameters.text("reason").unwrap_or_default();
-    if reason.chars().count() > LONGEST_REASON {
-        return Err(ApiError::BadRequest(
-            format!("The parameter reason may hold up to {LONGEST_REASON} characters.").into(),
-        ));
-    }
-    let overwrite = match parameters.text("overwrite") {
-        None => Overwrite::None,
-        Some(text) => Overwrite::from_text(text).ok_or_else(|| {
-            ApiError::BadRequest("The parameter overwrite must be none, append or delete.".into())
-        })?,
-    };
+    check_reason(reason)?;
+    let overwrite = overwrite(&parameters)?.unwrap_or(Overwrite::None);
     let release = Release {
         reason: reason.to_owned(),
         merge: overwrite >= Overwrite::Append,
@@ -254,7 +238,7 @@ async fn release(
         Ok(released)
     })
     .await?;
-    rows(released).answer(&View::of(&parameters)?)
+    rows(released).answer(&view)
 }
 
 /// Removes sessions for good. Like XNAT's delete, but for owners alone.
@@ -263,10 +247,11 @@ async fn purge(
     caller: Caller,
     parameters: Parameters,
 ) -> Result<Response, ApiError> {
+    let view = view_of_rows(&parameters)?;
     let sessions = find_sources(&state, &caller, &parameters).await?;
     for session in &sessions {
         state.owned_project(&caller, &session.project).await?;
     }
     let purged = delete_all(&state, &caller, sessions).await?;
-    rows(purged).answer(&View::of(&parameters)?)
+    rows(purged).answer(&view)
 }

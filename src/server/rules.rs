@@ -10,6 +10,7 @@ mod modules;
 mod place;
 mod routes;
 mod shadow;
+mod unchanged;
 
 use axum::Json;
 use axum::body::Bytes;
@@ -21,7 +22,7 @@ use serde::{Deserialize, Serialize};
 use similar::TextDiff;
 
 use crate::rulebook::{Author, ProjectStatus, RulebookError};
-use crate::rules::{Change, Files, ModuleStatus};
+use crate::rules::{Files, ModuleStatus};
 use crate::store::Activation;
 
 use super::auth::Caller;
@@ -30,7 +31,10 @@ use super::form::Parameters;
 use super::state::AppState;
 
 pub use routes::{file_routes, routes, slow_routes};
+pub use unchanged::hash;
+use unchanged::{IfMatch, tagged};
 
+/// It is kept, and shown in lists.
 const LONGEST_REASON: usize = 500;
 const DEFAULT_LIMIT: i64 = 100;
 const LARGEST_LIMIT: i64 = 1000;
@@ -250,11 +254,18 @@ async fn put_site_policy(
     State(state): State<AppState>,
     caller: Caller,
     Query(query): Query<Reason>,
+    unchanged: IfMatch,
     body: Bytes,
 ) -> Result<StatusCode, ApiError> {
     caller.require_admin()?;
-    let projects = all_projects(&state).await?;
-    put_policy(&state, &caller, &projects, SITE_POLICY, query, body).await
+    let new = Put {
+        path: SITE_POLICY.to_owned(),
+        projects: all_projects(&state).await?,
+        unchanged,
+        reason: query.reason,
+        body,
+    };
+    put_policy(&state, &caller, new).await
 }
 
 /// A project's policy, if it is good.
@@ -263,11 +274,18 @@ async fn put_project_policy(
     caller: Caller,
     Path(project): Path<String>,
     Query(query): Query<Reason>,
+    unchanged: IfMatch,
     body: Bytes,
 ) -> Result<StatusCode, ApiError> {
     state.owned_project(&caller, &project).await?;
-    let path = policy_of(&project);
-    put_policy(&state, &caller, &[project], &path, query, body).await
+    let new = Put {
+        path: policy_of(&project),
+        projects: vec![project],
+        unchanged,
+        reason: query.reason,
+        body,
+    };
+    put_policy(&state, &caller, new).await
 }
 
 #[derive(Deserialize, JsonSchema)]
@@ -290,32 +308,37 @@ fn policy_of(project: &str) -> String {
 
 async fn send_policy(state: &AppState, path: &str) -> Result<Response, ApiError> {
     match tokio::fs::read(state.config.rules().join(path)).await {
-        Ok(text) => Ok(([(header::CONTENT_TYPE, "application/json")], text).into_response()),
+        Ok(text) => {
+            let kind = [(header::CONTENT_TYPE, "application/json")];
+            Ok((kind, tagged(&text), text).into_response())
+        }
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Err(ApiError::Nothing),
         Err(source) => Err(ApiError::io("the rules folder")(source)),
     }
 }
 
-async fn put_policy(
-    state: &AppState,
-    caller: &Caller,
-    projects: &[String],
-    path: &str,
-    query: Reason,
+/// A policy that shall be another.
+struct Put {
+    path: String,
+    /// Those that it is active in.
+    projects: Vec<String>,
+    unchanged: IfMatch,
+    reason: Option<String>,
     body: Bytes,
-) -> Result<StatusCode, ApiError> {
-    let reason = query.reason.unwrap_or_default();
+}
+
+async fn put_policy(state: &AppState, caller: &Caller, new: Put) -> Result<StatusCode, ApiError> {
+    let reason = new.reason.unwrap_or_default();
     check_reason(&reason)?;
-    let change = Change {
-        path: path.to_owned(),
-        content: Some(body.to_vec().into()),
-    };
     let author = Author {
         username: &caller.name,
         reason: &reason,
     };
     let _alone = state.changing_rules.lock().await;
-    state.rulebook.change(projects, &[change], author).await?;
+    new.unchanged.check(state, &new.path).await?;
+    let change = place::change(new.path, &new.body);
+    let rulebook = &state.rulebook;
+    rulebook.change(&new.projects, &[change], author).await?;
     Ok(StatusCode::OK)
 }
 

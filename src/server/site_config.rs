@@ -10,9 +10,9 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use crate::settings::{Level, Setting};
+use crate::settings::{Level, Setting, Wish};
 
-use super::anonymize::{Wanted, script_in, set};
+use super::anonymize::{script_in, set_all};
 use super::api::{Api, Schema, get, post};
 use super::auth::Caller;
 use super::error::ApiError;
@@ -118,15 +118,13 @@ async fn change(
     let script = script.map(|script| string(SCRIPT, script)).transpose()?;
     let mode = mode.map(|mode| string(FILTER_MODE, mode)).transpose()?;
     let list = list.map(|list| string(FILTER, list)).transpose()?;
-    if script.is_some() || script_on.is_some() {
-        let wanted = Wanted {
-            contents: script,
-            enabled: script_on,
-            reason: reason.clone(),
-        };
-        set(state, caller, &Level::Site, Setting::Script, wanted).await?;
-    }
-    if mode.is_some() || list.is_some() || filter_on.is_some() {
+    let script_wish = (script.is_some() || script_on.is_some()).then(|| Wish {
+        setting: Setting::Script,
+        contents: script.map(str::to_owned),
+        enabled: script_on,
+    });
+    let has_filter = mode.is_some() || list.is_some() || filter_on.is_some();
+    let filter_wish = || -> Result<Wish, ApiError> {
         let mut filter = filter_of(state)?;
         if let Some(mode) = mode {
             filter["mode"] = mode.into();
@@ -137,14 +135,29 @@ async fn change(
         if let Some(on) = filter_on {
             filter["enabled"] = json!(on.to_string());
         }
-        let contents = filter.to_string();
-        let wanted = Wanted {
-            contents: Some(&contents),
+        Ok(Wish {
+            setting: Setting::SeriesFilter,
+            contents: Some(filter.to_string()),
             enabled: None,
-            reason,
-        };
-        set(state, caller, &Level::Site, Setting::SeriesFilter, wanted).await?;
+        })
+    };
+    let named = [
+        script_wish.is_some().then_some(Setting::Script),
+        has_filter.then_some(Setting::SeriesFilter),
+    ];
+    let named = named.into_iter().flatten();
+    let named: Vec<String> = named
+        .map(|setting| format!("{}/{}", setting.tool(), setting.path()))
+        .collect();
+    if named.is_empty() {
+        return Ok(StatusCode::OK);
     }
+    let reason = reason.unwrap_or_else(|| named.join(", "));
+    let wishes = || {
+        let filter = has_filter.then(filter_wish).transpose()?;
+        Ok(script_wish.into_iter().chain(filter).collect())
+    };
+    set_all(state, caller, &Level::Site, &reason, wishes).await?;
     Ok(StatusCode::OK)
 }
 

@@ -75,7 +75,8 @@ impl Table {
     /// # Errors
     /// If there is no such form of a table, or no such column to sort by.
     pub fn answer(mut self, view: &View) -> Result<Response, ApiError> {
-        self.sort(view)?;
+        self.check(view)?;
+        self.sort(view);
         let total = self.rows.len();
         if view.is_page() {
             let rows = self.rows.into_iter().skip(view.offset);
@@ -89,11 +90,7 @@ impl Table {
             Form::Csv => ("text/csv; charset=utf-8", self.csv()),
             Form::Xml => ("text/xml; charset=utf-8", self.xml()),
             Form::Html => ("text/html; charset=utf-8", self.html()),
-            Form::Zip => {
-                return Err(ApiError::BadRequest(
-                    "The format of this listing must be json, csv, xml or html.".into(),
-                ));
-            }
+            Form::Zip => return Err(no_zip()),
         };
         let mut response = ([(header::CONTENT_TYPE, kind)], text).into_response();
         if view.is_page() {
@@ -102,23 +99,32 @@ impl Table {
         Ok(response)
     }
 
-    /// By one column after the other. Numbers go by their values where both cells are numbers.
-    fn sort(&mut self, view: &View) -> Result<(), ApiError> {
-        let mut keys = Vec::with_capacity(view.sort_by.len());
-        for name in &view.sort_by {
-            let index = self.index(name).ok_or_else(|| {
-                ApiError::BadRequest(
-                    format!(
-                        "sortBy names no column of this listing: {}",
-                        self.columns.join(", ")
-                    )
-                    .into(),
-                )
-            })?;
-            keys.push(index);
+    /// Whether it can be answered in that way, for a call that does something before it answers.
+    ///
+    /// # Errors
+    /// As those of `answer`.
+    pub fn check(&self, view: &View) -> Result<(), ApiError> {
+        if view.is_zip() {
+            return Err(no_zip());
         }
+        match view.sort_by.iter().all(|name| self.index(name).is_some()) {
+            true => Ok(()),
+            false => Err(ApiError::BadRequest(
+                format!(
+                    "sortBy names no column of this listing: {}",
+                    self.columns.join(", ")
+                )
+                .into(),
+            )),
+        }
+    }
+
+    /// By one column after the other. Numbers go by their values where both cells are numbers.
+    fn sort(&mut self, view: &View) {
+        let names = view.sort_by.iter();
+        let keys: Vec<usize> = names.filter_map(|name| self.index(name)).collect();
         if keys.is_empty() {
-            return Ok(());
+            return;
         }
         self.rows.sort_by(|a, b| {
             let by_key = keys.iter().map(|key| compare(&a[*key], &b[*key]));
@@ -128,7 +134,6 @@ impl Table {
                 false => order,
             }
         });
-        Ok(())
     }
 
     /// Those asked for that there are, in the table's order, with those by which clients go on. All, where
@@ -156,6 +161,10 @@ impl Table {
         };
         named(name).or_else(|| named(last))
     }
+}
+
+fn no_zip() -> ApiError {
+    ApiError::BadRequest("The format of this listing must be json, csv, xml or html.".into())
 }
 
 fn compare(a: &str, b: &str) -> Ordering {

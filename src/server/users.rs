@@ -11,7 +11,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::password::{self, PasswordError};
-use crate::store::{NewUser, PasswordRecord, User};
+use crate::store::{NewUser, PasswordRecord, User, UserChange};
 
 use super::api::{Api, get, post, put};
 use super::auth::Caller;
@@ -46,7 +46,7 @@ pub fn xapi() -> Api {
         .on(
             put(
                 "/users/{login}",
-                "Change a user's password, or let the user in or out",
+                "Change a user: password, names and address; let the user in or out, make an administrator or none",
             )
             .takes_json::<Change>()
             .json::<Profile>()
@@ -94,14 +94,10 @@ struct Change {
     username: Option<String>,
     password: Option<String>,
     enabled: Option<bool>,
-    #[serde(default)]
-    admin: bool,
-    #[serde(default)]
-    first_name: String,
-    #[serde(default)]
-    last_name: String,
-    #[serde(default)]
-    email: String,
+    admin: Option<bool>,
+    first_name: Option<String>,
+    last_name: Option<String>,
+    email: Option<String>,
 }
 
 async fn names(
@@ -157,13 +153,19 @@ async fn create(
     let password = change
         .password
         .ok_or_else(|| ApiError::BadRequest("A user needs a password.".into()))?;
+    if change.enabled == Some(false) {
+        return Err(ApiError::BadRequest(
+            "A new user may log in: add the user without enabled, and keep them out by a second call."
+                .into(),
+        ));
+    }
     let user = NewUser {
         name: name.clone(),
         password: hash(password).await?,
-        admin: change.admin,
-        email: change.email,
-        firstname: change.first_name,
-        lastname: change.last_name,
+        admin: change.admin.unwrap_or(false),
+        email: change.email.unwrap_or_default(),
+        firstname: change.first_name.unwrap_or_default(),
+        lastname: change.last_name.unwrap_or_default(),
     };
     state
         .store
@@ -180,7 +182,8 @@ async fn create(
     Ok((StatusCode::CREATED, Json(user.into())))
 }
 
-/// A new password, by oneself or an administrator; letting in or out, by an administrator.
+/// A new password, names and address, by oneself or an administrator; letting in or out, and what makes an
+/// administrator, by an administrator.
 async fn change(
     State(state): State<AppState>,
     caller: Caller,
@@ -188,31 +191,39 @@ async fn change(
     Json(change): Json<Change>,
 ) -> Result<Json<Profile>, ApiError> {
     self_or_admin(&caller, &login)?;
-    if let Some(password) = change.password {
-        let record = hash(password).await?;
-        state
-            .store
-            .users()
-            .set_password(&login, &record, &caller.name)
-            .await
-            .map_err(refusal)?;
+    if change.username.is_some_and(|name| name != login) {
+        return Err(ApiError::BadRequest(
+            "A user's name can't be changed: leave username out.".into(),
+        ));
     }
-    if let Some(enabled) = change.enabled {
-        caller.require_admin()?;
-        state
-            .store
-            .users()
-            .set_enabled(&login, enabled, &caller.name)
-            .await
-            .map_err(refusal)?;
+    if !caller.admin && (change.enabled.is_some() || change.admin.is_some()) {
+        // What a client sends back as it got it changes nothing.
+        let user = state.store.users().get(&login).await?;
+        let user = user.ok_or_else(|| ApiError::no_such("user"))?;
+        let is_same = change.enabled.is_none_or(|enabled| enabled == user.enabled)
+            && change.admin.is_none_or(|admin| admin == user.admin);
+        if !is_same {
+            caller.require_admin()?;
+        }
     }
-    let user = state
-        .store
-        .users()
-        .get(&login)
-        .await?
-        .ok_or_else(|| ApiError::no_such("user"))?;
-    Ok(Json(user.into()))
+    let password = match change.password {
+        Some(password) => Some(hash(password).await?),
+        None => None,
+    };
+    let rights = caller.admin.then_some((change.enabled, change.admin));
+    let (enabled, admin) = rights.unwrap_or_default();
+    let change = UserChange {
+        password,
+        enabled,
+        admin,
+        email: change.email,
+        firstname: change.first_name,
+        lastname: change.last_name,
+    };
+    let users = state.store.users();
+    let changed = users.change(&login, change, &caller.name).await;
+    let user = changed.map_err(refusal)?;
+    Ok(Json(user.ok_or_else(|| ApiError::no_such("user"))?.into()))
 }
 
 async fn table(

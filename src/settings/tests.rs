@@ -29,7 +29,12 @@ impl Rules {
         contents: Option<&str>,
         on: Option<bool>,
     ) -> Result<(), SettingsError> {
-        for change in self.1.change(level, setting, contents, on)? {
+        let wish = Wish {
+            setting,
+            contents: contents.map(str::to_owned),
+            enabled: on,
+        };
+        for change in self.1.change(level, &[wish])? {
             self.write(&change.path, &change.content.unwrap());
         }
         Ok(())

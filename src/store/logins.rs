@@ -118,7 +118,7 @@ fn hash(token: &str) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{NewUser, testing};
+    use super::super::{NewUser, UserChange, testing};
 
     #[tokio::test]
     async fn a_session_ends_when_closed_and_when_its_time_is_over() {
@@ -157,11 +157,11 @@ mod tests {
         let (_folder, store) = testing::store().await;
         store.users().add(NewUser::new("ada", "h")).await.unwrap();
         let token = store.logins().open("ada", 60_000).await.unwrap();
-        store
-            .users()
-            .set_enabled("ada", false, "admin")
-            .await
-            .unwrap();
+        let out = UserChange {
+            enabled: Some(false),
+            ..UserChange::default()
+        };
+        store.users().change("ada", out, "admin").await.unwrap();
         assert!(
             store
                 .logins()

@@ -4,7 +4,7 @@
 
 use sqlx::any::AnyRow;
 
-use super::{Store, StoreError, audit, column, flag, is_duplicate, now_ms};
+use super::{Store, StoreError, WriteTransaction, audit, column, flag, is_duplicate, now_ms};
 
 /// A password as argon2 left it (a PHC string); not shown by `Debug`.
 #[derive(Clone, PartialEq, Eq)]
@@ -47,6 +47,17 @@ pub struct NewUser {
     pub email: String,
     pub firstname: String,
     pub lastname: String,
+}
+
+/// What is to be another; none of it: left as it is.
+#[derive(Debug, Clone, Default)]
+pub struct UserChange {
+    pub password: Option<PasswordRecord>,
+    pub enabled: Option<bool>,
+    pub admin: Option<bool>,
+    pub email: Option<String>,
+    pub firstname: Option<String>,
+    pub lastname: Option<String>,
 }
 
 impl NewUser {
@@ -146,31 +157,70 @@ impl Users<'_> {
         tx.commit().await
     }
 
-    /// Lets a user in, or keeps them out and ends their open sessions.
-    pub async fn set_enabled(&self, name: &str, enabled: bool, by: &str) -> Result<(), StoreError> {
+    /// Changes a user, all of it or nothing. Who gets another password, or may not log in any more, loses their open
+    /// sessions. None: there is no such user.
+    ///
+    /// # Errors
+    /// Also if nobody would be left who may administer the site.
+    pub async fn change(
+        &self,
+        name: &str,
+        change: UserChange,
+        by: &str,
+    ) -> Result<Option<User>, StoreError> {
         let mut tx = self.0.begin().await?;
-        let changed = sqlx::query("UPDATE users SET enabled = $2 WHERE name = $1")
-            .bind(name)
-            .bind(i64::from(enabled))
-            .execute(tx.on())
-            .await?;
-        if changed.rows_affected() == 0 {
-            return Err(StoreError::Refused("no user of that name"));
+        let could = can_be_administered(&mut tx).await?;
+        let row = sqlx::query(
+            "UPDATE users SET password = COALESCE($2, password), enabled = COALESCE($3, enabled),
+                 admin = COALESCE($4, admin), email = COALESCE($5, email),
+                 firstname = COALESCE($6, firstname), lastname = COALESCE($7, lastname)
+             WHERE name = $1 RETURNING *",
+        )
+        .bind(name)
+        .bind(change.password.as_ref().map(PasswordRecord::as_str))
+        .bind(change.enabled.map(i64::from))
+        .bind(change.admin.map(i64::from))
+        .bind(&change.email)
+        .bind(&change.firstname)
+        .bind(&change.lastname)
+        .fetch_optional(tx.on())
+        .await?;
+        let Some(row) = row else { return Ok(None) };
+        if could && !can_be_administered(&mut tx).await? {
+            return Err(StoreError::Refused(
+                "this is the last administrator who may log in: make another one first",
+            ));
         }
-        if !enabled {
+        if change.password.is_some() || change.enabled == Some(false) {
             sqlx::query("DELETE FROM logins WHERE username = $1")
                 .bind(name)
                 .execute(tx.on())
                 .await?;
         }
-        let action = if enabled {
-            "user.enable"
-        } else {
-            "user.disable"
-        };
-        audit::record(&mut tx, by, action, format!("user/{name}")).await?;
-        tx.commit().await
+        let is_described = [&change.email, &change.firstname, &change.lastname]
+            .iter()
+            .any(|field| field.is_some());
+        let switched = |on: Option<bool>, yes, no| on.map(|on| if on { yes } else { no });
+        let actions = [
+            change.password.as_ref().map(|_| "user.password"),
+            switched(change.enabled, "user.enable", "user.disable"),
+            switched(change.admin, "user.admin", "user.no_admin"),
+            is_described.then_some("user.change"),
+        ];
+        for action in actions.into_iter().flatten() {
+            audit::record(&mut tx, by, action, format!("user/{name}")).await?;
+        }
+        tx.commit().await?;
+        from_row(&row).map(Some)
     }
+}
+
+/// Whether there is an administrator who may log in.
+async fn can_be_administered(tx: &mut WriteTransaction) -> Result<bool, StoreError> {
+    let found = sqlx::query("SELECT 1 FROM users WHERE admin = 1 AND enabled = 1 LIMIT 1")
+        .fetch_optional(tx.on())
+        .await?;
+    Ok(found.is_some())
 }
 
 pub(super) fn from_row(row: &AnyRow) -> Result<User, StoreError> {

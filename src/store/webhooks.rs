@@ -100,23 +100,23 @@ impl Webhooks<'_> {
         change: WebhookChange,
         by: &str,
     ) -> Result<Option<Webhook>, StoreError> {
-        let Some(before) = self.get(id).await? else {
-            return Ok(None);
-        };
-        let project = change.project.unwrap_or(before.project);
         let mut tx = self.0.begin().await?;
+        // One statement: what another call changes at the same time stays.
         let row = sqlx::query(
-            "UPDATE webhooks SET url = $2, project = $3, enabled = $4 WHERE id = $1 RETURNING *",
+            "UPDATE webhooks SET url = COALESCE($2, url), project = COALESCE($3, project),
+                 enabled = COALESCE($4, enabled)
+             WHERE id = $1 RETURNING *",
         )
         .bind(id)
-        .bind(change.url.unwrap_or(before.url))
-        .bind(project.unwrap_or_default())
-        .bind(i64::from(change.enabled.unwrap_or(before.enabled)))
+        .bind(change.url)
+        .bind(change.project.map(Option::unwrap_or_default))
+        .bind(change.enabled.map(i64::from))
         .fetch_optional(tx.on())
         .await?;
+        let Some(row) = row else { return Ok(None) };
         audit::record(&mut tx, by, "webhook.change", object(id)).await?;
         tx.commit().await?;
-        row.as_ref().map(from_row).transpose()
+        from_row(&row).map(Some)
     }
 
     /// Removes a target with its notices. False: there is no such target.

@@ -7,6 +7,7 @@ mod broken;
 mod disk;
 mod hostile;
 mod logins;
+mod origins;
 mod paths;
 mod postgres;
 mod races;

@@ -156,6 +156,54 @@ fn an_archive_call_takes_another_subject_and_label() {
     assert_eq!(other.session()["status"], "READY");
 }
 
+/// XNAT's other names for the same, and all in one; what contradicts itself archives nothing.
+#[test]
+fn an_archive_call_takes_the_import_calls_names_and_dest() {
+    let (site, uri, _) = site();
+    let call = |user: &str, more: &[(&str, &str)]| {
+        let form = [&[("src", uri.as_str())], more].concat();
+        site.post_form(user, "/data/services/archive", &form)
+    };
+    let dest = "/archive/projects/P/subjects/S9/experiments/E9";
+    for contradiction in [
+        [("subject", "S8"), ("SUBJECT_ID", "S9")],
+        [("session", "E8"), ("EXPT_LABEL", "E9")],
+        [("dest", dest), ("subject", "S8")],
+        [("dest", dest), ("EXPT_LABEL", "E8")],
+        [("dest", dest), ("project", "AUTO")],
+        [("dest", "/prearchive/projects/P"), ("subject", "S9")],
+        [("dest", "/nowhere"), ("subject", "S9")],
+    ] {
+        let answer = call("ada", &contradiction);
+        assert_eq!(answer.status, 400, "{contradiction:?}: {}", answer.text());
+    }
+    assert_eq!(
+        call("ada", &[("dest", "/archive/projects/OTHER")]).status,
+        404
+    );
+    let labels = [("SUBJECT_ID", "S9"), ("EXPT_LABEL", "E9")];
+    let answer = call("ada", &labels);
+    let wanted = format!("/data{dest}\r\n");
+    assert_eq!((answer.status, answer.text()), (200, wanted.as_str()));
+}
+
+#[test]
+fn an_archive_call_takes_a_session_to_the_project_that_dest_names() {
+    let (site, uri, _) = site();
+    // The older form: `project` says where it waits.
+    let steps: Vec<&str> = uri.rsplit('/').collect();
+    let dest = "/data/archive/projects/AUTO/subjects/S9/experiments/E9";
+    let form = [
+        ("project", "P"),
+        ("timestamp", steps[1]),
+        ("folder", steps[0]),
+        ("dest", dest),
+    ];
+    let answer = site.post_form("ada", "/data/services/archive", &form);
+    let wanted = format!("{dest}\r\n");
+    assert_eq!((answer.status, answer.text()), (200, wanted.as_str()));
+}
+
 #[test]
 fn a_deleted_session_is_gone_from_rest_and_disk() {
     let (site, uri, folder) = site();

@@ -104,6 +104,10 @@ fn an_owner_releases_a_session_into_the_prearchive_and_no_further() {
             "{user}"
         );
     }
+    for bad in [("format", "zip"), ("sortBy", "none"), ("limit", "x")] {
+        let form = [form[0], bad];
+        assert_eq!(site.post_form("otto", RELEASE, &form).status, 400);
+    }
     assert_eq!(status(&site, &uri), "QUARANTINED");
     let before = site.files(&folder("quarantine", &uri));
     let rows = site.post_form("otto", RELEASE, &form).rows();

@@ -247,6 +247,41 @@ fn sessions_are_archived_and_deleted_together() {
     });
 }
 
+/// What can't be undone is not done by a call that is answered 400.
+#[test]
+fn an_answer_that_can_not_be_given_is_refused_before_anything_is_done() {
+    let site = Site::new();
+    let first = waiting(&site, 1, "E1");
+    let second = waiting(&site, 2, "E2");
+    let before = site.get("otto", "/data/prearchive").rows();
+    let sources = [("src", first.as_str()), ("src", second.as_str())];
+    let project = ("newProject", "AUTO");
+    for path in [
+        "/data/services/prearchive/delete",
+        "/data/services/prearchive/purge",
+        "/data/services/prearchive/move",
+        REBUILD,
+        ARCHIVE,
+    ] {
+        for bad in [
+            ("format", "zip"),
+            ("format", "none"),
+            ("sortBy", "none"),
+            ("sortOrder", "up"),
+            ("limit", "x"),
+        ] {
+            let form = [&sources[..], &[project, bad]].concat();
+            let answer = site.post_form("otto", path, &form);
+            assert_eq!(answer.status, 400, "{path} {bad:?}: {}", answer.text());
+            let now = site.get("otto", "/data/prearchive").rows();
+            assert_eq!(now, before, "{path} {bad:?}");
+        }
+    }
+    let one = [sources[0], ("redirect", "perhaps")];
+    assert_eq!(site.post_form("otto", ARCHIVE, &one).status, 400);
+    assert_eq!(site.get("otto", "/data/prearchive").rows(), before);
+}
+
 #[test]
 fn an_experiment_gets_another_label_with_its_folder() {
     let site = Site::new();

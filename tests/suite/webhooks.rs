@@ -256,6 +256,35 @@ fn targets_are_the_administrators_and_their_secrets_nobodys() {
 }
 
 #[test]
+fn changes_of_a_target_at_once_are_all_made() {
+    let site = Site::new();
+    let (id, _) = create(&site, &json!({ "url": "http://127.0.0.1:9/a" }));
+    let path = format!("/xapi/webhooks/{id}");
+    for round in 0..20 {
+        let url = format!("http://127.0.0.1:9/{round}");
+        let changes = [
+            json!({ "url": url }),
+            json!({ "enabled": round % 2 == 0 }),
+            json!({ "project": if round % 2 == 0 { json!("P") } else { json!(null) } }),
+        ];
+        std::thread::scope(|scope| {
+            for change in &changes {
+                scope.spawn(|| {
+                    let answer = site.put_json("root", &path, change);
+                    assert_eq!(answer.status, 200, "{}", answer.text());
+                });
+            }
+        });
+        let now = site.get("root", &path).json();
+        for change in &changes {
+            for (name, value) in change.as_object().unwrap() {
+                assert_eq!(&now[name], value, "{round}: {name}");
+            }
+        }
+    }
+}
+
+#[test]
 fn a_target_hears_of_its_project_only_and_a_test_of_nothing() {
     let site = Site::new();
     let target = Target::answering(&["200 OK"]);

@@ -262,3 +262,53 @@ fn the_sites_preferences_are_the_same_filter_and_script() {
     assert_eq!(refused.status, 400);
     assert!(refused.text().contains("JavaScript"), "{}", refused.text());
 }
+
+/// What is refused in part is refused as a whole, and what two calls set at once is both there.
+#[test]
+fn the_sites_preferences_are_set_together_or_not_at_all() {
+    let site = Site::new();
+    let of = |property: &str| format!("/xapi/siteConfig/{property}");
+    let text = |property: &str| site.get("root", &of(property)).text().to_owned();
+    let before = text("sitewideAnonymizationScript");
+    for bad in [
+        json!({ "sitewideSeriesImportFilterMode": "modalityMap" }),
+        json!({ "sitewideSeriesImportFilterMode": "blacklist", "sitewideSeriesImportFilter": "(" }),
+    ] {
+        let mut both = bad.clone();
+        both["sitewideAnonymizationScript"] = json!("version \"6.3\"\n(0010,0010) := \"X\"\n");
+        let answer = site.send("root", "POST", "/xapi/siteConfig", &both);
+        assert_eq!(answer.status, 400, "{bad}: {}", answer.text());
+        assert_eq!(text("sitewideAnonymizationScript"), before, "{bad}");
+        assert_eq!(site.get("root", "/xapi/rules/site/policy").status, 404);
+    }
+    let script = "version \"6.3\"\n(0010,0010) := \"Y\"\n";
+    let both =
+        json!({ "sitewideAnonymizationScript": script, "sitewideSeriesImportFilter": "scout" });
+    let answer = site.send("root", "POST", "/xapi/siteConfig", &both);
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    assert_eq!(text("sitewideAnonymizationScript"), script);
+    assert_eq!(text("sitewideSeriesImportFilter"), "scout");
+
+    for round in 0..10 {
+        let list = format!("scout{round}");
+        let mode = ["blacklist", "whitelist"][round % 2];
+        std::thread::scope(|scope| {
+            for (property, value) in [
+                ("sitewideSeriesImportFilter", list.as_str()),
+                ("sitewideSeriesImportFilterMode", mode),
+                (
+                    "enableSitewideSeriesImportFilter",
+                    ["true", "false"][round % 2],
+                ),
+            ] {
+                let (site, path) = (&site, of(property));
+                scope.spawn(move || {
+                    let answer = site.send("root", "POST", &path, &json!(value));
+                    assert_eq!(answer.status, 200, "{}", answer.text());
+                });
+            }
+        });
+        assert_eq!(text("sitewideSeriesImportFilter"), list);
+        assert_eq!(text("sitewideSeriesImportFilterMode"), mode);
+    }
+}

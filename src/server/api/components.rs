@@ -94,7 +94,7 @@ pub const VIEW: [Field; 6] = [
     ("offset", "number", "Without the first rows."),
 ];
 
-const ERRORS: [(u16, &str, &str); 11] = [
+const ERRORS: [(u16, &str, &str); 12] = [
     (
         400,
         "BadRequest",
@@ -107,6 +107,11 @@ const ERRORS: [(u16, &str, &str); 11] = [
         409,
         "Conflict",
         "At odds with what is; the text says with what.",
+    ),
+    (
+        412,
+        "Changed",
+        "Somebody has changed it since `If-Match` was read.",
     ),
     (413, "TooLarge", "The body is too large."),
     (415, "OtherType", "The body is of another type."),

@@ -120,8 +120,9 @@ impl Writer {
         if !of.form.is_empty() && of.method != "get" {
             let properties = components(of.form, |field| schema_of(field.1));
             let schema = json!({ "type": "object", "properties": properties });
-            let kind = "application/x-www-form-urlencoded";
-            content.insert(kind.into(), json!({ "schema": schema }));
+            for kind in ["application/x-www-form-urlencoded", "multipart/form-data"] {
+                content.insert(kind.into(), json!({ "schema": schema }));
+            }
         }
         for body in &of.bodies {
             content.insert(body.kind.into(), content_of(body, &mut self.bodies));
@@ -169,7 +170,6 @@ fn content_of(content: &Content, generator: &mut SchemaGenerator) -> Value {
         Schema::Opaque if content.kind == "multipart/form-data" => json!({ "schema": {
             "type": "object",
             "properties": { "image_archive": { "type": "string", "contentMediaType": "application/octet-stream" } },
-            "required": ["image_archive"],
         } }),
         Schema::Opaque => json!({}),
     }

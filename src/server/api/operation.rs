@@ -53,7 +53,7 @@ pub struct Operation {
     pub parameters: Vec<Field>,
     /// Of the query, from the type that reads it.
     pub query: Option<fn(&mut SchemaGenerator) -> schemars::Schema>,
-    /// Of the query, or of an urlencoded form.
+    /// Of the query, or of a form.
     pub form: &'static [Field],
     pub headers: Vec<Field>,
     /// The kinds that a body may have.

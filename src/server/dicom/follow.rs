@@ -136,8 +136,9 @@ struct Told {
     sessions: Option<Vec<SessionView>>,
 }
 
-/// `status` at once, at each change of it, when its cancelling is asked for and when it waits or goes on, `progress` when counts move, `end` last. An event's id is
-/// the time of the change, so that a client which comes back after the end is told to stay away (204).
+/// `status` at once, at each change of it, when its cancelling is asked for and when it waits or goes on, `progress`
+/// when counts move, `end` last. An event's id is the time of the change, so that a client which comes back after the
+/// end is told to stay away (204).
 pub async fn events(
     State(state): State<AppState>,
     caller: Caller,

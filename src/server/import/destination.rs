@@ -1,4 +1,4 @@
-//! Where an upload shall go: XNAT's `dest`, and the names that its handlers know project and labels by.
+//! Where an upload, or a session that waits, shall go: XNAT's `dest`, and the names that its handlers know project and labels by.
 
 use super::super::error::ApiError;
 use super::super::form::Parameters;
@@ -31,6 +31,41 @@ pub fn settle(parameters: &mut Parameters) -> Result<(), ApiError> {
     {
         parameters.set("dest", wish.into());
     }
+    settle_names(parameters)
+}
+
+/// The same for a session that waits, under the names that the services have: `project`, `subject` and `session`.
+///
+/// # Errors
+/// Also if `dest` is no place in the archive, or two names of one thing say different ones.
+pub fn settle_archiving(parameters: &mut Parameters) -> Result<(), ApiError> {
+    for (name, other) in NAMES {
+        if let (Some(one), Some(another)) = (parameters.text(name), parameters.text(other))
+            && one != another
+        {
+            return Err(ApiError::BadRequest(
+                format!("The parameters {name} and {other} name different ones; give one of them.")
+                    .into(),
+            ));
+        }
+    }
+    settle_names(parameters)?;
+    if parameters.text("dest").is_some() && !is_archive(parameters) {
+        return Err(ApiError::BadRequest(
+            "The parameter dest must be in the archive: to another place in the prearchive leads \
+             /data/services/prearchive/move."
+                .into(),
+        ));
+    }
+    for (name, other) in NAMES {
+        if let Some(value) = parameters.take(name) {
+            parameters.set(other, value);
+        }
+    }
+    Ok(())
+}
+
+fn settle_names(parameters: &mut Parameters) -> Result<(), ApiError> {
     let dest = parameters.text("dest").map(str::to_owned);
     let named = match &dest {
         Some(dest) => labels(dest).ok_or_else(|| ApiError::BadRequest(MALFORMED.into()))?,
@@ -167,6 +202,18 @@ mod tests {
         assert_eq!(both.text("EXPT_LABEL"), Some("E"));
         assert!(is_archive(&both));
         assert!(settled(&[("dest", "/archive/projects/P"), ("PROJECT_ID", "Q")]).is_err());
+        for archiving in [
+            [("SUBJECT_ID", "one"), ("subject", "two")],
+            [
+                ("dest", "/archive/projects/P/subjects/one"),
+                ("subject", "two"),
+            ],
+            [("dest", "/prearchive/projects/P"), ("subject", "two")],
+        ] {
+            let pairs = archiving.map(|(n, v)| (n.to_owned(), v.to_owned()));
+            let mut parameters = Parameters::from_map(pairs.into());
+            assert!(settle_archiving(&mut parameters).is_err(), "{archiving:?}");
+        }
         let upper = settled(&[("SUBJECT_ID", "one"), ("subject", "two")]).unwrap();
         assert_eq!(upper.text("SUBJECT_ID"), Some("one"));
     }

@@ -2,25 +2,19 @@
 //!
 //! Memory does not grow with it. What breaks off leaves nothing.
 
-use std::time::Duration;
-
-use axum::body::{Body, Bytes};
+use axum::body::Bytes;
 use axum::extract::Request;
 use axum::http::header;
 use futures_util::{Stream, StreamExt as _};
-use multer::Multipart;
 use tokio::io::AsyncWriteExt as _;
 
 use crate::inbox::{Upload, Uploads};
 
+use super::super::LARGEST_BODY;
 use super::super::error::ApiError;
 use super::super::form::Parameters;
+use super::super::multipart::{Multipart, boundary, broken, in_time};
 use super::super::state::AppState;
-
-/// A client that sends nothing for so long is gone.
-const SILENCE: Duration = Duration::from_secs(60);
-
-const MOST_FIELDS: usize = 100;
 
 /// Of an uploaded file.
 const LONGEST_NAME: usize = 200;
@@ -50,8 +44,8 @@ pub struct Bounds {
     pub file: u64,
     /// What the file's limit is called, for who meets it.
     pub name: &'static str,
-    /// Of a multipart field that is no file, in bytes.
-    pub field: usize,
+    /// Of all multipart fields that are no files together, in bytes.
+    pub fields: usize,
 }
 
 impl Bounds {
@@ -60,7 +54,7 @@ impl Bounds {
         Bounds {
             file: state.importer.limits.bytes,
             name: " (archive_max_mb)",
-            field: 64 * 1024,
+            fields: LARGEST_BODY,
         }
     }
 }
@@ -84,29 +78,33 @@ impl Received {
     }
 }
 
-/// Writes down what the call brings. Fields of a multipart form are added to `parameters`.
+/// Writes down what the call brings; none if that is a multipart form without a file. Its fields are added to
+/// `parameters`.
 ///
 /// # Errors
-/// If there is no file or more than one, it is larger than the bounds or than the disk has room for, or it breaks
-/// off.
+/// If there is more than one file, it is larger than the bounds or than the disk has room for, or it breaks off.
 pub async fn receive(
     state: &AppState,
     uploads: &Uploads,
     bounds: Bounds,
     request: Request,
     parameters: &mut Parameters,
-) -> Result<Received, ApiError> {
-    let kind = request.headers().get(header::CONTENT_TYPE);
-    let kind = kind.and_then(|kind| kind.to_str().ok()).unwrap_or_default();
-    let boundary = multer::parse_boundary(kind).ok();
+) -> Result<Option<Received>, ApiError> {
+    let boundary = boundary(request.headers());
     let announced = request.headers().get(header::CONTENT_LENGTH);
     let announced = announced.and_then(|length| length.to_str().ok()?.parse().ok());
     check_size(bounds, announced.unwrap_or(0))?;
     check_room(state, announced.unwrap_or(0))?;
     let body = request.into_body();
     match boundary {
-        Some(boundary) => of_form(state, uploads, bounds, body, boundary, parameters).await,
-        None => write(state, uploads, bounds, body.into_data_stream()).await,
+        Some(boundary) => {
+            let form = Multipart::new(body, boundary, bounds.fields);
+            of_form(state, uploads, bounds, form, parameters).await
+        }
+        None => {
+            let written = write(state, uploads, bounds, body.into_data_stream()).await?;
+            Ok(Some(written))
+        }
     }
 }
 
@@ -114,47 +112,29 @@ async fn of_form(
     state: &AppState,
     uploads: &Uploads,
     bounds: Bounds,
-    body: Body,
-    boundary: String,
+    mut form: Multipart,
     parameters: &mut Parameters,
-) -> Result<Received, ApiError> {
-    let mut form = Multipart::new(body.into_data_stream(), boundary);
+) -> Result<Option<Received>, ApiError> {
     let mut received = None;
     let mut pairs = Vec::new();
-    while let Some(mut field) = in_time(form.next_field()).await?.map_err(|_| broken())? {
-        if field.file_name().is_some() {
-            if received.is_some() {
-                return Err(ApiError::BadRequest(
-                    "Importer is limited to one uploaded resource at a time.".into(),
-                ));
-            }
-            let file_name = field.file_name().and_then(legal);
-            let written = write(state, uploads, bounds, field).await?;
-            received = Some(Received {
-                file_name,
-                ..written
-            });
+    while let Some(part) = form.next().await? {
+        let Some(file_name) = part.file_name().map(legal) else {
+            pairs.push(form.field(part).await?);
             continue;
+        };
+        if received.is_some() {
+            return Err(ApiError::BadRequest(
+                "Importer is limited to one uploaded resource at a time.".into(),
+            ));
         }
-        let name = field.name().unwrap_or_default().to_owned();
-        let mut value = Vec::new();
-        while let Some(chunk) = in_time(field.chunk()).await?.map_err(|_| broken())? {
-            value.extend_from_slice(&chunk);
-            if value.len() > bounds.field {
-                return Err(ApiError::TooLarge(
-                    format!("A field of the form is larger than {} bytes.", bounds.field).into(),
-                ));
-            }
-        }
-        let value = String::from_utf8(value);
-        let value = value.map_err(|_| ApiError::BadRequest("A field is not UTF-8.".into()))?;
-        pairs.push((name, value));
-        if pairs.len() > MOST_FIELDS {
-            return Err(ApiError::BadRequest("The form has too many fields.".into()));
-        }
+        let written = write(state, uploads, bounds, part.into_stream()).await?;
+        received = Some(Received {
+            file_name,
+            ..written
+        });
     }
     parameters.add(pairs);
-    received.ok_or_else(|| ApiError::BadRequest("Unable to identify upload format.".into()))
+    Ok(received)
 }
 
 async fn write<E>(
@@ -212,16 +192,6 @@ fn kind_of(head: &[u8]) -> Kind {
     } else {
         Kind::Unknown
     }
-}
-
-async fn in_time<T>(next: impl Future<Output = T>) -> Result<T, ApiError> {
-    tokio::time::timeout(SILENCE, next)
-        .await
-        .map_err(|_| broken())
-}
-
-fn broken() -> ApiError {
-    ApiError::BadRequest("The upload broke off, or is malformed; nothing of it was kept.".into())
 }
 
 fn check_size(bounds: Bounds, bytes: u64) -> Result<(), ApiError> {

@@ -22,6 +22,7 @@ use super::super::auth::Caller;
 use super::super::dicom;
 use super::super::error::{ApiError, refusal};
 use super::super::form::{Parameters, is_form};
+use super::super::multipart::boundary;
 use super::super::state::AppState;
 use super::receive::{Bounds, Kind, Received, receive};
 use super::{check_label, destination, idempotency, overwrite, settle_session_label};
@@ -35,7 +36,7 @@ const IGNORE_UNPARSABLE: &str = "Ignore-Unparsable";
 /// An object whose client gives it no name.
 const OBJECT: &str = "upload.dcm";
 
-/// Whether a call brings a file for one of the handlers here.
+/// Whether a call may bring a file for one of the handlers here.
 pub fn is_one(request: &Request) -> Result<bool, ApiError> {
     let parameters = Parameters::of_query(request.uri())?;
     let is_inbox = parameters.text("import-handler") == Some(super::INBOX_HANDLER);
@@ -48,16 +49,16 @@ pub fn is_one(request: &Request) -> Result<bool, ApiError> {
     Ok(!is_inbox && has_body && (is_inbody || !is_form(request.headers())))
 }
 
-/// Takes the file in, has it imported and answers where it went.
+/// Takes the file in, has it imported and answers where it went. A form without one may be a call of the inbox.
 pub async fn import(
     state: AppState,
     caller: Caller,
     request: Request,
 ) -> Result<Response, ApiError> {
-    if request.headers().contains_key(idempotency::KEY) {
-        return Err(ApiError::BadRequest(
-            "An Idempotency-Key is for calls without a file: an upload that is repeated finds what is stored.".into(),
-        ));
+    let headers = request.headers().clone();
+    let has_key = headers.contains_key(idempotency::KEY);
+    if has_key && boundary(&headers).is_none() {
+        return Err(no_key());
     }
     let is_object = is_object(request.headers());
     let mut parameters = Parameters::of_query(request.uri())?;
@@ -78,6 +79,18 @@ pub async fn import(
         &mut parameters,
     )
     .await?;
+    let Some(received) = received else {
+        // XNAT takes parameters from such a form, too.
+        return match parameters.text("import-handler") {
+            Some(super::INBOX_HANDLER) => super::queue(&state, &caller, &headers, parameters).await,
+            _ => Err(ApiError::BadRequest(
+                "Unable to identify upload format.".into(),
+            )),
+        };
+    };
+    if has_key {
+        return Err(no_key());
+    }
     crash_point("upload.received");
     check_handler(&parameters)?;
     settle_handler(&mut parameters, is_object);
@@ -149,6 +162,12 @@ async fn queue_and_wait(
         _ => upload.keep(),
     }
     Ok((id, ended?))
+}
+
+fn no_key() -> ApiError {
+    ApiError::BadRequest(
+        "An Idempotency-Key is for calls without a file: an upload that is repeated finds what is stored.".into(),
+    )
 }
 
 fn check_handler(parameters: &Parameters) -> Result<(), ApiError> {

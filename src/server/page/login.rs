@@ -67,6 +67,7 @@ async fn log_in(
     let status = answer.status();
     let why = match status {
         StatusCode::UNAUTHORIZED => "The name or the password is wrong.".to_string(),
+        StatusCode::FORBIDDEN => "This login was asked for by another site: log in here.".into(),
         StatusCode::TOO_MANY_REQUESTS => {
             "Too many wrong passwords: wait a minute, then try again.".into()
         }

@@ -3,7 +3,7 @@
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::Request;
-use axum::http::request::Parts;
+use axum::http::request::{Builder, Parts};
 use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use serde::Deserialize;
@@ -118,6 +118,19 @@ impl Rest {
         read(response).await
     }
 
+    /// The same, of a change that was made of what has that hash. Nothing is written over what it has not.
+    pub async fn put_over(
+        &self,
+        hash: &str,
+        uri: &str,
+        kind: &str,
+        body: Bytes,
+    ) -> Result<Bytes, Refusal> {
+        let mut request = Request::put(uri);
+        request = request.header(header::IF_MATCH, format!("\"{hash}\""));
+        read(self.sent(request, kind, Body::from(body)).await?).await
+    }
+
     /// A call with a body that is passed on as it comes.
     pub async fn pass_on(
         &self,
@@ -147,7 +160,16 @@ impl Rest {
         kind: &str,
         body: Body,
     ) -> Result<Response, Refusal> {
-        let mut request = Request::builder().method(method).uri(uri);
+        let request = Request::builder().method(method).uri(uri);
+        self.sent(request, kind, body).await
+    }
+
+    async fn sent(
+        &self,
+        mut request: Builder,
+        kind: &str,
+        body: Body,
+    ) -> Result<Response, Refusal> {
         if let Some(headers) = request.headers_mut() {
             headers.extend(self.headers.clone());
         }

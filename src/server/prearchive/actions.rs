@@ -6,7 +6,7 @@
 
 use axum::extract::{Path, State};
 use axum::http::{StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 
 use crate::archive::{ActionError, ArchiveOptions};
 use crate::import::MoveTo;
@@ -18,9 +18,9 @@ use super::super::error::ApiError;
 use super::super::form::Parameters;
 use super::super::import::check_label;
 use super::super::state::AppState;
-use super::super::table::View;
 use super::{
     FAMILY, Place, SESSION, check_owner_of_held, delete_all, find, find_sources, rows, to_its_end,
+    uri_of, view_of_rows,
 };
 
 const SOURCE: Field = (
@@ -153,7 +153,7 @@ async fn delete_many(
     for session in &sessions {
         check_owner_of_held(&state, &caller, session).await?;
     }
-    let view = View::of(&parameters)?;
+    let view = view_of_rows(&parameters)?;
     let told = rows(sessions.clone());
     let deleting = async move { delete_all(&state, &caller, sessions).await };
     match parameters.flag("async")? {
@@ -217,7 +217,8 @@ where
     T: Send + 'static,
     F: Future<Output = Result<Session, ActionError>> + Send + 'static,
 {
-    let view = View::of(parameters)?;
+    let view = view_of_rows(parameters)?;
+    let waits = parameters.flag("async")? != Some(true);
     let before = rows(
         sessions
             .iter()
@@ -238,14 +239,14 @@ where
             None => Ok(done),
         }
     };
-    match parameters.flag("async")? {
-        Some(true) => {
-            tokio::spawn(acting);
-            before.answer(&view)
-        }
-        _ => {
+    match waits {
+        true => {
             let done = locked(to_its_end(acting).await)?;
             rows(done).answer(&view)
+        }
+        false => {
+            tokio::spawn(acting);
+            before.answer(&view)
         }
     }
 }
@@ -363,15 +364,6 @@ fn locked<T>(done: Result<T, ApiError>) -> Result<T, ApiError> {
 
 fn busy() -> ApiError {
     ApiError::Conflict(ActionError::Busy.to_string().into())
-}
-
-fn uri_of(session: &Session) -> Response {
-    let uri = format!("/data{}", session.uri());
-    (
-        [(header::CONTENT_TYPE, "text/uri-list")],
-        format!("{uri}\r\n"),
-    )
-        .into_response()
 }
 
 fn moved_to(session: &Session) -> Response {

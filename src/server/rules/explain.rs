@@ -28,7 +28,7 @@ use super::place;
 const BOUNDS: Bounds = Bounds {
     file: 256 * 1024 * 1024,
     name: " when it is only tried: put larger ones into the inbox",
-    field: 2 * 1024 * 1024,
+    fields: 2 * 1024 * 1024,
 };
 
 /// A parameter that no rule sees.
@@ -93,6 +93,10 @@ pub async fn try_out(
     let uploads = uploads.ok_or(ApiError::Internal("the server takes no uploads"))?;
     let received = receive(&state, &uploads, BOUNDS, request, &mut parameters).await?;
     let changes = changes(&state, &caller, &mut parameters).await?;
+    let Some(received) = received else {
+        let located = locate(&state, &caller, &parameters).await?;
+        return tell(&state, &caller, parameters, located, changes).await;
+    };
     let project = destination(&state, &caller, &parameters).await?;
     let name = match received.kind {
         Brought::Zip => "file.zip",

@@ -16,6 +16,7 @@ use super::super::auth::Caller;
 use super::super::error::ApiError;
 use super::super::state::AppState;
 use super::place::{self, Place};
+use super::unchanged::{IfMatch, tagged};
 use super::{Reason, check_reason};
 
 /// What may stand beside a policy; the policy has a call of its own.
@@ -55,6 +56,7 @@ pub async fn put_module_file(
     caller: Caller,
     Path(of): Path<OfModule>,
     Query(query): Query<Reason>,
+    unchanged: IfMatch,
     body: Bytes,
 ) -> Result<StatusCode, ApiError> {
     caller.require_admin()?;
@@ -80,6 +82,7 @@ pub async fn put_module_file(
     };
     let projects = super::all_projects(&state).await?;
     let _alone = state.changing_rules.lock().await;
+    unchanged.check(&state, &changes[0].path).await?;
     let rulebook = &state.rulebook;
     rulebook
         .change_module(&projects, &of.name, &changes, author)
@@ -105,6 +108,7 @@ pub async fn put_policy_file(
     caller: Caller,
     Path(of): Path<OfPolicy>,
     Query(query): Query<Reason>,
+    unchanged: IfMatch,
     body: Bytes,
 ) -> Result<StatusCode, ApiError> {
     let (place, path) = beside(&state, &caller, of).await?;
@@ -121,6 +125,7 @@ pub async fn put_policy_file(
         _ => super::all_projects(&state).await?,
     };
     let _alone = state.changing_rules.lock().await;
+    unchanged.check(&state, &changes[0].path).await?;
     state.rulebook.change(&projects, &changes, author).await?;
     Ok(StatusCode::OK)
 }
@@ -196,5 +201,6 @@ fn send(found: Option<std::sync::Arc<[u8]>>) -> Result<Response, ApiError> {
         Ok(_) => "text/plain; charset=utf-8",
         Err(_) => "application/octet-stream",
     };
-    Ok(([(header::CONTENT_TYPE, kind)], content.to_vec()).into_response())
+    let kind = [(header::CONTENT_TYPE, kind)];
+    Ok((kind, tagged(&content), content.to_vec()).into_response())
 }

@@ -23,6 +23,12 @@ const ROLL_BACK: &[Field] = &[
     ("reason", "text", "For the history."),
 ];
 
+const IF_MATCH: Field = (
+    "If-Match",
+    "text",
+    "The `ETag` of what was read, that of an empty text where there was nothing: nothing is written if it has been changed since.",
+);
+
 pub fn routes() -> Api {
     let api = Api::new(FAMILY)
         .on(
@@ -113,8 +119,9 @@ pub fn routes() -> Api {
         let writing = put(path, what).query::<Reason>();
         writing
             .takes("application/json", Schema::Named("Policy"))
+            .header(IF_MATCH)
             .empty(200, "Active")
-            .fails([409])
+            .fails([409, 412])
     };
     let (site, project) = ("/rules/site/policy", "/rules/projects/{project}/policy");
     let chain = |path: &'static str, what: &'static str| {
@@ -156,8 +163,9 @@ pub fn file_routes() -> Api {
             .query::<Reason>()
             .takes("text/plain", Schema::Opaque)
             .takes("application/octet-stream", Schema::Opaque)
+            .header(IF_MATCH)
             .empty(200, "Active")
-            .fails([409])
+            .fails([409, 412])
     };
     let of_module = "/rules/modules/{name}/files/{file}";
     let mut api = Api::new(FAMILY)

@@ -5,6 +5,7 @@ use axum::http::{Request, StatusCode, header};
 use tower::Service as _;
 
 use crate::password;
+use crate::store::UserChange;
 
 use super::Site;
 
@@ -102,11 +103,11 @@ async fn a_changed_password_is_asked_for_at_once() {
         .unwrap();
     assert_eq!(site.get("ada", "/data/auth").await.status.as_u16(), 401);
     assert_eq!(site.get("ada:new", "/data/auth").await.status.as_u16(), 200);
-    site.store
-        .users()
-        .set_enabled("ada", false, "root")
-        .await
-        .unwrap();
+    let out = UserChange {
+        enabled: Some(false),
+        ..UserChange::default()
+    };
+    site.store.users().change("ada", out, "root").await.unwrap();
     assert_eq!(site.get("ada:new", "/data/auth").await.status.as_u16(), 401);
 }
 

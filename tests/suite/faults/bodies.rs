@@ -14,6 +14,22 @@ const MOST_MEMORY: u64 = 150 << 20;
 
 /// What a server answers to a call whose body, in chunks, has no end; how much of it went out.
 fn endless(site: &Site, method: &str, path: &str, kind: &str) -> (u16, usize) {
+    let start = if kind.contains("json") { "[" } else { "a=" };
+    let mut chunk = start.as_bytes().to_vec();
+    chunk.resize(0x10000, b'1');
+    sent_on(site, method, path, kind, &[], &chunk, SENT)
+}
+
+/// The same with a start and what follows it again and again, up to `most` bytes.
+fn sent_on(
+    site: &Site,
+    method: &str,
+    path: &str,
+    kind: &str,
+    start: &[u8],
+    then: &[u8],
+    most: usize,
+) -> (u16, usize) {
     let address = site.server().base.strip_prefix("http://").unwrap();
     let mut client = TcpStream::connect(address).unwrap();
     client
@@ -28,14 +44,18 @@ fn endless(site: &Site, method: &str, path: &str, kind: &str) -> (u16, usize) {
          Transfer-Encoding: chunked\r\n\r\n"
     );
     client.write_all(head.as_bytes()).unwrap();
-    let start = if kind.contains("json") { "[" } else { "a=" };
-    let mut chunk = format!("10000\r\n{start}").into_bytes();
-    chunk.resize(chunk.len() + 0x10000 - start.len(), b'1');
-    chunk.extend(b"\r\n");
+    let chunk = |bytes: &[u8]| {
+        let length = format!("{:x}\r\n", bytes.len());
+        [length.as_bytes(), bytes, b"\r\n"].concat()
+    };
+    if !start.is_empty() {
+        client.write_all(&chunk(start)).unwrap();
+    }
+    let chunk = chunk(then);
     let mut sent = 0;
     // Refused, the connection is closed at some time.
-    while sent < SENT && client.write_all(&chunk).is_ok() {
-        sent += 0x10000;
+    while sent < most && client.write_all(&chunk).is_ok() {
+        sent += then.len();
     }
     let mut answer = Vec::new();
     let mut buffer = [0; 4096];
@@ -84,6 +104,45 @@ fn no_route_takes_in_a_body_without_end() {
     forms::told(
         "bodies without end",
         &format!("{routes} calls"),
+        &format!("cut off, peak {} MB", peak >> 20),
+    );
+}
+
+/// Nothing of it is a part that could be written down: what has no part is not taken in, nor fields without end.
+#[test]
+fn a_form_without_parts_or_with_fields_without_end_is_cut_off() {
+    const MOST: usize = 256 << 20;
+    let site = Site::new();
+    let kind = "multipart/form-data; boundary=b0";
+    let part = b"--b0\r\nContent-Disposition: form-data; name=\"a\"";
+    let ones = [b'1'; 0x10000];
+    let field = [part, &b"\r\n\r\n"[..], &ones, b"\r\n"].concat();
+    let headers = [part, &b"; x=\""[..]].concat();
+    let mut ways = 0;
+    for path in [
+        "/data/services/import?project=P",
+        "/xapi/rules/explain?PROJECT_ID=P",
+        "/data/services/archive",
+        "/data/services/auth",
+    ] {
+        for (start, then) in [
+            (&b""[..], &ones[..]),
+            (&headers[..], &ones[..]),
+            (&[part, &b"\r\n\r\n"[..]].concat()[..], &ones[..]),
+            (&b""[..], &field[..]),
+        ] {
+            let (status, sent) = sent_on(&site, "POST", path, kind, start, then, MOST);
+            assert!(matches!(status, 0 | 400 | 413), "{path}: {status}");
+            assert!(sent < MOST, "{path}: all was taken in");
+            ways += 1;
+        }
+    }
+    let peak = site.server().memory("VmHWM");
+    assert!(peak < MOST_MEMORY, "{} MB", peak >> 20);
+    crate::server::wait_for("its end", || site.files("uploads").is_empty().then_some(()));
+    forms::told(
+        "multipart forms without end",
+        &format!("{ways} calls"),
         &format!("cut off, peak {} MB", peak >> 20),
     );
 }

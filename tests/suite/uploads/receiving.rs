@@ -112,6 +112,61 @@ fn a_form_may_bring_file_and_fields_in_any_order() {
     check_nothing_left(&site);
 }
 
+/// `curl -F`: XNAT takes parameters from the parts of a form too, and the inbox needs no file.
+#[test]
+fn a_form_of_several_parts_may_bring_nothing_but_parameters() {
+    let site = Site::new();
+    let folder = site.inbox("P/s");
+    dicom::study(&folder, 1, 1, 1);
+    let kind = "multipart/form-data; boundary=b0";
+    let form = |fields: &[(&str, &str)]| {
+        let parts = fields.iter().map(|(name, value)| {
+            format!("--b0\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n")
+        });
+        (parts.collect::<String>() + "--b0--\r\n").into_bytes()
+    };
+    let fields = [
+        ("import-handler", "inbox"),
+        ("PROJECT_ID", "P"),
+        ("EXPT_LABEL", "E1"),
+        ("cleanupAfterImport", "0"),
+        ("path", folder.to_str().unwrap()),
+    ];
+    let answer = upload(&site, "ada", &[], kind, &form(&fields));
+    assert_eq!(answer.text(), "/xapi/dicom/1\r\n");
+    let done = site.ended("/xapi/dicom/1");
+    assert_eq!(done.outcomes(), "1 stored");
+    assert_eq!(site.files("inbox/P").len(), 1, "0 is no");
+    // The same where the query says which handler it is for, and what can't be.
+    let handler = [("import-handler", "inbox"), ("overwrite", "append")];
+    let answer = upload(&site, "ada", &handler, kind, &form(&fields[1..]));
+    assert_eq!(answer.text(), "/xapi/dicom/2\r\n");
+    site.ended("/xapi/dicom/2");
+    let nothing = upload(&site, "ada", &[], kind, &form(&fields[1..]));
+    assert!(
+        nothing.status == 400 && nothing.text().contains("Unable to identify"),
+        "{}",
+        nothing.text()
+    );
+    let perhaps = [("cleanupAfterImport", "1"), fields[0], fields[1], fields[4]];
+    assert_eq!(upload(&site, "ada", &[], kind, &form(&perhaps)).status, 400);
+    check_nothing_left(&site);
+
+    let uri = done.session()["uri"].as_str().unwrap();
+    let sources = form(&[("src", uri)]);
+    for (path, status) in [
+        ("/data/services/prearchive/rebuild", 200),
+        ("/data/services/archive", 200),
+        ("/data/services/archive", 404),
+    ] {
+        let answer = site.upload("ada", path, &[], kind, &sources);
+        assert_eq!(answer.status, status, "{path}: {}", answer.text());
+    }
+    let login = form(&[("username", "ada"), ("password", "ada")]);
+    let answer = site.upload("", "/data/services/auth", &[], kind, &login);
+    assert_eq!((answer.status, answer.text().len()), (200, 32));
+}
+
 #[test]
 fn objects_that_are_sent_one_by_one_join_their_session() {
     let site = Site::new();

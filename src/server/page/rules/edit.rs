@@ -4,14 +4,14 @@
 //! over that.
 
 use axum::extract::{Form, Path, Query};
-use axum::http::{Method, StatusCode};
+use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use maud::{Markup, html};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use sha2::{Digest as _, Sha256};
 use std::collections::BTreeMap;
 
+use super::super::super::rules::hash;
 use super::super::shell::{self, Section};
 use super::super::{Refusal, Visitor};
 use super::checked::{self, Checked};
@@ -126,23 +126,36 @@ pub async fn change(
 }
 
 async fn save(visitor: &Visitor, whose: &Whose, draft: &Draft) -> Result<(), Refusal> {
-    let now = whose.policy(visitor).await?;
-    if hash(&now) != draft.base {
-        return Err(Refusal {
-            status: StatusCode::CONFLICT,
-            message: "Somebody has changed the policy meanwhile: see below what yours would now change, and save again."
-                .into(),
-        });
-    }
     let reason = draft.sent.get("reason").unwrap_or_default();
     let uri = whose.call(&["policy"], &[("reason", reason)]);
-    let body = draft.text.clone().into();
-    let kind = "application/json";
-    visitor
-        .rest
-        .call(Method::PUT, &uri, kind, body)
-        .await
-        .map(drop)
+    let put = put_over(visitor, &draft.base, &uri, "application/json", &draft.text);
+    put.await.map_err(|refusal| changed(refusal, "policy"))
+}
+
+/// Writes a text over the one that has that hash.
+pub async fn put_over(
+    visitor: &Visitor,
+    base: &str,
+    uri: &str,
+    kind: &str,
+    text: &str,
+) -> Result<(), Refusal> {
+    let body = text.to_owned().into();
+    let put = visitor.rest.put_over(base, uri, kind, body).await;
+    put.map(drop)
+}
+
+/// What somebody sees who would have written over another's change.
+pub fn changed(refusal: Refusal, what: &str) -> Refusal {
+    match refusal.status {
+        StatusCode::PRECONDITION_FAILED => Refusal {
+            status: StatusCode::CONFLICT,
+            message: format!(
+                "Somebody has changed the {what} meanwhile: see below what yours would now change, and save again."
+            ),
+        },
+        _ => refusal,
+    }
 }
 
 fn change_of(whose: &Whose, text: &str) -> checked::Changes {
@@ -152,10 +165,6 @@ fn change_of(whose: &Whose, text: &str) -> checked::Changes {
 /// Browsers send each line's end as two characters.
 pub fn lines(text: &str) -> String {
     text.replace("\r\n", "\n")
-}
-
-pub fn hash(text: &str) -> String {
-    hex::encode(Sha256::digest(text))
 }
 
 fn parsed(text: &str) -> Value {

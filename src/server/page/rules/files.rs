@@ -2,16 +2,17 @@
 //! errors at their lines and the difference, then saved, if it is good.
 
 use axum::extract::{Form, Path, Query};
-use axum::http::{Method, StatusCode};
+use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
 use maud::{Markup, html};
 use serde::Deserialize;
 
 use super::super::super::address::address;
+use super::super::super::rules::hash;
 use super::super::shell::{self, Section};
 use super::super::{Refusal, Visitor};
 use super::checked::{self, Checked, change};
-use super::edit::{hash, lines};
+use super::edit::{changed, lines, put_over};
 use super::model::{Whose, module};
 use super::trial;
 
@@ -150,30 +151,20 @@ async fn show(visitor: Visitor, place: Place) -> Result<Response, Refusal> {
 
 async fn save(visitor: Visitor, place: Place, mut edit: Edit) -> Result<Response, Refusal> {
     edit.text = lines(&edit.text);
-    let now = hash(&place.text(&visitor).await?);
     let mut refused = None;
     if edit.wanted == "save" {
-        let result = match now == edit.base {
-            true => {
-                let body = edit.text.clone().into();
-                let uri = place.uri(&edit.reason);
-                visitor.rest.call(Method::PUT, &uri, "text/plain", body).await
-            }
-            false => Err(Refusal {
-                status: StatusCode::CONFLICT,
-                message: "Somebody has changed the file meanwhile: see below what yours would now change, and save again."
-                    .into(),
-            }),
-        };
+        let uri = place.uri(&edit.reason);
+        let result = put_over(&visitor, &edit.base, &uri, "text/plain", &edit.text).await;
+        let result = result.map_err(|refusal| changed(refusal, "file"));
         match result {
-            Ok(_) => {
+            Ok(()) => {
                 let text = format!("{} is saved; the next import runs it.", place.file);
                 return Ok(visitor.done(text, &place.here));
             }
             Err(refusal) => refused = Some(refusal),
         }
     }
-    edit.base = now;
+    edit.base = hash(&place.text(&visitor).await?);
     let checked = checked::check(&visitor, &change(place.path.clone(), &edit.text)).await?;
     let status = match &refused {
         Some(refusal) => refusal.status,
