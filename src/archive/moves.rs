@@ -1,8 +1,8 @@
 //! A session's moves to the archive, alone or into a stored one, and to quarantine. Each is one commit.
 
 use super::join::{Incoming, check_same_session, join};
-use super::{ActionError, Archive, ArchiveOptions};
-use crate::store::{CommitPlan, NewSession, Session, SessionState, StoreError};
+use super::{ActionError, Archive, ArchiveOptions, run_blocking};
+use crate::store::{CommitPlan, NewSession, Session, SessionState, StoreError, StoredFile};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -41,7 +41,7 @@ impl Archive {
     /// The session's content as it stands, under the labels that the call wants.
     ///
     /// # Errors
-    /// [`ActionError::Empty`], or if the store fails.
+    /// [`ActionError::Empty`], [`ActionError::Refused`] if files are missing, or if the store fails.
     pub async fn content(
         &self,
         session: &Session,
@@ -56,11 +56,30 @@ impl Archive {
             planned.label.clone_from(label);
         }
         let incoming = self.incoming(session).await?;
-        match incoming.files.is_empty() {
-            true => Err(ActionError::Empty),
-            false => Ok(Content {
+        if incoming.files.is_empty() {
+            return Err(ActionError::Empty);
+        }
+        let folder = session.home();
+        let home = self.data.join(&folder);
+        let (incoming, missing) = run_blocking(move || {
+            let is_missing = |file: &&StoredFile| !home.join(file.below_session()).is_file();
+            let mut missing = incoming.files.iter().filter(is_missing);
+            let first = missing.next().map(StoredFile::below_session);
+            let missing = first.map(|first| (1 + missing.count(), first));
+            Ok((incoming, missing))
+        })
+        .await?;
+        match missing {
+            // A commit that was begun could not be finished without them.
+            Some((count, first)) => Err(ActionError::Refused(format!(
+                "{count} of the session's {} files are gone from its folder, first `{}`. Put them back, import them \
+                 again, or rebuild the session, which forgets them.",
+                incoming.files.len(),
+                first.display()
+            ))),
+            None => Ok(Content {
                 session: planned,
-                folder: session.home(),
+                folder,
                 incoming,
             }),
         }

@@ -89,6 +89,40 @@ fn nothing_is_stored_already_in_a_session_that_is_being_deleted() {
     assert_eq!(site.instances(&again.folder()).len(), 3);
 }
 
+/// What is lost on the disk is told before anything is begun, and can be imported again.
+#[test]
+fn a_stored_file_that_is_gone_is_told_of_and_stored_again() {
+    let site = Site::new();
+    dicom::study(&site.inbox("P/s"), 1, 1, 3);
+    let first = site.import("P", "P/s", &LABELS);
+    let (folder, uri) = (
+        first.folder(),
+        first.session()["uri"].as_str().unwrap().to_owned(),
+    );
+    let lost = site.path(&folder).join(&site.instances(&folder)[1]);
+    fs::remove_file(&lost).unwrap();
+    let archive = || site.post_form("ada", "/data/services/archive", &[("src", &uri)]);
+    let refused = archive();
+    assert!(
+        refused.status != 200 && refused.text().contains("gone from its folder"),
+        "{}",
+        refused.text()
+    );
+    assert_eq!(site.files("archive"), [""; 0], "nothing was begun");
+
+    let again = site.import("P", "P/s", &LABELS);
+    assert_eq!(
+        again.outcomes(),
+        "1 stored, 2 duplicate",
+        "{}",
+        again.resolution()
+    );
+    assert!(lost.is_file());
+    let archived = archive();
+    assert_eq!(archived.status, 200, "{}", archived.text());
+    assert_eq!(site.instances("archive").len(), 3);
+}
+
 /// Each upload changes the session that the folder is planned into.
 #[test]
 fn a_folder_ends_beside_any_number_of_uploads_of_its_study() {

@@ -8,7 +8,7 @@ use super::super::{Job, Stop, stage};
 use super::settlement::Settlement;
 use crate::archive::{MIXED, same_bytes};
 use crate::rules::Overwrite;
-use crate::store::Place;
+use crate::store::{Place, Session};
 use std::collections::HashSet;
 use std::fs::File;
 use std::io::ErrorKind;
@@ -42,8 +42,17 @@ impl Job<'_> {
                             before = Some(session.id);
                         }
                     }
-                    // It has been archived or deleted since the walk.
-                    Err(e) if e.kind() == ErrorKind::NotFound => return Err(Stop::Overtaken),
+                    // It has been archived or deleted since the walk; or it was lost, and is here again.
+                    Err(e) if e.kind() == ErrorKind::NotFound => {
+                        if !self.stands_as_met(session)? {
+                            return Err(Stop::Overtaken);
+                        }
+                        tracing::warn!(
+                            request = self.request.id,
+                            session = session.id,
+                            "a stored file is gone from the disk; it is stored again"
+                        );
+                    }
                     Err(e) => {
                         return Err(Stop::Failed(format!("A stored file can't be read: {e}")));
                     }
@@ -61,6 +70,14 @@ impl Job<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Whether nobody has changed a session since the walk met it.
+    fn stands_as_met(&self, session: &Session) -> Result<bool, Stop> {
+        let now = self
+            .importer
+            .block_on(self.importer.store.sessions().get(session.id))?;
+        Ok(now.is_some_and(|now| (now.state, now.lastmod) == (session.state, session.lastmod)))
     }
 
     /// Where this very request has stored files before it was cut off, if it was.
