@@ -7,6 +7,9 @@
 //!
 //! What was answered, or what files are moved by, outlasts a power cut ([`Kept::Always`]). How far a request
 //! is need not: waiting for the disk at each step, a small import would do little else.
+//!
+//! PostgreSQL's locks belong to a connection, and a machine that is frozen or cut off keeps its own. The
+//! server ends it ([`SESSION`]) before the others' leases run out.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -30,6 +33,13 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(15);
 /// the same in every process.
 const WRITER_LOCK: i64 = 0x51_0c_e0;
 const QUEUE_LOCK: i64 = 0x51_0c_e1;
+
+/// What PostgreSQL is told of each connection. A transaction in which no statement comes for so long is a dead
+/// machine's: nothing but statements is done in one. Waiting for a lock and long statements don't count. The
+/// rest finds out that nobody is at the other end while an answer is sent; it is ignored where there is no TCP.
+const SESSION: &str = "SET idle_in_transaction_session_timeout = '20s';
+    SET tcp_keepalives_idle = 10; SET tcp_keepalives_interval = 5; SET tcp_keepalives_count = 2;
+    SET tcp_user_timeout = '20s'";
 
 /// What PostgreSQL's servers and workers tell each other by.
 const CHANNEL: &str = "sluice";
@@ -219,15 +229,18 @@ async fn hear(url: &str, pool: &AnyPool, signals: &Signals) -> Result<(), sqlx::
 }
 
 async fn set_up(connection: &mut AnyConnection, kind: Kind) -> Result<(), sqlx::Error> {
-    if kind == Kind::Sqlite {
-        let busy = format!("PRAGMA busy_timeout = {}", BUSY_TIMEOUT.as_millis());
-        connection.execute(sqlx::AssertSqlSafe(busy)).await?;
-        // How far a commit is synced is said when its transaction begins.
-        connection
-            .execute(
-                "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON",
-            )
-            .await?;
+    match kind {
+        Kind::Sqlite => {
+            let busy = format!("PRAGMA busy_timeout = {}", BUSY_TIMEOUT.as_millis());
+            connection.execute(sqlx::AssertSqlSafe(busy)).await?;
+            // How far a commit is synced is said when its transaction begins.
+            connection
+                .execute(
+                    "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON",
+                )
+                .await?;
+        }
+        Kind::Postgres => _ = connection.execute(SESSION).await?,
     }
     Ok(())
 }
@@ -289,3 +302,6 @@ impl WriteTransaction {
 pub(super) fn storable(text: &str) -> String {
     text.replace('\0', "\u{fffd}")
 }
+
+#[cfg(test)]
+mod tests;
