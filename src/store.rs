@@ -260,6 +260,12 @@ impl Store {
         self.shared.database.begin(Lock::Rows, Kept::Always).await
     }
 
+    /// A step by which this process takes what no other may have: were it undone under a process that lives on,
+    /// another would take the same under the same number.
+    async fn begin_taking(&self, lock: Lock) -> Result<WriteTransaction, StoreError> {
+        self.shared.database.begin(lock, Kept::ForOthers).await
+    }
+
     /// A step on a request's way: what a power cut undoes of it is done again when the request is.
     async fn begin_step(&self, lock: Lock) -> Result<WriteTransaction, StoreError> {
         self.shared.database.begin(lock, Kept::Soon).await

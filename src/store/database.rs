@@ -69,6 +69,9 @@ pub(super) enum Lock {
 pub(super) enum Kept {
     /// All.
     Always,
+    /// All, if a process could go by it that the power cut leaves alive: a client of PostgreSQL, on another
+    /// machine. SQLite's processes are gone with it, and to them it is as `Soon`.
+    ForOthers,
     /// All or nothing of it; and nothing of what came later, if nothing of it. Any later one that is kept always
     /// keeps it too.
     Soon,
@@ -153,7 +156,7 @@ impl Database {
                 let turn = self.writer.clone().lock_owned().await;
                 let begin = match kept {
                     Kept::Always => "PRAGMA synchronous = FULL; BEGIN IMMEDIATE",
-                    Kept::Soon => "PRAGMA synchronous = NORMAL; BEGIN IMMEDIATE",
+                    Kept::ForOthers | Kept::Soon => "PRAGMA synchronous = NORMAL; BEGIN IMMEDIATE",
                 };
                 (self.pool.begin_with(begin).await?, Some(turn))
             }
@@ -163,7 +166,7 @@ impl Database {
                     Lock::Queue | Lock::Rows => None,
                 };
                 let begin = match kept {
-                    Kept::Always => "BEGIN",
+                    Kept::Always | Kept::ForOthers => "BEGIN",
                     Kept::Soon => "BEGIN; SET LOCAL synchronous_commit = off",
                 };
                 let mut inner = self.pool.begin_with(begin).await?;

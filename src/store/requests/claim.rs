@@ -63,7 +63,7 @@ impl Requests<'_> {
             return Ok(None);
         }
         let now = now_ms();
-        let mut tx = self.0.begin_step(Lock::Queue).await?;
+        let mut tx = self.0.begin_taking(Lock::Queue).await?;
         let Some(id) = next_in_turn(&mut tx).await? else {
             return Ok(None);
         };
