@@ -319,3 +319,11 @@ async fn text_that_a_database_may_not_take_is_stored_as_what_it_can() {
     let scans = store.sessions().scans(session.id).await.unwrap();
     assert_eq!(scans[0].scan.description, "T1\u{fffd}x");
 }
+
+#[tokio::test]
+async fn what_stands_in_the_way_is_looked_for_without_going_through_all() {
+    let (_folder, store) = testing::store().await;
+    for step in testing::plan(&store, super::checks::LEAVING).await {
+        assert!(!step.starts_with("SCAN"), "{step}");
+    }
+}

@@ -189,6 +189,17 @@ async fn projects_take_turns_and_none_has_every_worker() {
     assert_eq!(next().await, Some((7, "D".into())));
 }
 
+#[tokio::test]
+async fn whose_turn_it_is_does_not_depend_on_how_much_has_ended() {
+    let (_folder, store) = testing::store().await;
+    let plan = testing::plan(&store, &super::claim::turn_sql()).await;
+    let running = plan
+        .iter()
+        .find(|step| step.contains("(project=? AND status=?)"));
+    let by_index = running.is_some_and(|step| step.contains("requests_unfinished"));
+    assert!(plan.is_empty() || by_index, "{plan:?}");
+}
+
 /// Found on a database that was stopped at once: two workers had one claim.
 #[tokio::test]
 async fn what_is_taken_is_on_disk_before_it_is_worked_on() {
