@@ -111,8 +111,9 @@ impl From<sqlx::Error> for StoreError {
             Database(inner) => match inner.code().as_deref() {
                 // character_not_in_repertoire: PostgreSQL's text holds everything but NUL.
                 Some("22021") => StoreError::NulCharacter,
-                // admin_shutdown, crash_shutdown, cannot_connect_now.
-                Some("57P01" | "57P02" | "57P03") => StoreError::Away(error),
+                // admin_shutdown, crash_shutdown, cannot_connect_now; and what ends a session that was silent for
+                // too long in a transaction, or outside of one: this machine was frozen, and can try again.
+                Some("57P01" | "57P02" | "57P03" | "25P03" | "57P05") => StoreError::Away(error),
                 _ => StoreError::Database(error),
             },
             _ => StoreError::Database(error),
@@ -257,6 +258,12 @@ impl Store {
     /// A transaction that only changes rows of its own.
     async fn begin_rows(&self) -> Result<WriteTransaction, StoreError> {
         self.shared.database.begin(Lock::Rows, Kept::Always).await
+    }
+
+    /// A step by which this process takes what no other may have: were it undone under a process that lives on,
+    /// another would take the same under the same number.
+    async fn begin_taking(&self, lock: Lock) -> Result<WriteTransaction, StoreError> {
+        self.shared.database.begin(lock, Kept::ForOthers).await
     }
 
     /// A step on a request's way: what a power cut undoes of it is done again when the request is.

@@ -89,7 +89,7 @@ pub async fn run(store: Store, mut shutdown: watch::Receiver<bool>) {
             () = store.notice_added(), if under_way.len() < AT_ONCE => {}
             () = tokio::time::sleep(POLL) => {}
             _ = forget.tick() => {
-                if let Err(error) = store.webhooks().forget(now_ms() - KEEP_MS).await {
+                if let Err(error) = forget_old(&store).await {
                     tracing::error!(%error, "old notices could not be removed");
                 }
             }
@@ -102,6 +102,15 @@ pub async fn run(store: Store, mut shutdown: watch::Receiver<bool>) {
 /// Until the server goes down, or is gone.
 async fn wait_for(shutdown: &mut watch::Receiver<bool>) {
     drop(shutdown.wait_for(|down| *down).await);
+}
+
+async fn forget_old(store: &Store) -> Result<(), StoreError> {
+    let given_up = store.webhooks().give_up(now_ms() - GIVE_UP_MS).await?;
+    if given_up > 0 {
+        tracing::warn!(given_up, "notices to webhooks were not told for too long");
+    }
+    store.webhooks().forget(now_ms() - KEEP_MS).await?;
+    Ok(())
 }
 
 async fn deliver(

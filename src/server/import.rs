@@ -307,10 +307,11 @@ async fn settle_session_label(
     if overwrite == Some(Overwrite::None) {
         let filter = SessionFilter {
             project: Some(project),
+            label: Some(&label),
             ..SessionFilter::default()
         };
         let sessions = state.store.sessions().list(filter).await?;
-        if let Some(waiting) = sessions.iter().find(|s| s.label == label) {
+        if let Some(waiting) = sessions.first() {
             return Err(ApiError::Conflict(
                 format!(
                     "A session of that label waits in the prearchive: /data{}. Choose another label, or say \

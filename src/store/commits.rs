@@ -272,8 +272,9 @@ impl Commits<'_> {
 
     /// Finished commits whose source folder may still be there, each with that folder and its details.
     pub async fn unswept(&self) -> Result<Vec<(i64, String, serde_json::Value)>, StoreError> {
+        // The sign keeps SQLite from going through all commits in their order.
         let rows = sqlx::query(
-            "SELECT id, staging, details FROM commits WHERE finished IS NOT NULL AND swept = 0 ORDER BY id",
+            "SELECT id, staging, details FROM commits WHERE finished IS NOT NULL AND swept = 0 ORDER BY +id",
         )
         .fetch_all(&self.0.pool)
         .await?;

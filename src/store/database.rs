@@ -7,6 +7,9 @@
 //!
 //! What was answered, or what files are moved by, outlasts a power cut ([`Kept::Always`]). How far a request
 //! is need not: waiting for the disk at each step, a small import would do little else.
+//!
+//! PostgreSQL's locks belong to a connection, and a machine that is frozen or cut off keeps its own. The
+//! server ends it ([`SESSION`]) before the others' leases run out.
 
 use std::fs::{OpenOptions, Permissions};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
@@ -34,6 +37,13 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(15);
 /// the same in every process.
 const WRITER_LOCK: i64 = 0x51_0c_e0;
 const QUEUE_LOCK: i64 = 0x51_0c_e1;
+
+/// What PostgreSQL is told of each connection. A transaction in which no statement comes for so long is a dead
+/// machine's: nothing but statements is done in one. Waiting for a lock and long statements don't count. The
+/// rest finds out that nobody is at the other end while an answer is sent; it is ignored where there is no TCP.
+const SESSION: &str = "SET idle_in_transaction_session_timeout = '20s';
+    SET tcp_keepalives_idle = 10; SET tcp_keepalives_interval = 5; SET tcp_keepalives_count = 2;
+    SET tcp_user_timeout = '20s'";
 
 /// What PostgreSQL's servers and workers tell each other by.
 const CHANNEL: &str = "sluice";
@@ -63,6 +73,9 @@ pub(super) enum Lock {
 pub(super) enum Kept {
     /// All.
     Always,
+    /// All, if a process could go by it that the power cut leaves alive: a client of PostgreSQL, on another
+    /// machine. SQLite's processes are gone with it, and to them it is as `Soon`.
+    ForOthers,
     /// All or nothing of it; and nothing of what came later, if nothing of it. Any later one that is kept always
     /// keeps it too.
     Soon,
@@ -174,7 +187,7 @@ impl Database {
                 let turn = self.writer.clone().lock_owned().await;
                 let begin = match kept {
                     Kept::Always => "PRAGMA synchronous = FULL; BEGIN IMMEDIATE",
-                    Kept::Soon => "PRAGMA synchronous = NORMAL; BEGIN IMMEDIATE",
+                    Kept::ForOthers | Kept::Soon => "PRAGMA synchronous = NORMAL; BEGIN IMMEDIATE",
                 };
                 (self.pool.begin_with(begin).await?, Some(turn))
             }
@@ -184,7 +197,7 @@ impl Database {
                     Lock::Queue | Lock::Rows => None,
                 };
                 let begin = match kept {
-                    Kept::Always => "BEGIN",
+                    Kept::Always | Kept::ForOthers => "BEGIN",
                     Kept::Soon => "BEGIN; SET LOCAL synchronous_commit = off",
                 };
                 let mut inner = self.pool.begin_with(begin).await?;
@@ -250,15 +263,18 @@ async fn hear(url: &str, pool: &AnyPool, signals: &Signals) -> Result<(), sqlx::
 }
 
 async fn set_up(connection: &mut AnyConnection, kind: Kind) -> Result<(), sqlx::Error> {
-    if kind == Kind::Sqlite {
-        let busy = format!("PRAGMA busy_timeout = {}", BUSY_TIMEOUT.as_millis());
-        connection.execute(sqlx::AssertSqlSafe(busy)).await?;
-        // How far a commit is synced is said when its transaction begins.
-        connection
-            .execute(
-                "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON",
-            )
-            .await?;
+    match kind {
+        Kind::Sqlite => {
+            let busy = format!("PRAGMA busy_timeout = {}", BUSY_TIMEOUT.as_millis());
+            connection.execute(sqlx::AssertSqlSafe(busy)).await?;
+            // How far a commit is synced is said when its transaction begins.
+            connection
+                .execute(
+                    "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON",
+                )
+                .await?;
+        }
+        Kind::Postgres => _ = connection.execute(SESSION).await?,
     }
     Ok(())
 }
@@ -320,3 +336,6 @@ impl WriteTransaction {
 pub(super) fn storable(text: &str) -> String {
     text.replace('\0', "\u{fffd}")
 }
+
+#[cfg(test)]
+mod tests;

@@ -57,7 +57,11 @@ impl Store {
         let kind = self.shared.database.kind;
         let begin = match kind {
             Kind::Sqlite => "BEGIN",
-            Kind::Postgres => "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
+            // Files are linked and written meanwhile; it holds no lock that others wait for.
+            Kind::Postgres => {
+                "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;
+                 SET LOCAL idle_in_transaction_session_timeout = 0"
+            }
         };
         let mut tx = self.pool.begin_with(begin).await?;
         // The first thing read fixes what all others are of.
@@ -192,6 +196,12 @@ impl Restoring {
             return Err(StoreError::NotEmpty);
         }
         let mut tx = store.begin().await?;
+        if store.shared.database.kind == Kind::Postgres {
+            // A copy may be read slowly, and nobody else uses the database yet.
+            sqlx::query("SET LOCAL idle_in_transaction_session_timeout = 0")
+                .execute(tx.on())
+                .await?;
+        }
         // Rows that the scripts themselves put in.
         let tables: Vec<TableName> = copied(version).collect();
         for table in tables.iter().rev() {

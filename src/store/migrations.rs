@@ -20,6 +20,7 @@ const SCRIPTS: &[&str] = &[
     include_str!("migrations/0008_shadow.sql"),
     include_str!("migrations/0009_overview.sql"),
     include_str!("migrations/0010_finished.sql"),
+    include_str!("migrations/0011_indexes.sql"),
 ];
 
 /// The version that this program works with.

@@ -1,9 +1,10 @@
 //! What is forgotten after a time: ended requests, commits that left nothing, old audit rows, expired logins; and
 //! whose turn it is.
 //!
-//! What is in the archive or the prearchive is never touched, nor a request that has not ended. Sessions, and commits
-//! of which a file is left, keep the number of a request that is gone: it tells where they came from, and is given to
-//! no other.
+//! What is in the archive or the prearchive is never touched, nor a request that has not ended, nor one that a session
+//! came by which is not archived yet: what happens to that session goes by the request's parameters. Sessions, and
+//! commits of which a file is left, keep the number of a request that is gone: it tells where they came from, and is
+//! given to no other.
 
 use std::collections::BTreeSet;
 
@@ -11,6 +12,18 @@ use super::{SYSTEM, Session, Store, StoreError, audit, column, now_ms, sessions}
 
 /// Rows that go in one transaction: others must get their turn to write.
 const BATCH: i64 = 500;
+
+/// Whether a request is still needed, as a condition on its id: without its parameters, steps at archiving and moves
+/// would take from the patient's data what the call had said.
+macro_rules! needed {
+    ($request:literal) => {
+        concat!(
+            "EXISTS (SELECT 1 FROM sessions s WHERE s.state <> 'ARCHIVED' AND s.request = ",
+            $request,
+            ")"
+        )
+    };
+}
 
 pub struct Retention<'a>(pub(super) &'a Store);
 
@@ -73,20 +86,26 @@ impl Retention<'_> {
         tx.commit().await
     }
 
-    /// The requests that ended before a time.
+    /// The requests that ended before a time, and that no session needs.
     pub async fn requests_ended_before(&self, time: i64) -> Result<BTreeSet<i64>, StoreError> {
-        let rows = sqlx::query("SELECT id FROM requests WHERE finished < $1")
-            .bind(time)
-            .fetch_all(&self.0.pool)
-            .await?;
+        let rows = sqlx::query(concat!(
+            "SELECT id FROM requests WHERE finished < $1 AND NOT ",
+            needed!("requests.id")
+        ))
+        .bind(time)
+        .fetch_all(&self.0.pool)
+        .await?;
         rows.iter().map(|row| column(row, "id")).collect()
     }
 
-    /// Forgets requests that have ended; one that has not stays. Answers how many went.
+    /// Forgets requests that have ended; one that has not, or is needed, stays. Answers how many went.
     pub async fn remove_requests(&self, ids: &BTreeSet<i64>) -> Result<u64, StoreError> {
         let ids: Vec<i64> = ids.iter().copied().collect();
-        let sql = "DELETE FROM requests
-                   WHERE id = $1 AND finished IS NOT NULL AND status IN ('Completed', 'Failed')";
+        let sql = concat!(
+            "DELETE FROM requests
+             WHERE id = $1 AND finished IS NOT NULL AND status IN ('Completed', 'Failed') AND NOT ",
+            needed!("requests.id")
+        );
         self.remove_each(sql, &ids).await
     }
 
@@ -98,15 +117,17 @@ impl Retention<'_> {
         time: i64,
         history: Option<i64>,
     ) -> Result<Vec<i64>, StoreError> {
-        let rows = sqlx::query(
+        let rows = sqlx::query(concat!(
             "SELECT c.id FROM commits c
              WHERE c.finished < $1 AND c.swept = 1
                AND NOT EXISTS (SELECT 1 FROM files f WHERE f.commit_id = c.id)
                AND NOT EXISTS (SELECT 1 FROM requests r WHERE r.id = c.request
-                               AND (r.finished IS NULL OR r.finished >= $1))
+                               AND (r.finished IS NULL OR r.finished >= $1 OR ",
+            needed!("r.id"),
+            "))
                AND (c.finished < $2 OR c.session IS NULL OR c.details NOT LIKE '%\"overwrite\":true%')
              ORDER BY c.id",
-        )
+        ))
         .bind(time)
         // Nothing was finished before 1970.
         .bind(history.unwrap_or(0))
@@ -296,6 +317,60 @@ mod tests {
             store.requests().insert(new()).await.unwrap() > waiting,
             "no number comes twice"
         );
+    }
+
+    #[tokio::test]
+    async fn a_request_stays_until_its_sessions_are_archived() {
+        let (_folder, store) = testing::store_with_project().await;
+        let claim = testing::claimed(&store).await;
+        let id = claim.request;
+        let requests = store.requests();
+        requests
+            .finish(claim, Status::Completed, None, &Counts::default(), 0)
+            .await
+            .unwrap();
+        let change = async |sql: String| {
+            let mut tx = store.begin().await.unwrap();
+            sqlx::query(sqlx::AssertSqlSafe(sql))
+                .execute(tx.on())
+                .await
+                .unwrap();
+            tx.commit().await.unwrap();
+        };
+        for label in ["A", "B"] {
+            change(format!(
+                "INSERT INTO sessions (project, state, timestamp, folder, subject, label, study_uid, study_key,
+                                       modality, xsi_type, request, created, uploaded, lastmod)
+                 VALUES ('DEMO', 'READY', '1', '{label}', 'S', '{label}', '1', '{label}', 'MR', 'x', {id}, 1, 1, 1)"
+            ))
+            .await;
+        }
+        // A change of which nothing is left: it goes with its request.
+        change(format!(
+            "INSERT INTO commits (request, username, session, created_session, outcome, changes, staging,
+                                  final_path, details, created, finished, swept)
+             VALUES ({id}, 'ada', NULL, 1, 'READY', '{{}}', '', '', '{{}}', 1, 2, 1)"
+        ))
+        .await;
+        let retention = store.retention();
+        let later = now_ms() + 1;
+        for (label, state) in [("A", "QUARANTINED"), ("A", "ARCHIVED"), ("B", "CONFLICT")] {
+            change(format!(
+                "UPDATE sessions SET state = '{state}' WHERE label = '{label}'"
+            ))
+            .await;
+            let old = retention.requests_ended_before(later).await.unwrap();
+            assert!(old.is_empty(), "{label} {state}");
+            assert_eq!(retention.remove_requests(&[id].into()).await.unwrap(), 0);
+            let left = retention.commits_left_by_all(later, None).await.unwrap();
+            assert!(left.is_empty(), "{label} {state}");
+        }
+        change("UPDATE sessions SET state = 'ARCHIVED'".into()).await;
+        let old = retention.requests_ended_before(later).await.unwrap();
+        assert_eq!(old, [id].into());
+        let left = retention.commits_left_by_all(later, None).await.unwrap();
+        assert_eq!(left.len(), 1);
+        assert_eq!(retention.remove_requests(&old).await.unwrap(), 1);
     }
 
     #[tokio::test]

@@ -6,6 +6,7 @@
 //! that those who write and those who read can't disagree.
 
 mod content;
+mod find;
 mod rebuild;
 
 use std::path::PathBuf;
@@ -15,6 +16,7 @@ use sqlx::any::AnyRow;
 
 pub use content::{Findings, Leak, ResourceSummary, Scan, ScanSummary, StoredFile};
 pub(super) use content::{file_from_row, scan_from_row};
+pub use find::SessionFilter;
 pub use rebuild::Rebuilt;
 
 use super::{Place, Store, StoreError, audit, column, flag, labels, now_ms, text_enum};
@@ -213,14 +215,6 @@ fn home(area: Area, project: &str, timestamp: &str, folder: &str, label: &str) -
     }
 }
 
-/// Which sessions to list.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct SessionFilter<'a> {
-    pub project: Option<&'a str>,
-    pub subject: Option<&'a str>,
-    pub area: Option<Area>,
-}
-
 pub struct Sessions<'a>(pub(super) &'a Store);
 
 impl Sessions<'_> {
@@ -233,23 +227,6 @@ impl Sessions<'_> {
             .as_ref()
             .map(from_row)
             .transpose()
-    }
-
-    /// Visible sessions, the oldest first.
-    pub async fn list(&self, filter: SessionFilter<'_>) -> Result<Vec<Session>, StoreError> {
-        let rows = sqlx::query(
-            "SELECT * FROM sessions WHERE state <> 'COMMITTING'
-               AND ($1 IS NULL OR project = $1) AND ($2 IS NULL OR subject = $2) ORDER BY id",
-        )
-        .bind(filter.project)
-        .bind(filter.subject)
-        .fetch_all(&self.0.pool)
-        .await?;
-        let mut sessions = rows.iter().map(from_row).collect::<Result<Vec<_>, _>>()?;
-        if let Some(area) = filter.area {
-            sessions.retain(|session| session.area() == area);
-        }
-        Ok(sessions)
     }
 
     /// A session of the prearchive or in quarantine by its address.
@@ -266,27 +243,6 @@ impl Sessions<'_> {
         .bind(project)
         .bind(timestamp)
         .bind(folder)
-        .fetch_optional(&self.0.pool)
-        .await?
-        .as_ref()
-        .map(from_row)
-        .transpose()
-    }
-
-    /// An archived session by its id on the site or, where the project is known, by its label.
-    pub async fn find_experiment(
-        &self,
-        project: Option<&str>,
-        label_or_id: &str,
-    ) -> Result<Option<Session>, StoreError> {
-        sqlx::query(
-            "SELECT * FROM sessions WHERE state = 'ARCHIVED'
-               AND (($1 IS NULL AND experiment = $3) OR (project = $1 AND (label = $2 OR experiment = $3)))
-             ORDER BY label = $2 DESC LIMIT 1",
-        )
-        .bind(project)
-        .bind(label_or_id)
-        .bind(experiment_number(label_or_id))
         .fetch_optional(&self.0.pool)
         .await?
         .as_ref()
@@ -375,10 +331,6 @@ impl Sessions<'_> {
         audit::record(&mut tx, by, "session.removed", object(id)).await?;
         tx.commit().await
     }
-}
-
-fn experiment_number(id: &str) -> Option<i64> {
-    id.strip_prefix("SLUICE_E")?.parse().ok()
 }
 
 pub(super) fn object(id: i64) -> String {

@@ -4,7 +4,10 @@
 use sqlx::ConnectOptions as _;
 use tempfile::TempDir;
 
-use super::{Claim, NewProject, NewRequest, NewUser, Store, now_ms, random_bytes, sqlite_url};
+use super::database::Kind;
+use super::{
+    Claim, NewProject, NewRequest, NewUser, Store, column, now_ms, random_bytes, sqlite_url,
+};
 
 /// The URL of a server whose databases tests may make: `postgres://user@host:port`.
 pub const SERVER: &str = "SLUICE_TEST_POSTGRES";
@@ -66,6 +69,21 @@ pub async fn store_with_project() -> (TempDir, Store) {
         .await
         .expect("a project");
     (folder, store)
+}
+
+/// How SQLite goes about a query, step by step, as `SCAN table` or `SEARCH table USING …`. Nothing on PostgreSQL, which
+/// goes by how much there is.
+pub async fn plan(store: &Store, sql: &str) -> Vec<String> {
+    if store.shared.database.kind != Kind::Sqlite {
+        return Vec::new();
+    }
+    let rows = sqlx::query(sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {sql}")))
+        .fetch_all(&store.pool)
+        .await
+        .expect("a query that can be explained");
+    rows.iter()
+        .map(|row| column(row, "detail").expect("a step of the plan"))
+        .collect()
 }
 
 /// A request of the project DEMO that a worker holds.

@@ -278,15 +278,18 @@ async fn sessions(
         let (importer, id) = (state.importer.clone(), ended.id);
         let found = tokio::task::spawn_blocking(move || importer.found_stored(id)).await;
         let found = found.map_err(|_| ApiError::Internal("reading a report broke off"))?;
-        let filter = SessionFilter {
-            project: Some(&ended.project),
-            ..SessionFilter::default()
-        };
-        let mut known = state.store.sessions().list(filter).await?;
-        known.retain(|known| {
-            let is_new = sessions.iter().all(|session| session.id != known.id);
-            is_new && found.contains(&(known.label.clone(), known.subject.clone()))
-        });
+        let mut known = Vec::new();
+        for (label, subject) in &found {
+            let filter = SessionFilter {
+                project: Some(&ended.project),
+                label: Some(label),
+                subject: Some(subject),
+                ..SessionFilter::default()
+            };
+            known.extend(state.store.sessions().list(filter).await?);
+        }
+        known.retain(|known| sessions.iter().all(|session| session.id != known.id));
+        known.sort_by_key(|known| known.id);
         sessions.extend(known);
     }
     let is_stored = !sessions.is_empty() || ended.status == Status::Completed;

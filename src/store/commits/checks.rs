@@ -130,6 +130,12 @@ pub(super) async fn check_absent(
     Ok(())
 }
 
+/// What still has its folder where an experiment is to stand.
+pub(super) const LEAVING: &str =
+    "SELECT 1 FROM sessions WHERE project = $1 AND label = $2 AND state = 'DELETING' AND experiment IS NOT NULL
+     UNION ALL
+     SELECT 1 FROM commits WHERE finished IS NOT NULL AND swept = 0 AND staging = $3 AND session <> $4";
+
 /// One experiment of a label, among those stored and those on their way.
 pub(super) async fn check_archive_free(
     tx: &mut WriteTransaction,
@@ -148,17 +154,13 @@ pub(super) async fn check_archive_free(
         return Err(CommitError::Exists(column(&row, "id")?));
     }
     // What is being deleted, or has just got another label, still has its folder there.
-    let leaving = sqlx::query(
-        "SELECT 1 FROM sessions WHERE project = $1 AND label = $2 AND state = 'DELETING' AND experiment IS NOT NULL
-         UNION ALL
-         SELECT 1 FROM commits WHERE finished IS NOT NULL AND swept = 0 AND staging = $3 AND session <> $4",
-    )
-    .bind(&planned.project)
-    .bind(&planned.label)
-    .bind(planned.home(Area::Archive).to_string_lossy().into_owned())
-    .bind(session)
-    .fetch_optional(tx.on())
-    .await?;
+    let leaving = sqlx::query(LEAVING)
+        .bind(&planned.project)
+        .bind(&planned.label)
+        .bind(planned.home(Area::Archive).to_string_lossy().into_owned())
+        .bind(session)
+        .fetch_optional(tx.on())
+        .await?;
     if leaving.is_some() {
         return Err(CommitError::Busy);
     }

@@ -82,7 +82,7 @@ impl Commits<'_> {
 
     /// Takes a commit over, to finish it. None if somebody else did, or it is finished.
     pub async fn adopt(&self, orphan: &Orphan) -> Result<Option<PendingCommit>, StoreError> {
-        let mut tx = self.0.begin_step(Lock::Rows).await?;
+        let mut tx = self.0.begin_taking(Lock::Rows).await?;
         let row = sqlx::query(
             "UPDATE commits SET instance = $3
              WHERE id = $1 AND COALESCE(instance, '') = $2 AND finished IS NULL RETURNING *",

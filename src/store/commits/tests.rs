@@ -329,3 +329,11 @@ async fn a_finished_commit_keeps_nothing_of_what_it_planned() {
     let kept = kept.fetch_one(&store.pool).await.unwrap();
     assert_eq!(column::<String>(&kept, "changes").unwrap(), "{}");
 }
+
+#[tokio::test]
+async fn what_stands_in_the_way_is_looked_for_without_going_through_all() {
+    let (_folder, store) = testing::store().await;
+    for step in testing::plan(&store, super::checks::LEAVING).await {
+        assert!(!step.starts_with("SCAN"), "{step}");
+    }
+}

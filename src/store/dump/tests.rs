@@ -263,3 +263,18 @@ async fn a_copy_of_an_earlier_version_is_filled_in_and_migrated() {
     let again = restore(&first, &url).await.unwrap();
     assert_eq!(again.projects().rotate_key("DEMO", "ada").await.unwrap(), 2);
 }
+
+#[tokio::test]
+async fn a_snapshot_is_not_ended_while_files_are_written_beside_it() {
+    let (_folder, store) = testing::store().await;
+    if store.shared.database.kind != Kind::Postgres {
+        return;
+    }
+    let mut snapshot = store.snapshot().await.unwrap();
+    let limit = "SELECT current_setting('idle_in_transaction_session_timeout') AS value";
+    let row = sqlx::query(limit)
+        .fetch_one(&mut *snapshot.tx)
+        .await
+        .unwrap();
+    assert_eq!(column::<String>(&row, "value").unwrap(), "0");
+}

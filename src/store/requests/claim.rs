@@ -63,7 +63,7 @@ impl Requests<'_> {
             return Ok(None);
         }
         let now = now_ms();
-        let mut tx = self.0.begin_step(Lock::Queue).await?;
+        let mut tx = self.0.begin_taking(Lock::Queue).await?;
         let Some(id) = next_in_turn(&mut tx).await? else {
             return Ok(None);
         };
@@ -340,17 +340,23 @@ fn still_held(rows: u64) -> Result<(), StoreError> {
     }
 }
 
-/// The request whose turn it is, unless its project has all the workers that one project may have.
-async fn next_in_turn(tx: &mut WriteTransaction) -> Result<Option<i64>, StoreError> {
-    let sql = format!(
+/// What [`next_in_turn`] asks. What is running is counted among what has not ended: a project may have ended hundreds
+/// of thousands.
+pub(super) fn turn_sql() -> String {
+    format!(
         "SELECT q.oldest,
-                (SELECT COUNT(*) FROM requests r WHERE r.project = q.project AND r.status IN {HELD_STATES}) AS running,
+                (SELECT COUNT(*) FROM requests r WHERE r.project = q.project AND r.finished IS NULL
+                 AND r.status IN {HELD_STATES}) AS running,
                 (SELECT COALESCE(MAX(r.started), 0) FROM requests r WHERE r.project = q.project) AS served,
                 (SELECT CAST(COALESCE(SUM(i.workers), 0) AS BIGINT) FROM instances i) AS workers
          FROM (SELECT project, MIN(id) AS oldest FROM requests WHERE status = 'Queued' GROUP BY project) q
          ORDER BY running, served, oldest LIMIT 1"
-    );
-    let row = sqlx::query(sqlx::AssertSqlSafe(sql))
+    )
+}
+
+/// The request whose turn it is, unless its project has all the workers that one project may have.
+async fn next_in_turn(tx: &mut WriteTransaction) -> Result<Option<i64>, StoreError> {
+    let row = sqlx::query(sqlx::AssertSqlSafe(turn_sql()))
         .fetch_optional(tx.on())
         .await?;
     let Some(row) = row else { return Ok(None) };

@@ -2,6 +2,9 @@
 
 use std::collections::{BTreeMap, HashSet};
 
+use sqlx::any::AnyRow;
+
+use super::super::database::Kind;
 use super::super::{Counts, NewRequest, RequestFilter, Status, Store, StoreError, testing};
 
 fn new(username: &str) -> NewRequest {
@@ -184,6 +187,58 @@ async fn projects_take_turns_and_none_has_every_worker() {
     assert_eq!(next().await, None, "one worker stays for another project");
     requests.insert(of("D")).await.unwrap();
     assert_eq!(next().await, Some((7, "D".into())));
+}
+
+#[tokio::test]
+async fn whose_turn_it_is_does_not_depend_on_how_much_has_ended() {
+    let (_folder, store) = testing::store().await;
+    let plan = testing::plan(&store, &super::claim::turn_sql()).await;
+    let running = plan
+        .iter()
+        .find(|step| step.contains("(project=? AND status=?)"));
+    let by_index = running.is_some_and(|step| step.contains("requests_unfinished"));
+    assert!(plan.is_empty() || by_index, "{plan:?}");
+}
+
+/// Found on a database that was stopped at once: two workers had one claim.
+#[tokio::test]
+async fn what_is_taken_is_on_disk_before_it_is_worked_on() {
+    let (_folder, store) = testing::store_with_project().await;
+    if store.shared.database.kind != Kind::Postgres {
+        return;
+    }
+    // Says of each change of a request or commit whether its transaction waits for the disk.
+    let witness = "CREATE TABLE seen (what TEXT, synchronous TEXT);
+        CREATE FUNCTION see() RETURNS trigger AS $$ BEGIN
+            INSERT INTO seen VALUES (TG_TABLE_NAME, current_setting('synchronous_commit')); RETURN NEW;
+        END $$ LANGUAGE plpgsql;
+        CREATE TRIGGER see_requests BEFORE UPDATE ON requests FOR EACH ROW EXECUTE FUNCTION see();
+        CREATE TRIGGER see_commits BEFORE UPDATE ON commits FOR EACH ROW EXECUTE FUNCTION see()";
+    sqlx::raw_sql(witness).execute(&store.pool).await.unwrap();
+    let seen = async || {
+        let rows = sqlx::query("DELETE FROM seen RETURNING what, synchronous")
+            .fetch_all(&store.pool)
+            .await
+            .unwrap();
+        let text = |row: &AnyRow, name| super::column::<String>(row, name).unwrap();
+        let seen = rows
+            .iter()
+            .map(|row| (text(row, "what"), text(row, "synchronous")));
+        seen.collect::<Vec<_>>()
+    };
+    let claim = testing::claimed(&store).await;
+    assert_eq!(seen().await, [("requests".into(), "on".into())]);
+    let requests = store.requests();
+    requests.set_waiting(claim, Some("disk")).await.unwrap();
+    assert_eq!(seen().await, [("requests".into(), "off".into())]);
+    let begun = "INSERT INTO commits (username, created_session, outcome, changes, staging, final_path, details,
+                                      created, instance)
+                 VALUES ('ada', 1, 'READY', '{}', '', '', '{}', 1, 'dead')";
+    sqlx::raw_sql(begun).execute(&store.pool).await.unwrap();
+    let orphan = store.commits().orphans().await.unwrap().remove(0);
+    // Its session is gone, too.
+    assert!(store.commits().adopt(&orphan).await.unwrap().is_none());
+    assert_eq!(seen().await, [("commits".into(), "on".into())]);
 }
 
 #[tokio::test]

@@ -21,6 +21,9 @@ const COMPLETED: &str = "request.completed";
 const FAILED: &str = "request.failed";
 const TEST: &str = "webhook.test";
 
+/// The problem of a notice that was never tried.
+const TOO_LATE: &str = "late";
+
 text_enum! {
     DeliveryState { Pending = "pending", Delivered = "delivered", Failed = "failed" }
 }
@@ -54,6 +57,17 @@ pub struct Attempt {
     /// When to try again; none: never.
     pub again: Option<i64>,
 }
+
+/// The notice to be told next. The targets are gone through, not the notices, of which there may be thousands for
+/// one that does not answer; of each the first is found by an index.
+const DUE: &str = "SELECT d.id FROM webhooks w JOIN webhook_deliveries d ON d.id = (
+         SELECT n.id FROM webhook_deliveries n
+         WHERE n.webhook = w.id AND n.state = 'pending' AND n.next_attempt <= $1
+         ORDER BY n.next_attempt, n.id LIMIT 1)
+     WHERE w.enabled <> 0
+       AND NOT EXISTS (SELECT 1 FROM webhook_deliveries o WHERE o.webhook = w.id
+                       AND o.state = 'pending' AND o.lease_until >= $1)
+     ORDER BY d.next_attempt, d.id LIMIT 1";
 
 impl Webhooks<'_> {
     /// Puts a notice into the outbox that tells of nothing.
@@ -91,11 +105,6 @@ impl Webhooks<'_> {
     /// Takes a notice that is due, for [`LEASE_MS`], with its target's address and secret. One at a time
     /// for each target, so that one which does not answer holds up no other; none of a disabled target.
     pub async fn take(&self) -> Result<Option<(Delivery, String, Secret)>, StoreError> {
-        const DUE: &str = "SELECT d.id FROM webhook_deliveries d JOIN webhooks w ON w.id = d.webhook
-             WHERE w.enabled <> 0 AND d.state = 'pending' AND d.next_attempt <= $1 AND d.lease_until < $1
-               AND NOT EXISTS (SELECT 1 FROM webhook_deliveries o WHERE o.webhook = d.webhook
-                               AND o.state = 'pending' AND o.lease_until >= $1)
-             ORDER BY d.next_attempt, d.id LIMIT 1";
         let now = now_ms();
         // Looked at without the writer's turn first: most calls find nothing.
         let due = sqlx::query(DUE)
@@ -154,6 +163,24 @@ impl Webhooks<'_> {
         .execute(tx.on())
         .await?;
         tx.commit().await
+    }
+
+    /// Gives up the notices that were made before a time, but those that are being told. Who tells one gives it up
+    /// too, but those of a disabled target nobody tells, and of one that is slow not all. Answers how many.
+    pub async fn give_up(&self, created_before: i64) -> Result<u64, StoreError> {
+        let mut tx = self.0.begin().await?;
+        let given_up = sqlx::query(
+            "UPDATE webhook_deliveries SET state = $3, problem = COALESCE(problem, $4), ended = $2
+             WHERE state = 'pending' AND created < $1 AND lease_until < $2",
+        )
+        .bind(created_before)
+        .bind(now_ms())
+        .bind(DeliveryState::Failed.as_str())
+        .bind(TOO_LATE)
+        .execute(tx.on())
+        .await?;
+        tx.commit().await?;
+        Ok(given_up.rows_affected())
     }
 
     /// Forgets notices that ended before a time.
@@ -235,7 +262,7 @@ fn delivery_from_row(row: &AnyRow) -> Result<Delivery, StoreError> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::{NewWebhook, Store, testing};
+    use super::super::super::{NewWebhook, Store, WebhookChange, testing};
     use super::{Attempt, DeliveryState};
 
     async fn store_with_two_targets() -> (tempfile::TempDir, Store) {
@@ -293,6 +320,60 @@ mod tests {
         webhooks.settle(&late, gave_up).await.unwrap();
         let state = webhooks.deliveries(1, 9).await.unwrap()[0].state;
         assert_eq!(state, DeliveryState::Pending);
+    }
+
+    #[tokio::test]
+    async fn what_is_due_is_found_by_index_whatever_a_disabled_target_has_waiting() {
+        let (_folder, store) = store_with_two_targets().await;
+        let mut tx = store.begin().await.unwrap();
+        let many = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 6000)
+            INSERT INTO webhook_deliveries (webhook, event, content, state, created, next_attempt)
+            SELECT 1, 'webhook.test', '{}', 'pending', 1, 1 FROM n";
+        for sql in [many, "UPDATE webhooks SET enabled = 0 WHERE id = 1"] {
+            sqlx::query(sql).execute(tx.on()).await.unwrap();
+        }
+        tx.commit().await.unwrap();
+        let webhooks = store.webhooks();
+        assert!(webhooks.take().await.unwrap().is_none());
+        let other = webhooks.test(2, "root").await.unwrap();
+        let (taken, ..) = webhooks.take().await.unwrap().unwrap();
+        assert_eq!(taken.id, other.id);
+        let plan = testing::plan(&store, &super::DUE.replace("$1", "5")).await;
+        assert!(
+            plan.iter()
+                .all(|step| !step.starts_with("SCAN") || step == "SCAN w"),
+            "{plan:?}"
+        );
+    }
+
+    #[tokio::test]
+    async fn what_is_too_old_is_given_up_though_its_target_is_disabled() {
+        let (_folder, store) = store_with_two_targets().await;
+        let webhooks = store.webhooks();
+        for target in [1, 1, 2] {
+            webhooks.test(target, "root").await.unwrap();
+        }
+        let (told, ..) = webhooks.take().await.unwrap().unwrap();
+        let off = WebhookChange {
+            enabled: Some(false),
+            ..WebhookChange::default()
+        };
+        webhooks.change(2, off, "root").await.unwrap();
+        assert_eq!(webhooks.give_up(1).await.unwrap(), 0, "nothing is so old");
+        assert_eq!(webhooks.give_up(i64::MAX).await.unwrap(), 2);
+        let late = &webhooks.deliveries(2, 9).await.unwrap()[0];
+        assert_eq!(late.state, DeliveryState::Failed);
+        assert_eq!(late.problem.as_deref(), Some("late"));
+        assert!(late.ended.is_some());
+        let done = Attempt {
+            answered: Some(200),
+            problem: None,
+            again: None,
+        };
+        webhooks.settle(&told, done).await.unwrap();
+        let states: Vec<_> = webhooks.deliveries(1, 9).await.unwrap();
+        let states: Vec<_> = states.iter().map(|delivery| delivery.state).collect();
+        assert_eq!(states, [DeliveryState::Failed, DeliveryState::Delivered]);
     }
 
     #[tokio::test]
