@@ -2,8 +2,8 @@
 //!
 //! `begin` writes down what will be: the session, its scans and files, where the bytes are staged and
 //! where they will stand. Nothing of it is visible. Then the caller moves the files, by a step that may
-//! be repeated. Then `finish` makes it visible, all at once. After a crash `orphans` tells what was
-//! begun: the file system step is repeated and finished, never guessed.
+//! be repeated. Then `finish` makes it visible, all at once. After a crash `orphans` (`pending.rs`)
+//! tells what was begun: the file system step is repeated and finished, never guessed.
 //!
 //! The same serves a new session, more files for one that exists, and a session that goes from the
 //! prearchive to the archive, alone or into an experiment. One commit at a time for each session.
@@ -512,13 +512,13 @@ async fn update_session(
         .bind(session)
         .fetch_one(tx.on())
         .await?;
-    sqlx::query(
+    sqlx::query(concat!(
         "UPDATE sessions SET state = $2, subject = $3, label = $4, rule_set = $5, reason = $6,
-                auto_archive = $7,
-                lastmod = CASE WHEN lastmod < $8 THEN $8 ELSE lastmod + 1 END, timestamp = $9, folder = $10, archive_rule_set = $11,
-                identified = $12
-         WHERE id = $1",
-    )
+                auto_archive = $7, timestamp = $9, folder = $10, archive_rule_set = $11,
+                identified = $12, ",
+        sessions::touched!("$8"),
+        " WHERE id = $1"
+    ))
     .bind(session)
     .bind(outcome.as_str())
     .bind(&planned.subject)

@@ -5,6 +5,21 @@
 //! folders are made elsewhere, but where a session's folder stands is said here (`Session::home`), so
 //! that those who write and those who read can't disagree.
 
+/// Says in an UPDATE of sessions that it changes one, at the time that is bound there: later than any change before,
+/// whatever the clock says, for it is by this that a change is noticed.
+macro_rules! touched {
+    ($now:literal) => {
+        concat!(
+            "lastmod = CASE WHEN lastmod < ",
+            $now,
+            " THEN ",
+            $now,
+            " ELSE lastmod + 1 END"
+        )
+    };
+}
+pub(super) use touched;
+
 mod content;
 mod find;
 mod rebuild;
@@ -307,10 +322,11 @@ impl Sessions<'_> {
         if !from.contains(&state_from(&row)?) {
             return Ok(false);
         }
-        sqlx::query(
-            "UPDATE sessions SET state = $2, reason = COALESCE($3, reason), instance = $5,
-                    lastmod = CASE WHEN lastmod < $4 THEN $4 ELSE lastmod + 1 END WHERE id = $1",
-        )
+        sqlx::query(concat!(
+            "UPDATE sessions SET state = $2, reason = COALESCE($3, reason), instance = $5, ",
+            touched!("$4"),
+            " WHERE id = $1"
+        ))
         .bind(id)
         .bind(to.as_str())
         .bind(reason)

@@ -50,10 +50,11 @@ impl Sessions<'_> {
         if !rebuilt.told.xsi_type.is_empty() {
             describe(&mut tx, id, &rebuilt.told).await?;
         }
-        let row = sqlx::query(
-            "UPDATE sessions SET state = $2, reason = $3, instance = NULL,
-                    lastmod = CASE WHEN lastmod < $4 THEN $4 ELSE lastmod + 1 END WHERE id = $1 RETURNING *",
-        )
+        let row = sqlx::query(concat!(
+            "UPDATE sessions SET state = $2, reason = $3, instance = NULL, ",
+            touched!("$4"),
+            " WHERE id = $1 RETURNING *"
+        ))
         .bind(id)
         .bind(rebuilt.state.as_str())
         .bind(rebuilt.reason.as_deref())
