@@ -374,7 +374,10 @@ impl Explainer<'_> {
             description: &scan.description,
             count: scan.count,
         });
-        let leaks = (leaks.iter()).map(|leak| LeakSeen::new(&leak.finding, leak.files));
+        // An import looks for none where the policy has the check off; here it is always told.
+        let is_checked = self.rules.leak_check() != LeakCheck::Off;
+        let leaks = leaks.iter().filter(|_| is_checked);
+        let leaks = leaks.map(|leak| LeakSeen::new(&leak.finding, leak.files));
         let summary = SessionSummary {
             study: StudySeen {
                 modality: session_modality(study.scans.iter().map(|scan| scan.modality.as_str())),
