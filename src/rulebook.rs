@@ -3,14 +3,15 @@
 //!
 //! The folder is the draft. When it holds something new for a project, that is read, compiled and tested;
 //! only if all of it is good does it become the project's active version, in the store and so for every
-//! server. What is broken leaves the active version in place and shows in the status. A rollback makes an
+//! server. What is broken or has lost a policy ([`missing`]) leaves the active version in place and shows in the status. A rollback makes an
 //! earlier version active again without touching the folder: it stands until the folder holds something
 //! else than it did then.
 
 mod change;
+mod missing;
 mod watch;
 
-use crate::rules::{Draft, Registry, RuleSet, RuleSetError};
+use crate::rules::{Change, Draft, Registry, RuleSet, RuleSetError};
 use crate::store::{Activation, NewActivation, Store, StoreError};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -104,10 +105,11 @@ impl Rulebook {
     /// If the folder is broken for the project and there never was a good version.
     pub async fn pin(&self, project: &str) -> Result<Arc<RuleSet>, RulebookError> {
         let _unchanged = self.changing.read().await;
-        self.refresh(project, Author::FILES).await
+        self.refresh(project, Author::FILES, &[]).await
     }
 
-    /// Stages what the folder holds for a project. The author is who brought about a change, if there is one.
+    /// Stages what the folder holds for a project. The author is who brought about a change, if there is one, by
+    /// what was written just now.
     ///
     /// # Errors
     /// As [`Rulebook::pin`].
@@ -115,6 +117,7 @@ impl Rulebook {
         &self,
         project: &str,
         author: Author<'_>,
+        written: &[Change],
     ) -> Result<Arc<RuleSet>, RulebookError> {
         let active = self.store.rule_sets().active(project).await?;
         let staged = match self.registry.draft(project, &[]) {
@@ -125,7 +128,10 @@ impl Rulebook {
                     self.known(project, |known| known.error = None);
                     return self.rule_set_of(active).await;
                 }
-                _ => return self.activate(project, draft, active.as_ref(), author).await,
+                active => match self.lost(project, &draft, active.as_ref(), written).await? {
+                    Some(lost) => Err(lost),
+                    None => return self.activate(project, draft, active.as_ref(), author).await,
+                },
             },
             Err(error) => Err(error),
         };
@@ -173,7 +179,7 @@ impl Rulebook {
         for project in self.store.projects().list().await? {
             let _unchanged = self.changing.read().await;
             // Anything else is told in the status, and in the log when it was new.
-            if let Err(RulebookError::Store(error)) = self.refresh(&project.id, author).await {
+            if let Err(RulebookError::Store(error)) = self.refresh(&project.id, author, &[]).await {
                 return Err(error);
             }
         }
@@ -229,14 +235,16 @@ impl Rulebook {
             Err(RulebookError::Store(error)) => return Err(error),
             pinned => pinned.ok(),
         };
+        let error = self.known(project, |known| {
+            known.error.as_ref().map(ToString::to_string)
+        });
         let draft = self.registry.draft(project, &[]).ok();
+        let draft = draft.filter(|_| error.is_none());
         Ok(ProjectStatus {
             project: project.to_owned(),
             active: self.store.rule_sets().active(project).await?,
             draft: draft.map(|draft| draft.hash().to_owned()),
-            error: self.known(project, |known| {
-                known.error.as_ref().map(ToString::to_string)
-            }),
+            error,
             notes: rule_set.map_or_else(Vec::new, |rule_set| rule_set.notes().to_vec()),
         })
     }
@@ -309,6 +317,7 @@ impl Rulebook {
             tracing::warn!(
                 project,
                 code = error.code(),
+                missing = error.missing(),
                 kept = active.map(|active| active.rule_set.as_str()),
                 "the project's rules are broken, see the rules' status"
             );

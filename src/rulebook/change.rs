@@ -19,7 +19,12 @@ impl Rulebook {
         author: Author<'_>,
     ) -> Result<(), RulebookError> {
         for project in projects {
-            self.stage_changes(project, changes).await?;
+            let draft = self.registry.draft(project, changes)?;
+            let active = self.store.rule_sets().active(project).await?;
+            if let Some(lost) = self.lost(project, &draft, active.as_ref(), changes).await? {
+                return Err(lost.into());
+            }
+            self.stage(draft).await?;
         }
         if projects.is_empty() {
             // The site's rules are checked before there is a project, too.
@@ -28,7 +33,7 @@ impl Rulebook {
         let _alone = self.changing.write().await;
         self.write(changes).await?;
         for project in projects {
-            self.refresh(project, author).await?;
+            self.refresh(project, author, changes).await?;
         }
         Ok(())
     }
@@ -53,7 +58,7 @@ impl Rulebook {
         let _alone = self.changing.write().await;
         self.write(changes).await?;
         for project in &concerned {
-            self.refresh(project, author).await?;
+            self.refresh(project, author, changes).await?;
         }
         Ok(())
     }

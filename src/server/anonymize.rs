@@ -105,6 +105,8 @@ pub async fn set(
         }
     };
     let _alone = state.changing_rules.lock().await;
+    let only_site = *level == Level::Site;
+    state.rulebook.check_there(&projects, only_site).await?;
     let settings = &state.settings;
     let changes = settings.change(level, setting, wanted.contents, wanted.enabled)?;
     let author = Author {

@@ -119,6 +119,30 @@ impl RuleSets<'_> {
         Ok(row.is_some())
     }
 
+    /// Whether a file is part of a rule set.
+    pub async fn holds(&self, rule_set: &str, path: &str) -> Result<bool, StoreError> {
+        let row = sqlx::query("SELECT 1 FROM rule_set_files WHERE rule_set = $1 AND path = $2")
+            .bind(rule_set)
+            .bind(path)
+            .fetch_optional(&self.0.pool)
+            .await?;
+        Ok(row.is_some())
+    }
+
+    /// Whether a file is part of what is active in any project.
+    pub async fn is_active_anywhere(&self, path: &str) -> Result<bool, StoreError> {
+        let row = sqlx::query(
+            "SELECT 1 FROM rule_set_files WHERE path = $1 AND rule_set IN
+             (SELECT rule_set FROM rule_activations WHERE id IN
+              (SELECT MAX(id) FROM rule_activations GROUP BY project))
+             LIMIT 1",
+        )
+        .bind(path)
+        .fetch_optional(&self.0.pool)
+        .await?;
+        Ok(row.is_some())
+    }
+
     /// The files of a rule set; empty if there is none of that hash.
     pub async fn files(&self, rule_set: &str) -> Result<BTreeMap<String, Arc<[u8]>>, StoreError> {
         let rows = sqlx::query(
