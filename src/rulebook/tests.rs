@@ -1,5 +1,7 @@
 //! Which version an import gets while the folder changes, breaks and is mended, on one server and on two.
 
+mod missing;
+
 use super::*;
 use crate::rules::Change;
 use crate::store::{NewProject, testing};
@@ -112,7 +114,8 @@ async fn a_rollback_stands_until_the_folder_holds_something_else() {
     let first = site.hash().await;
     site.policy(r#"{ "leak_check": "quarantine" }"#);
     let second = site.hash().await;
-    site.book.roll_back("DEMO", &first, ADA).await.unwrap();
+    let back = site.book.roll_back("DEMO", &first, ADA, false);
+    back.await.unwrap();
     assert_eq!(site.hash().await, first);
     let other = site.another().await;
     assert_eq!(
@@ -147,7 +150,7 @@ async fn only_what_was_active_in_the_project_can_be_rolled_back_to() {
     let site = Site::new().await;
     site.policy(r#"{ "leak_check": "report" }"#);
     let of_demo = site.hash().await;
-    let refused = site.book.roll_back("OTHER", &of_demo, ADA).await;
+    let refused = site.book.roll_back("OTHER", &of_demo, ADA, false).await;
     assert!(matches!(refused, Err(RulebookError::NoVersion(_))));
 }
 
@@ -214,115 +217,88 @@ async fn who_looks_while_a_change_is_made_does_not_take_it_for_an_edit_on_disk()
     assert_eq!((by_ada.count(), history.len()), (20, 21));
 }
 
-/// What imports get while a policy is missing, and what the status says of it.
-async fn kept_without(site: &Site, missing: &str) -> (String, String) {
-    let hash = site.hash().await;
-    let status = site.book.status("DEMO").await.unwrap();
-    assert_eq!(status.draft, None);
-    let error = status.error.unwrap();
-    assert!(error.starts_with(missing), "{error}");
-    (hash, error)
+const FIRST: &str = r#"{ "leak_check": "report" }"#;
+const SECOND: &str = r#"{ "leak_check": "quarantine" }"#;
+
+#[tokio::test]
+async fn a_server_whose_folder_lags_does_not_undo_what_another_has_activated() {
+    let site = Site::new().await;
+    let lagging = tempfile::tempdir().unwrap();
+    let write = |text: &str| {
+        let policy = lagging.path().join("projects/DEMO/policy.json");
+        fs::create_dir_all(policy.parent().unwrap()).unwrap();
+        fs::write(policy, text).unwrap();
+    };
+    let other = book(&lagging, testing::another(&site.book.store).await);
+    let seen_by_other = async || other.pin("DEMO").await.unwrap().hash().to_owned();
+    site.policy(FIRST);
+    write(FIRST);
+    let first = site.hash().await;
+    assert_eq!(seen_by_other().await, first);
+    site.policy(SECOND);
+    let second = site.hash().await;
+    assert_eq!(seen_by_other().await, second, "its folder holds the first");
+    assert_eq!(site.hash().await, second);
+    let status = other.status("DEMO").await.unwrap();
+    assert!(status.notes[0].starts_with("the rules folder holds a version that was"));
+    assert_eq!(site.history().await.len(), 2);
+
+    write(SECOND);
+    assert_eq!(seen_by_other().await, second);
+    assert!(other.status("DEMO").await.unwrap().notes.is_empty());
+    // What it sees change is an edit, whatever it was edited to.
+    write(FIRST);
+    assert_eq!(seen_by_other().await, first);
+    assert_eq!(site.hash().await, first, "the second is the old one now");
 }
 
 #[tokio::test]
-async fn a_policy_that_is_missing_leaves_the_active_version_in_place() {
+async fn an_activation_that_does_not_know_the_last_one_is_not_made() {
     let site = Site::new().await;
-    site.policy(r#"{ "anonymize": [], "leak_check": "report" }"#);
-    let good = site.hash().await;
-    let folder = site.rules.path();
-    let policy = folder.join("projects/DEMO/policy.json");
-    fs::rename(&policy, folder.join("saved")).unwrap();
-    let (kept, error) = kept_without(&site, "rules/projects/DEMO/policy.json: is missing").await;
-    assert_eq!(kept, good);
-    assert!(error.contains("write {} into it"), "{error}");
-    let another = site.another().await;
-    assert_eq!(another.pin("DEMO").await.unwrap().hash(), good);
-    // Nor does a change that has nothing to do with it take the policy away.
-    let beside = [Change {
-        path: "projects/DEMO/beside.csv".into(),
-        content: Some(b"a,b\n".as_slice().into()),
-    }];
-    let demo = ["DEMO".to_owned()];
-    assert!(site.book.change(&demo, &beside, ADA).await.is_err());
-    assert!(site.book.check_there(&demo, false).await.is_err());
-    site.book.check_there(&demo, true).await.unwrap();
-
-    fs::rename(folder.join("saved"), &policy).unwrap();
-    assert_eq!(site.hash().await, good);
-    assert_eq!(site.book.status("DEMO").await.unwrap().error, None);
-    assert_eq!(site.history().await.len(), 1);
-    site.policy("{}");
-    assert_ne!(site.hash().await, good, "an empty one says what it wants");
+    site.policy(FIRST);
+    site.hash().await;
+    site.policy(SECOND);
+    site.hash().await;
+    let history = site.history().await;
+    let (last, before) = (&history[0], &history[1]);
+    let files = BTreeMap::new();
+    let again = |after: &Activation| NewActivation {
+        project: "DEMO",
+        after: Some(after.id),
+        rule_set: &before.rule_set,
+        draft: &before.draft,
+        username: "ada",
+        reason: "",
+        files: &files,
+    };
+    let rule_sets = site.book.store.rule_sets();
+    assert!(!rule_sets.activate(again(before)).await.unwrap());
+    assert!(rule_sets.activate(again(last)).await.unwrap());
 }
 
 #[tokio::test]
-async fn a_sites_policy_that_is_missing_holds_for_projects_without_a_version_too() {
+async fn a_rollback_waits_for_who_stages_the_folder() {
     let site = Site::new().await;
-    let policy = site.rules.path().join("site/policy.json");
-    fs::create_dir_all(policy.parent().unwrap()).unwrap();
-    fs::write(&policy, r#"{ "leak_check": "quarantine" }"#).unwrap();
-    let good = site.hash().await;
-    fs::remove_file(&policy).unwrap();
-    let (kept, _) = kept_without(&site, "rules/site/policy.json: is missing").await;
-    assert_eq!(kept, good);
-    let never = site.book.pin("OTHER").await.err().unwrap().to_string();
-    assert!(never.contains("of other projects have it"), "{never}");
-    fs::write(&policy, "{}").unwrap();
-    assert_ne!(site.hash().await, good);
-    site.book.pin("OTHER").await.unwrap();
+    site.policy(FIRST);
+    let first = site.hash().await;
+    site.policy(SECOND);
+    site.hash().await;
+    let staging = site.book.changing.read().await;
+    let back = site.book.roll_back("DEMO", &first, ADA, false);
+    let waits = tokio::time::timeout(std::time::Duration::from_millis(50), back).await;
+    assert!(waits.is_err());
+    drop(staging);
 }
 
 #[tokio::test]
-async fn a_rules_folder_that_is_missing_is_no_empty_one() {
+async fn an_owners_rollback_sees_what_the_site_has_changed_just_now() {
     let site = Site::new().await;
-    let good = site.hash().await;
-    fs::remove_dir(site.rules.path()).unwrap();
-    let (kept, _) = kept_without(&site, "rules: the rules folder is missing: mount it").await;
-    assert_eq!(kept, good);
-    let never = site.book.pin("OTHER").await;
-    assert!(matches!(never, Err(RulebookError::Rules(_))));
-    fs::create_dir(site.rules.path()).unwrap();
-    site.book.pin("OTHER").await.unwrap();
-}
-
-#[tokio::test]
-async fn what_a_policy_names_is_missed_with_its_own_error() {
-    let site = Site::new().await;
-    let script = site.rules.path().join("projects/DEMO/project.das");
-    fs::create_dir_all(script.parent().unwrap()).unwrap();
-    fs::write(&script, "version \"6.6\"\n").unwrap();
-    site.policy(r#"{ "anonymize": [{ "script": "project.das" }] }"#);
-    let good = site.hash().await;
-    fs::remove_file(&script).unwrap();
-    let (kept, error) = kept_without(&site, "rules/projects/DEMO/").await;
-    assert_eq!(kept, good);
-    assert!(error.contains("project.das"), "{error}");
-}
-
-#[tokio::test]
-async fn a_policy_is_taken_away_by_a_call_or_with_its_project() {
-    let site = Site::new().await;
-    let none = site.hash().await;
-    site.policy(r#"{ "leak_check": "report" }"#);
-    assert_ne!(site.hash().await, none);
-    let demo = ["DEMO".to_owned()];
-    let take_away = [Change {
-        path: "projects/DEMO/policy.json".into(),
-        content: None,
-    }];
-    site.book.change(&demo, &take_away, ADA).await.unwrap();
-    assert_eq!(site.hash().await, none);
-    assert_eq!(site.history().await[0].username, "ada");
-
-    site.policy(r#"{ "leak_check": "report" }"#);
-    site.book.change(&demo, &[], ADA).await.unwrap();
-    assert_ne!(site.hash().await, none);
-    let (store, policies) = (
-        &site.book.store,
-        crate::project::Policies::new(site.rules.path()),
-    );
-    policies.remove_project(store, "DEMO", "ada").await.unwrap();
-    let again = NewProject::new("DEMO");
-    store.projects().create(again, "ada").await.unwrap();
-    assert_eq!(site.hash().await, none, "it begins anew");
+    let first = site.hash().await;
+    let folder = site.rules.path().join("site");
+    fs::create_dir_all(&folder).unwrap();
+    fs::write(folder.join("policy.json"), SECOND).unwrap();
+    let refused = site.book.roll_back("DEMO", &first, ADA, true).await;
+    assert!(matches!(refused, Err(RulebookError::OtherSite(_))));
+    let back = site.book.roll_back("DEMO", &first, ADA, false);
+    assert_eq!(back.await.unwrap().hash(), first);
 }

@@ -29,6 +29,8 @@ pub struct Activation {
 #[derive(Debug, Clone)]
 pub struct NewActivation<'a> {
     pub project: &'a str,
+    /// The activation that it was decided to take the place of; none if there was none.
+    pub after: Option<i64>,
     pub rule_set: &'a str,
     pub draft: &'a str,
     pub username: &'a str,
@@ -161,20 +163,22 @@ impl RuleSets<'_> {
     }
 
     /// Makes a rule set the active one. Doing it twice is once: of two servers that saw the same change
-    /// one records it.
-    pub async fn activate(&self, new: NewActivation<'_>) -> Result<(), StoreError> {
+    /// one records it. False if another was made active meanwhile: who decided without knowing of it looks again.
+    pub async fn activate(&self, new: NewActivation<'_>) -> Result<bool, StoreError> {
         let mut tx = self.0.begin().await?;
         let last = sqlx::query(
-            "SELECT rule_set, draft FROM rule_activations WHERE project = $1 ORDER BY id DESC LIMIT 1",
+            "SELECT * FROM rule_activations WHERE project = $1 ORDER BY id DESC LIMIT 1",
         )
         .bind(new.project)
         .fetch_optional(tx.on())
         .await?;
-        if let Some(row) = last
-            && column::<&str>(&row, "rule_set")? == new.rule_set
-            && column::<&str>(&row, "draft")? == new.draft
-        {
-            return Ok(());
+        let last = last.as_ref().map(from_row).transpose()?;
+        let is_same = |last: &Activation| last.rule_set == new.rule_set && last.draft == new.draft;
+        if last.as_ref().is_some_and(is_same) {
+            return Ok(true);
+        }
+        if last.map(|last| last.id) != new.after {
+            return Ok(false);
         }
         keep(&mut tx, new.rule_set, new.files).await?;
         sqlx::query(
@@ -191,7 +195,8 @@ impl RuleSets<'_> {
         .await?;
         let object = format!("project/{}/rules/{}", new.project, new.rule_set);
         audit::record(&mut tx, new.username, "rules.activate", object).await?;
-        tx.commit().await
+        tx.commit().await?;
+        Ok(true)
     }
 }
 
