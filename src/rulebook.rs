@@ -154,8 +154,8 @@ impl Rulebook {
                 }
                 Err(error) => self.fall_back(project, Some(active), error).await.map(Some),
             },
-            // Rolled back, and the folder is still what it was then.
-            Some(active) if active.draft == hash => {
+            // Rolled back, and the folder is still what it was then; nor has a call just asked for that.
+            Some(active) if active.draft == hash && !change::wrote(written, project, &draft) => {
                 self.known(project, |known| known.settle(hash));
                 self.rule_set_of(active).await.map(Some)
             }
