@@ -234,6 +234,17 @@ impl Rulebook {
         Ok(())
     }
 
+    /// What is active in a project, whatever the folder holds; none before its first.
+    ///
+    /// # Errors
+    /// If this release can't run it any more.
+    pub async fn active(&self, project: &str) -> Result<Option<Arc<RuleSet>>, RulebookError> {
+        match self.store.rule_sets().active(project).await? {
+            Some(active) => self.of_version(&active.rule_set).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
     /// A version that was active in a project.
     ///
     /// # Errors
