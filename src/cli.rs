@@ -186,6 +186,18 @@ pub(crate) fn importer(config: &Config, store: &Store) -> Result<Importer, CliEr
     })
 }
 
+/// Says on stderr which rules are told of, where the folder does not hold what is active.
+fn say_if_apart(config: &Config, project: &str, active: &str, told: &str) {
+    let draft = Registry::open(config.rules()).draft(project, &[]);
+    if draft.is_ok_and(|draft| draft.hash() == active) {
+        return;
+    }
+    let short = active.get(..12).unwrap_or(active);
+    eprintln!(
+        "sluice: in {project} version {short} is active, which is not what the rules folder holds: this is {told}"
+    );
+}
+
 fn one_line(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();

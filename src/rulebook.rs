@@ -3,19 +3,23 @@
 //!
 //! The folder is the draft. When it holds something new for a project, that is read, compiled and tested;
 //! only if all of it is good does it become the project's active version, in the store and so for every
-//! server. What is broken leaves the active version in place and shows in the status. A rollback makes an
+//! server. What is broken or has lost a policy ([`missing`]) leaves the active version in place and shows in the status. A rollback makes an
 //! earlier version active again without touching the folder: it stands until the folder holds something
 //! else than it did then.
 
 mod change;
+mod known;
+mod missing;
+mod rollback;
 mod watch;
 
-use crate::rules::{Draft, Registry, RuleSet, RuleSetError};
+use crate::rules::{Change, Draft, Registry, RuleSet, RuleSetError};
 use crate::store::{Activation, NewActivation, Store, StoreError};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::RwLock;
 
+use known::Known;
 pub use watch::watch;
 
 /// Who the history names for an edit on disk.
@@ -24,12 +28,20 @@ pub const FILES: &str = "(files)";
 /// Stands for a project without a policy of its own.
 const NO_PROJECT: &str = "none";
 
+const OLD_FOLDER: &str = "the rules folder holds a version that was active before and is not made active again by \
+                          itself, as this server has not seen the folder change to it: save the policy by a call or on \
+                          the page, or go back to that version";
+
 #[derive(Debug, thiserror::Error)]
 pub enum RulebookError {
     #[error(transparent)]
     Rules(#[from] RuleSetError),
     #[error("version {0} was never active in this project")]
     NoVersion(String),
+    #[error(
+        "the site's rules have changed since version {0}: only a site administrator may go back that far"
+    )]
+    OtherSite(String),
     #[error("version {hash} can't be used by this release: {why}")]
     Outdated { hash: String, why: String },
     #[error("the rules folder can't be written to: {0}")]
@@ -77,12 +89,6 @@ pub struct Rulebook {
     project_to_known: Arc<Mutex<BTreeMap<String, Known>>>,
 }
 
-#[derive(Default)]
-struct Known {
-    active: Option<Arc<RuleSet>>,
-    error: Option<RuleSetError>,
-}
-
 impl Rulebook {
     pub fn new(store: Store, registry: Registry) -> Self {
         Self {
@@ -104,10 +110,11 @@ impl Rulebook {
     /// If the folder is broken for the project and there never was a good version.
     pub async fn pin(&self, project: &str) -> Result<Arc<RuleSet>, RulebookError> {
         let _unchanged = self.changing.read().await;
-        self.refresh(project, Author::FILES).await
+        self.refresh(project, Author::FILES, &[]).await
     }
 
-    /// Stages what the folder holds for a project. The author is who brought about a change, if there is one.
+    /// Stages what the folder holds for a project. The author is who brought about a change, if there is one, by
+    /// what was written just now.
     ///
     /// # Errors
     /// As [`Rulebook::pin`].
@@ -115,54 +122,101 @@ impl Rulebook {
         &self,
         project: &str,
         author: Author<'_>,
+        written: &[Change],
     ) -> Result<Arc<RuleSet>, RulebookError> {
-        let active = self.store.rule_sets().active(project).await?;
-        let staged = match self.registry.draft(project, &[]) {
-            Ok(draft) => match &active {
-                Some(active) if active.rule_set == draft.hash() => self.compile(draft).await,
-                // Rolled back, and the folder is still what it was then.
-                Some(active) if active.draft == draft.hash() => {
-                    self.known(project, |known| known.error = None);
-                    return self.rule_set_of(active).await;
-                }
-                _ => return self.activate(project, draft, active.as_ref(), author).await,
-            },
-            Err(error) => Err(error),
-        };
-        match staged {
-            Ok(rule_set) => {
-                self.known(project, |known| known.is(&rule_set));
-                Ok(rule_set)
+        loop {
+            let active = self.store.rule_sets().active(project).await?;
+            let looked = self.look(project, active.as_ref(), author, written);
+            if let Some(rule_set) = looked.await? {
+                return Ok(rule_set);
             }
-            Err(error) => self.fall_back(project, active.as_ref(), error).await,
         }
     }
 
-    /// Makes what is new in the folder the active version, if it is good.
+    /// The same, knowing what is active. None if that has changed meanwhile.
+    async fn look(
+        &self,
+        project: &str,
+        active: Option<&Activation>,
+        author: Author<'_>,
+        written: &[Change],
+    ) -> Result<Option<Arc<RuleSet>>, RulebookError> {
+        let draft = match self.registry.draft(project, &[]) {
+            Ok(draft) => draft,
+            Err(error) => return self.fall_back(project, active, error).await.map(Some),
+        };
+        let hash = draft.hash();
+        match active {
+            Some(active) if active.rule_set == hash => match self.compile(draft).await {
+                Ok(rule_set) => {
+                    self.known(project, |known| known.is(&rule_set));
+                    Ok(Some(rule_set))
+                }
+                Err(error) => self.fall_back(project, Some(active), error).await.map(Some),
+            },
+            // Rolled back, and the folder is still what it was then; nor has a call just asked for that.
+            Some(active) if active.draft == hash && !change::wrote(written, project, &draft) => {
+                self.known(project, |known| known.settle(hash));
+                self.rule_set_of(active).await.map(Some)
+            }
+            active => {
+                if let Some(lost) = self.lost(project, &draft, active, written).await? {
+                    return self.fall_back(project, active, lost).await.map(Some);
+                }
+                let is_news = self.known(project, |known| known.see(hash)) || !written.is_empty();
+                if let Some(active) = active
+                    && !is_news
+                    && self.store.rule_sets().was_active(project, hash).await?
+                {
+                    return self.hold(active, hash).await.map(Some);
+                }
+                self.activate(project, draft, active, author).await
+            }
+        }
+    }
+
+    /// Stays with what is active where the folder holds what was so before, and nobody saw it change to that: this
+    /// process may see a folder on the network as it was, and must not undo what another has activated since.
+    async fn hold(&self, active: &Activation, draft: &str) -> Result<Arc<RuleSet>, RulebookError> {
+        if !self.known(&active.project, Known::hold) {
+            tracing::warn!(
+                project = active.project,
+                kept = active.rule_set,
+                draft,
+                "the rules folder holds an earlier version, which is not made active by itself"
+            );
+        }
+        self.rule_set_of(active).await
+    }
+
+    /// Makes what is new in the folder the active version, if it is good. None if another became so meanwhile.
     async fn activate(
         &self,
         project: &str,
         draft: Draft,
         active: Option<&Activation>,
         author: Author<'_>,
-    ) -> Result<Arc<RuleSet>, RulebookError> {
+    ) -> Result<Option<Arc<RuleSet>>, RulebookError> {
         let (hash, files) = (draft.hash().to_owned(), draft.files().clone());
         let rule_set = match self.stage(draft).await {
             Ok(rule_set) => rule_set,
-            Err(error) => return self.fall_back(project, active, error).await,
+            Err(error) => return self.fall_back(project, active, error).await.map(Some),
         };
         let new = NewActivation {
             project,
+            after: active.map(|active| active.id),
             rule_set: &hash,
             draft: &hash,
             username: author.username,
             reason: author.reason,
             files: &files,
         };
-        self.store.rule_sets().activate(new).await?;
+        if !self.store.rule_sets().activate(new).await? {
+            return Ok(None);
+        }
         tracing::info!(project, rule_set = hash, "new rules are active");
         self.known(project, |known| known.is(&rule_set));
-        Ok(rule_set)
+        Ok(Some(rule_set))
     }
 
     /// Stages what the folder holds, for all projects.
@@ -173,40 +227,22 @@ impl Rulebook {
         for project in self.store.projects().list().await? {
             let _unchanged = self.changing.read().await;
             // Anything else is told in the status, and in the log when it was new.
-            if let Err(RulebookError::Store(error)) = self.refresh(&project.id, author).await {
+            if let Err(RulebookError::Store(error)) = self.refresh(&project.id, author, &[]).await {
                 return Err(error);
             }
         }
         Ok(())
     }
 
-    /// Makes a version active again that was so before.
+    /// What is active in a project, whatever the folder holds; none before its first.
     ///
     /// # Errors
-    /// If it never was active in the project, or this release can't run it any more.
-    pub async fn roll_back(
-        &self,
-        project: &str,
-        hash: &str,
-        author: Author<'_>,
-    ) -> Result<Arc<RuleSet>, RulebookError> {
-        let rule_sets = self.store.rule_sets();
-        let rule_set = self.version(project, hash).await?;
-        let draft = self.registry.draft(project, &[]);
-        let draft = draft.map_or_else(|_| String::new(), |draft| draft.hash().to_owned());
-        rule_sets
-            .activate(NewActivation {
-                project,
-                rule_set: hash,
-                draft: &draft,
-                username: author.username,
-                reason: author.reason,
-                files: &BTreeMap::new(),
-            })
-            .await?;
-        tracing::info!(project, rule_set = hash, "rolled back to earlier rules");
-        self.known(project, |known| known.is(&rule_set));
-        Ok(rule_set)
+    /// If this release can't run it any more.
+    pub async fn active(&self, project: &str) -> Result<Option<Arc<RuleSet>>, RulebookError> {
+        match self.store.rule_sets().active(project).await? {
+            Some(active) => self.of_version(&active.rule_set).await.map(Some),
+            None => Ok(None),
+        }
     }
 
     /// A version that was active in a project.
@@ -229,15 +265,21 @@ impl Rulebook {
             Err(RulebookError::Store(error)) => return Err(error),
             pinned => pinned.ok(),
         };
+        let error = self.known(project, |known| {
+            known.error.as_ref().map(ToString::to_string)
+        });
         let draft = self.registry.draft(project, &[]).ok();
+        let draft = draft.filter(|_| error.is_none());
+        let mut notes = rule_set.map_or_else(Vec::new, |rule_set| rule_set.notes().to_vec());
+        if self.known(project, |known| known.is_held) {
+            notes.push(OLD_FOLDER.to_owned());
+        }
         Ok(ProjectStatus {
             project: project.to_owned(),
             active: self.store.rule_sets().active(project).await?,
             draft: draft.map(|draft| draft.hash().to_owned()),
-            error: self.known(project, |known| {
-                known.error.as_ref().map(ToString::to_string)
-            }),
-            notes: rule_set.map_or_else(Vec::new, |rule_set| rule_set.notes().to_vec()),
+            error,
+            notes,
         })
     }
 
@@ -309,6 +351,7 @@ impl Rulebook {
             tracing::warn!(
                 project,
                 code = error.code(),
+                missing = error.missing(),
                 kept = active.map(|active| active.rule_set.as_str()),
                 "the project's rules are broken, see the rules' status"
             );
@@ -323,13 +366,6 @@ impl Rulebook {
         let known = self.project_to_known.lock();
         let mut known = known.unwrap_or_else(PoisonError::into_inner);
         with(known.entry(project.to_owned()).or_default())
-    }
-}
-
-impl Known {
-    fn is(&mut self, rule_set: &Arc<RuleSet>) {
-        self.active = Some(rule_set.clone());
-        self.error = None;
     }
 }
 

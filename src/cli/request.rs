@@ -52,7 +52,7 @@ pub enum Command {
     /// What would be different of an import under other rules; writes nothing
     Replay {
         id: i64,
-        /// The rules folder to try; the project's present one if it is left out
+        /// The rules folder to try; what is active in the project if it is left out
         #[arg(long, value_name = "FOLDER")]
         rules: Option<PathBuf>,
         /// Everything, as JSON
@@ -153,9 +153,19 @@ pub async fn run(command: Command) -> Result<(), CliError> {
             if let Some(folder) = rules.as_ref().filter(|folder| !folder.is_dir()) {
                 return Err(format!("there is no folder {}", folder.display()).into());
             }
-            let registry = Registry::open(rules.unwrap_or_else(|| config.rules()));
-            let candidate = registry.check(&request.project)?;
             let importer = importer(&config, &store)?;
+            let project = &request.project;
+            let active = match &rules {
+                Some(_) => None,
+                None => importer.rulebook.active(project).await?,
+            };
+            let candidate = match active {
+                Some(active) => {
+                    super::say_if_apart(&config, project, active.hash(), "the active version");
+                    active
+                }
+                None => Registry::open(rules.unwrap_or_else(|| config.rules())).check(project)?,
+            };
             let told = tokio::task::spawn_blocking(move || importer.replay(&request, &candidate));
             let told = told.await??;
             match json {

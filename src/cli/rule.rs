@@ -25,7 +25,7 @@ pub enum Command {
     Check(check::Args),
     /// Run the test cases of a module, or of every module in a folder
     Test(test::Args),
-    /// Show what a project's rules would do with files, without importing them
+    /// Show what a project's rules in the rules folder would do with files, active or not, without importing them
     Explain(explain::Args),
     /// Run rules over one file and write the outcome; exit status 0 written, 10 rejected, 11 quarantined
     Apply(apply::Args),

@@ -1,7 +1,7 @@
 //! Changes of the rules folder by calls: looked at as if they were made, then made as a whole or not at all.
 
 use super::{Author, NO_PROJECT, Rulebook, RulebookError, run_blocking};
-use crate::rules::{Change, RuleSet, RuleSetError};
+use crate::rules::{Change, Draft, RuleSet, RuleSetError};
 use crate::whole::replace_whole;
 use std::path::Path;
 use std::sync::Arc;
@@ -19,7 +19,12 @@ impl Rulebook {
         author: Author<'_>,
     ) -> Result<(), RulebookError> {
         for project in projects {
-            self.stage_changes(project, changes).await?;
+            let draft = self.registry.draft(project, changes)?;
+            let active = self.store.rule_sets().active(project).await?;
+            if let Some(lost) = self.lost(project, &draft, active.as_ref(), changes).await? {
+                return Err(lost.into());
+            }
+            self.stage(draft).await?;
         }
         if projects.is_empty() {
             // The site's rules are checked before there is a project, too.
@@ -28,7 +33,7 @@ impl Rulebook {
         let _alone = self.changing.write().await;
         self.write(changes).await?;
         for project in projects {
-            self.refresh(project, author).await?;
+            self.refresh(project, author, changes).await?;
         }
         Ok(())
     }
@@ -53,7 +58,7 @@ impl Rulebook {
         let _alone = self.changing.write().await;
         self.write(changes).await?;
         for project in &concerned {
-            self.refresh(project, author).await?;
+            self.refresh(project, author, changes).await?;
         }
         Ok(())
     }
@@ -124,6 +129,18 @@ impl Rulebook {
         let (root, changes) = (self.registry.root().to_owned(), changes.to_vec());
         run_blocking(move || changes.iter().try_for_each(|change| write(&root, change))).await?
     }
+}
+
+/// Whether a project's draft has one of the files that were written: who writes what is there already asks for it to
+/// be active, too.
+pub(super) fn wrote(written: &[Change], project: &str, draft: &Draft) -> bool {
+    let own = format!("projects/{project}/");
+    written
+        .iter()
+        .any(|change| match change.path.strip_prefix(&own) {
+            Some(file) => draft.files().contains_key(&format!("project/{file}")),
+            None => draft.files().contains_key(&change.path),
+        })
 }
 
 fn write(root: &Path, change: &Change) -> std::io::Result<()> {

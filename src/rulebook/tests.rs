@@ -1,5 +1,7 @@
 //! Which version an import gets while the folder changes, breaks and is mended, on one server and on two.
 
+mod missing;
+
 use super::*;
 use crate::rules::Change;
 use crate::store::{NewProject, testing};
@@ -112,7 +114,8 @@ async fn a_rollback_stands_until_the_folder_holds_something_else() {
     let first = site.hash().await;
     site.policy(r#"{ "leak_check": "quarantine" }"#);
     let second = site.hash().await;
-    site.book.roll_back("DEMO", &first, ADA).await.unwrap();
+    let back = site.book.roll_back("DEMO", &first, ADA, false);
+    back.await.unwrap();
     assert_eq!(site.hash().await, first);
     let other = site.another().await;
     assert_eq!(
@@ -147,7 +150,7 @@ async fn only_what_was_active_in_the_project_can_be_rolled_back_to() {
     let site = Site::new().await;
     site.policy(r#"{ "leak_check": "report" }"#);
     let of_demo = site.hash().await;
-    let refused = site.book.roll_back("OTHER", &of_demo, ADA).await;
+    let refused = site.book.roll_back("OTHER", &of_demo, ADA, false).await;
     assert!(matches!(refused, Err(RulebookError::NoVersion(_))));
 }
 
@@ -212,4 +215,90 @@ async fn who_looks_while_a_change_is_made_does_not_take_it_for_an_edit_on_disk()
     let history = rule_sets.history(Some("DEMO"), 100).await.unwrap();
     let by_ada = history.iter().filter(|active| active.username == "ada");
     assert_eq!((by_ada.count(), history.len()), (20, 21));
+}
+
+const FIRST: &str = r#"{ "leak_check": "report" }"#;
+const SECOND: &str = r#"{ "leak_check": "quarantine" }"#;
+
+#[tokio::test]
+async fn a_server_whose_folder_lags_does_not_undo_what_another_has_activated() {
+    let site = Site::new().await;
+    let lagging = tempfile::tempdir().unwrap();
+    let write = |text: &str| {
+        let policy = lagging.path().join("projects/DEMO/policy.json");
+        fs::create_dir_all(policy.parent().unwrap()).unwrap();
+        fs::write(policy, text).unwrap();
+    };
+    let other = book(&lagging, testing::another(&site.book.store).await);
+    let seen_by_other = async || other.pin("DEMO").await.unwrap().hash().to_owned();
+    site.policy(FIRST);
+    write(FIRST);
+    let first = site.hash().await;
+    assert_eq!(seen_by_other().await, first);
+    site.policy(SECOND);
+    let second = site.hash().await;
+    assert_eq!(seen_by_other().await, second, "its folder holds the first");
+    assert_eq!(site.hash().await, second);
+    let status = other.status("DEMO").await.unwrap();
+    assert!(status.notes[0].starts_with("the rules folder holds a version that was"));
+    assert_eq!(site.history().await.len(), 2);
+
+    write(SECOND);
+    assert_eq!(seen_by_other().await, second);
+    assert!(other.status("DEMO").await.unwrap().notes.is_empty());
+    // What it sees change is an edit, whatever it was edited to.
+    write(FIRST);
+    assert_eq!(seen_by_other().await, first);
+    assert_eq!(site.hash().await, first, "the second is the old one now");
+}
+
+#[tokio::test]
+async fn an_activation_that_does_not_know_the_last_one_is_not_made() {
+    let site = Site::new().await;
+    site.policy(FIRST);
+    site.hash().await;
+    site.policy(SECOND);
+    site.hash().await;
+    let history = site.history().await;
+    let (last, before) = (&history[0], &history[1]);
+    let files = BTreeMap::new();
+    let again = |after: &Activation| NewActivation {
+        project: "DEMO",
+        after: Some(after.id),
+        rule_set: &before.rule_set,
+        draft: &before.draft,
+        username: "ada",
+        reason: "",
+        files: &files,
+    };
+    let rule_sets = site.book.store.rule_sets();
+    assert!(!rule_sets.activate(again(before)).await.unwrap());
+    assert!(rule_sets.activate(again(last)).await.unwrap());
+}
+
+#[tokio::test]
+async fn a_rollback_waits_for_who_stages_the_folder() {
+    let site = Site::new().await;
+    site.policy(FIRST);
+    let first = site.hash().await;
+    site.policy(SECOND);
+    site.hash().await;
+    let staging = site.book.changing.read().await;
+    let back = site.book.roll_back("DEMO", &first, ADA, false);
+    let waits = tokio::time::timeout(std::time::Duration::from_millis(50), back).await;
+    assert!(waits.is_err());
+    drop(staging);
+}
+
+#[tokio::test]
+async fn an_owners_rollback_sees_what_the_site_has_changed_just_now() {
+    let site = Site::new().await;
+    let first = site.hash().await;
+    let folder = site.rules.path().join("site");
+    fs::create_dir_all(&folder).unwrap();
+    fs::write(folder.join("policy.json"), SECOND).unwrap();
+    let refused = site.book.roll_back("DEMO", &first, ADA, true).await;
+    assert!(matches!(refused, Err(RulebookError::OtherSite(_))));
+    let back = site.book.roll_back("DEMO", &first, ADA, false);
+    assert_eq!(back.await.unwrap().hash(), first);
 }

@@ -115,7 +115,8 @@ impl Finding {
                 let message = format!("the module fails its own test: {message}");
                 Self::error(&real(file), None, message)
             }
-            RuleSetError::Unreadable { file, message } => Self::error(&real(file), None, message),
+            RuleSetError::Unreadable { file, message }
+            | RuleSetError::Missing { file, message } => Self::error(&real(file), None, message),
             RuleSetError::ProjectId(id) => Self::error(&real(id), None, error.to_string()),
         }
     }

@@ -176,6 +176,12 @@ pub static CODES: &[Code] = &[
         remedy: "Put it there, readable for the server. Links must not lead out of the rules folder.",
     },
     Code {
+        code: "rules-missing",
+        of: Of::Rules,
+        meaning: "The rules folder, or a policy that the active version has, is missing. What is active stays.",
+        remedy: "Put it back or mount it. A project, or the site, that shall have no policy gets a file with `{}`.",
+    },
+    Code {
         code: "rules-project-id",
         of: Of::Rules,
         meaning: "The text is no project ID.",
@@ -233,6 +239,7 @@ fn exhaustive(failure: &RuleFailure, edit: &EditError, rules: &RuleSetError) {
         | RuleSetError::Code { .. }
         | RuleSetError::Test { .. }
         | RuleSetError::Unreadable { .. }
+        | RuleSetError::Missing { .. }
         | RuleSetError::ProjectId(_) => {}
     }
 }
@@ -305,6 +312,10 @@ mod tests {
                 message: message(),
             },
             RuleSetError::Unreadable {
+                file: String::new(),
+                message: message(),
+            },
+            RuleSetError::Missing {
                 file: String::new(),
                 message: message(),
             },

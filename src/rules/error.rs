@@ -21,11 +21,23 @@ pub enum RuleSetError {
     Test { file: String, message: String },
     #[error("{file}: {message}")]
     Unreadable { file: String, message: String },
+    /// A policy that was there, or the folder itself. Not there is not empty: what is missing may be a volume that
+    /// is not mounted, or a file that is being saved.
+    #[error("{file}: {message}")]
+    Missing { file: String, message: String },
     #[error("{0:?} is no project ID: only A-Z, a-z, 0-9, _ and - are allowed, at most 64 of them")]
     ProjectId(String),
 }
 
 impl RuleSetError {
+    /// What is missing, if something is.
+    pub fn missing(&self) -> Option<&str> {
+        match self {
+            Self::Missing { file, .. } => Some(file),
+            _ => None,
+        }
+    }
+
     /// A stable code, without any value: for logs and metrics.
     pub fn code(&self) -> &'static str {
         match self {
@@ -34,6 +46,7 @@ impl RuleSetError {
             Self::Code { .. } => "rules-code",
             Self::Test { .. } => "rules-test",
             Self::Unreadable { .. } => "rules-unreadable",
+            Self::Missing { .. } => "rules-missing",
             Self::ProjectId(_) => "rules-project-id",
         }
     }

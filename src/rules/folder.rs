@@ -42,6 +42,11 @@ impl Folder {
         })
     }
 
+    /// Whether there is a folder at all.
+    pub fn is_there(&self) -> bool {
+        !matches!(self.source, Source::Disk(None))
+    }
+
     pub fn of_version(name: &str, files: Files) -> Self {
         Self {
             name: name.to_owned(),

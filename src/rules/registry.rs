@@ -96,9 +96,26 @@ impl Registry {
     }
 
     /// What the folder holds for a project at present, or would hold after some changes.
+    ///
+    /// # Errors
+    /// Also if there is no folder: rules that can't be found are not rules that say nothing.
     pub fn draft(&self, project: &str, changes: &[Change]) -> Result<Draft, RuleSetError> {
         check_project_id(project)?;
-        Closure::read(&self.folder(changes)?, project).map(Draft)
+        let folder = self.folder(changes)?;
+        if !folder.is_there() {
+            return Err(RuleSetError::Missing {
+                file: NAME.to_owned(),
+                message: "the rules folder is missing: mount it, or put it back; to do without rules of your own, \
+                          make it as an empty folder"
+                    .to_owned(),
+            });
+        }
+        Closure::read(&folder, project).map(Draft)
+    }
+
+    /// What a file of the folder is called in messages.
+    pub fn shown(&self, path: &str) -> String {
+        format!("{NAME}/{path}")
     }
 
     /// The folder as it would be after some changes.

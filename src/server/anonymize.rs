@@ -121,6 +121,8 @@ pub async fn set_all(
         }
     };
     let _alone = state.changing_rules.lock().await;
+    let only_site = *level == Level::Site;
+    state.rulebook.check_there(&projects, only_site).await?;
     let changes = state.settings.change(level, &wishes()?)?;
     let author = Author {
         username: &caller.name,

@@ -266,6 +266,10 @@ async fn set_prearchive_code(
         reason: "prearchive code",
     };
     let _alone = state.changing_rules.lock().await;
+    state
+        .rulebook
+        .check_there(std::slice::from_ref(&id), false)
+        .await?;
     let policy = state.policies.with_prearchive_code(&id, code)?;
     state.rulebook.change(&[id], &[policy], author).await?;
     Ok(StatusCode::OK)
@@ -303,6 +307,10 @@ async fn set_quarantine_code(
         reason: "quarantine code",
     };
     let _alone = state.changing_rules.lock().await;
+    state
+        .rulebook
+        .check_there(std::slice::from_ref(&id), false)
+        .await?;
     let policy = state.policies.with_quarantine(&id, on)?;
     state.rulebook.change(&[id], &[policy], author).await?;
     Ok(StatusCode::OK)

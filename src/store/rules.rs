@@ -29,6 +29,8 @@ pub struct Activation {
 #[derive(Debug, Clone)]
 pub struct NewActivation<'a> {
     pub project: &'a str,
+    /// The activation that it was decided to take the place of; none if there was none.
+    pub after: Option<i64>,
     pub rule_set: &'a str,
     pub draft: &'a str,
     pub username: &'a str,
@@ -119,6 +121,43 @@ impl RuleSets<'_> {
         Ok(row.is_some())
     }
 
+    /// The rule sets whose hashes begin so, a few of them.
+    pub async fn beginning(&self, prefix: &str) -> Result<Vec<String>, StoreError> {
+        // Nothing else is in a hash; some of what else there is means something to LIKE.
+        if !prefix.bytes().all(|b| b.is_ascii_hexdigit()) {
+            return Ok(Vec::new());
+        }
+        let rows = sqlx::query("SELECT hash FROM rule_sets WHERE hash LIKE $1 LIMIT 20")
+            .bind(format!("{}%", prefix.to_ascii_lowercase()))
+            .fetch_all(&self.0.pool)
+            .await?;
+        rows.iter().map(|row| column(row, "hash")).collect()
+    }
+
+    /// Whether a file is part of a rule set.
+    pub async fn holds(&self, rule_set: &str, path: &str) -> Result<bool, StoreError> {
+        let row = sqlx::query("SELECT 1 FROM rule_set_files WHERE rule_set = $1 AND path = $2")
+            .bind(rule_set)
+            .bind(path)
+            .fetch_optional(&self.0.pool)
+            .await?;
+        Ok(row.is_some())
+    }
+
+    /// Whether a file is part of what is active in any project.
+    pub async fn is_active_anywhere(&self, path: &str) -> Result<bool, StoreError> {
+        let row = sqlx::query(
+            "SELECT 1 FROM rule_set_files WHERE path = $1 AND rule_set IN
+             (SELECT rule_set FROM rule_activations WHERE id IN
+              (SELECT MAX(id) FROM rule_activations GROUP BY project))
+             LIMIT 1",
+        )
+        .bind(path)
+        .fetch_optional(&self.0.pool)
+        .await?;
+        Ok(row.is_some())
+    }
+
     /// The files of a rule set; empty if there is none of that hash.
     pub async fn files(&self, rule_set: &str) -> Result<BTreeMap<String, Arc<[u8]>>, StoreError> {
         let rows = sqlx::query(
@@ -137,20 +176,22 @@ impl RuleSets<'_> {
     }
 
     /// Makes a rule set the active one. Doing it twice is once: of two servers that saw the same change
-    /// one records it.
-    pub async fn activate(&self, new: NewActivation<'_>) -> Result<(), StoreError> {
+    /// one records it. False if another was made active meanwhile: who decided without knowing of it looks again.
+    pub async fn activate(&self, new: NewActivation<'_>) -> Result<bool, StoreError> {
         let mut tx = self.0.begin().await?;
         let last = sqlx::query(
-            "SELECT rule_set, draft FROM rule_activations WHERE project = $1 ORDER BY id DESC LIMIT 1",
+            "SELECT * FROM rule_activations WHERE project = $1 ORDER BY id DESC LIMIT 1",
         )
         .bind(new.project)
         .fetch_optional(tx.on())
         .await?;
-        if let Some(row) = last
-            && column::<&str>(&row, "rule_set")? == new.rule_set
-            && column::<&str>(&row, "draft")? == new.draft
-        {
-            return Ok(());
+        let last = last.as_ref().map(from_row).transpose()?;
+        let is_same = |last: &Activation| last.rule_set == new.rule_set && last.draft == new.draft;
+        if last.as_ref().is_some_and(is_same) {
+            return Ok(true);
+        }
+        if last.map(|last| last.id) != new.after {
+            return Ok(false);
         }
         keep(&mut tx, new.rule_set, new.files).await?;
         sqlx::query(
@@ -167,7 +208,8 @@ impl RuleSets<'_> {
         .await?;
         let object = format!("project/{}/rules/{}", new.project, new.rule_set);
         audit::record(&mut tx, new.username, "rules.activate", object).await?;
-        tx.commit().await
+        tx.commit().await?;
+        Ok(true)
     }
 }
 

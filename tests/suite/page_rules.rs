@@ -1,5 +1,6 @@
 //! Rules on the page, and the calls that it makes for them.
 
+mod back;
 mod files;
 mod tries;
 

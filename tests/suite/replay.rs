@@ -53,7 +53,12 @@ fn what_a_candidate_would_change_is_named_for_each_file_and_session() {
             keep()
         }",
     );
+    // Broken is not active: the folder is not what is told of.
+    site.rules("projects/P/policy.json", "{");
+    let told = replay(&site, done.id(), &[]);
+    assert_eq!(told["counts"]["filesChanged"], 0, "still what is active");
     site.policy("P", &policy(4));
+    assert_eq!(site.get("root", "/xapi/rules/status").status, 200);
     let (before, reports) = (site.files("prearchive"), site.files("reports"));
     let told = replay(&site, done.id(), &[]);
     assert_eq!(told["ruleSet"], done.status["ruleSet"]);

@@ -396,6 +396,13 @@ impl Site {
         read(request.send(body.to_string()).unwrap())
     }
 
+    pub fn post_json(&self, user: &str, path: &str, body: &Value) -> Answer {
+        let url = format!("{}{path}", self.server().base);
+        let request = headed(self.agent.post(url), authorization(user));
+        let request = request.header("Content-Type", "application/json");
+        read(request.send(body.to_string()).unwrap())
+    }
+
     /// A PUT with a text as its body, called what curl calls it if nobody says otherwise.
     pub fn put_text(&self, user: &str, path: &str, body: &str) -> Answer {
         let url = format!("{}{path}", self.server().base);

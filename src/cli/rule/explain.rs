@@ -42,6 +42,10 @@ pub async fn run(args: Args) -> Result<ExitCode, CliError> {
     let project = store.projects().get(&args.project).await?;
     let project = project.ok_or_else(|| format!("there is no project {}", args.project))?;
     let rules = Registry::open(config.rules()).check(&project.id)?;
+    let active = store.rule_sets().active(&project.id).await?;
+    if let Some(active) = active {
+        crate::cli::say_if_apart(&config, &project.id, &active.rule_set, "the rules folder");
+    }
     let run = Run::new(
         project.id,
         project.pseudonym_key.as_bytes(),

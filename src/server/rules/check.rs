@@ -42,7 +42,7 @@ pub async fn check(
     Json(wanted): Json<Wanted>,
 ) -> Result<Json<Checked>, ApiError> {
     let changes = place::changes(&state, &caller, &wanted.changes).await?;
-    let diff = diff(&state, &changes);
+    let diff = diff(&state, &changes).await?;
     let (root, changed) = (state.config.rules(), changes.clone());
     let looked = tokio::task::spawn_blocking(move || {
         let candidate = Candidate::new(&root, &changed)?;
@@ -116,7 +116,9 @@ async fn staged(
     Ok(rulebook.concerned(&projects, changes).await)
 }
 
-fn diff(state: &AppState, changes: &[Change]) -> String {
+/// Against what is active where the changes are of one project. The site's files and modules, which one project may
+/// have in another version than the next, against the folder.
+async fn diff(state: &AppState, changes: &[Change]) -> Result<String, ApiError> {
     let (mut from, mut to) = (Files::new(), Files::new());
     for change in changes {
         // One that can't be read is shown as new.
@@ -126,6 +128,27 @@ fn diff(state: &AppState, changes: &[Change]) -> String {
         if let Some(new) = &change.content {
             to.insert(change.path.clone(), new.clone());
         }
+    }
+    let project = of_one_project(changes);
+    let rule_sets = state.store.rule_sets();
+    if let Some(project) = project
+        && let Some(active) = rule_sets.active(project).await?
+    {
+        let active = in_folder(project, rule_sets.files(&active.rule_set).await?);
+        // What else the folder holds by now becomes active with the changes.
+        let draft = state.rulebook.registry().draft(project, changes);
+        let draft = draft.map_or_else(|_| Files::new(), |draft| draft.files().clone());
+        for (path, new) in in_folder(project, draft) {
+            if path.ends_with("/policy.json") || active.contains_key(&path) {
+                to.insert(path, new);
+            }
+        }
+        from.retain(|path, _| !path.ends_with("/policy.json"));
+        let is_shown = |path: &String| {
+            to.contains_key(path) || changes.iter().any(|change| change.path == *path)
+        };
+        let both = active.into_iter().filter(|(path, _)| is_shown(path));
+        from.extend(both);
     }
     for (path, new) in &mut to {
         let Some(old) = from.get_mut(path) else {
@@ -138,7 +161,27 @@ fn diff(state: &AppState, changes: &[Change]) -> String {
             (*old, *new) = (was.as_bytes().into(), is.as_bytes().into());
         }
     }
-    super::unified_diff(&from, &to)
+    Ok(super::unified_diff(&from, &to))
+}
+
+/// The project whose files all changes are.
+fn of_one_project(changes: &[Change]) -> Option<&str> {
+    let mut projects = changes.iter().map(|change| {
+        let below = change.path.strip_prefix("projects/")?;
+        Some(below.split_once('/')?.0)
+    });
+    let first = projects.next()??;
+    projects.all(|other| other == Some(first)).then_some(first)
+}
+
+/// A version's files by their paths in the folder.
+fn in_folder(project: &str, files: Files) -> Files {
+    let files = files.into_iter();
+    let named = files.map(|(path, text)| match path.strip_prefix("project/") {
+        Some(file) => (format!("projects/{project}/{file}"), text),
+        None => (path, text),
+    });
+    named.collect()
 }
 
 /// A JSON document in the layout that all of them have here.

@@ -1,6 +1,7 @@
 //! The addresses below /xapi/rules, and what they are for.
 
 use axum::extract::DefaultBodyLimit;
+use schemars::JsonSchema as _;
 
 use crate::import::explain::Explanation;
 use crate::rules::{Chain, ModuleDetail, ModuleStatus, ModuleTests};
@@ -9,19 +10,13 @@ use super::super::api::{Api, Field, Schema, get, post, put};
 use super::{
     ActivationView, FileView, FromTo, Reason, StatusView, Which, WhichFile, check, diff, explain,
     files, list_modules, modules, project_policy, put_project_policy, put_site_policy, reload,
-    roll_back, shadow, site_policy, status, version, versions,
+    rollback, shadow, site_policy, status, version, versions,
 };
 
 const FAMILY: &str = "Rules";
 
 /// A script may have 1 MB; as JSON it is longer.
 const LARGEST_FILE: usize = 2 * 1024 * 1024;
-
-const ROLL_BACK: &[Field] = &[
-    ("project", "text", "The project."),
-    ("ruleSet", "text", "The version's hash."),
-    ("reason", "text", "For the history."),
-];
 
 const IF_MATCH: Field = (
     "If-Match",
@@ -98,10 +93,14 @@ pub fn routes() -> Api {
         )
         .on(
             post("/rules/rollback", "Make a version active again")
-                .form(ROLL_BACK)
+                .form(rollback::FORM)
+                .takes(
+                    "application/json",
+                    Schema::Of(|generator| rollback::Rollback::json_schema(generator)),
+                )
                 .json::<StatusView>()
                 .fails([404, 409]),
-            roll_back,
+            rollback::roll_back,
         )
         .on(
             post("/rules/reload", "Look at the folder now")

@@ -22,11 +22,17 @@ use super::trial;
 
 const FILE: &str = "policy.json";
 
+/// What a change may start from instead of the active version.
+const FOLDER: &str = "folder";
+
 #[derive(Deserialize, Default)]
 pub struct As {
     /// `text`: the JSON that it is.
     #[serde(default, rename = "as")]
     form: String,
+    /// `folder`: what the rules folder holds, also where that is not what is active.
+    #[serde(default)]
+    from: String,
 }
 
 /// What stands in the view.
@@ -47,9 +53,14 @@ pub async fn show(
     Query(shown): Query<As>,
 ) -> Result<Response, Refusal> {
     let whose = Whose::of(&whose);
-    let text = whose.policy(&visitor).await?;
+    let folder = whose.policy(&visitor).await?;
+    let base = hash(&folder);
+    let text = match whose.active_policy(&visitor).await? {
+        Some(active) if shown.from != FOLDER => active,
+        _ => folder,
+    };
     let draft = Draft {
-        base: hash(&text),
+        base,
         is_text: shown.form == "text",
         text,
         sent: Sent::default(),
@@ -198,9 +209,11 @@ async fn view(visitor: &Visitor, whose: &Whose, mut draft: Draft) -> Result<Mark
     let policy = parsed(&draft.text);
     let known = known(visitor, &policy).await?;
     let here = whose.view(&["edit"], &[]);
+    let is_apart = whose.active_policy(visitor).await?.is_some();
     Ok(html! {
         p.crumbs { a href="/rules" { "Rules" } " / " a href=(whose.view(&[], &[])) { (whose.step()) } }
         h1 { "Change the " @if *whose == Whose::Site { "site's rules" } @else { "rules of " (whose.step()) } }
+        @if is_apart { (apart(whose, is_text)) }
         @if let Some(refused) = &draft.refused { (shell::told(false, refused)) }
         @if let Some(checked) = &draft.checked { (looked_at(whose, &here, &draft, checked)) }
         form method="post" action=(here) {
@@ -222,6 +235,20 @@ async fn view(visitor: &Visitor, whose: &Whose, mut draft: Draft) -> Result<Mark
             }
         }
     })
+}
+
+/// Saving makes the folder active: who has gone back must not undo it unawares.
+fn apart(whose: &Whose, is_text: bool) -> Markup {
+    let form = [("as", if is_text { "text" } else { "" })];
+    let folder = [form[0], ("from", FOLDER)];
+    html! {
+        p.notice.bad {
+            "What is active is not what the rules folder holds: it was gone back to an earlier version, or the folder can't be used. "
+            "Saving makes the folder active, with this policy. Start from "
+            a href=(whose.view(&["edit"], &form)) { "the active version's policy" } " or from "
+            a href=(whose.view(&["edit"], &folder)) { "the folder's" } "."
+        }
+    }
 }
 
 fn looked_at(whose: &Whose, here: &str, draft: &Draft, checked: &Checked) -> Markup {

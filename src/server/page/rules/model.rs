@@ -165,6 +165,26 @@ impl Whose {
         self.or_empty(visitor, text).await
     }
 
+    /// Where the active version is not what the folder holds: the version's policy, which is empty where it has none.
+    pub async fn active_policy(&self, visitor: &Visitor) -> Result<Option<String>, Refusal> {
+        let Whose::Project(id) = self else {
+            return Ok(None);
+        };
+        let statuses: Vec<Status> = visitor.rest.get("/xapi/rules/status").await?;
+        let status = statuses.into_iter().find(|status| status.project == *id);
+        let Some((active, draft)) = status.and_then(|status| Some((status.active?, status.draft)))
+        else {
+            return Ok(None);
+        };
+        if draft.as_ref() == Some(&active.rule_set) {
+            return Ok(None);
+        }
+        let steps = ["xapi", "rules", "versions", &active.rule_set];
+        let uri = address(&steps, &[("file", "project/policy.json")]);
+        let text = none_if_missing(visitor.rest.text(&uri).await)?;
+        Ok(Some(text.unwrap_or_default()))
+    }
+
     /// A file of theirs; an empty text where there is none, and not where there is no such project.
     pub async fn or_empty(
         &self,

@@ -82,7 +82,7 @@ pub async fn view(
                     input type="hidden" name="version" value=(hash);
                     label for="reason" { "Why" }
                     input #reason name="reason" maxlength="500";
-                    small { "It stands until the rules folder is changed." }
+                    small { "It stands until the rules folder is changed, or a policy is saved. The folder keeps the newer text." }
                     button { "Go back to this version" }
                 }
             }
