@@ -6,6 +6,7 @@
 mod access;
 mod edits;
 mod parsed;
+mod quotes;
 pub mod rows;
 mod script;
 mod table;
@@ -20,6 +21,7 @@ use crate::dicom::edit::{EditProblem, Scope};
 use crate::dicom::path::{PathError, location_text};
 use crate::dicom::{Element, Instance, value};
 pub use access::Access;
+pub use quotes::Quotes;
 pub use script::content;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -78,12 +80,6 @@ impl EditError {
     }
 }
 
-impl From<PathError> for EditError {
-    fn from(error: PathError) -> Self {
-        Self::BadPath(error.to_string())
-    }
-}
-
 impl From<EditProblem> for EditError {
     fn from(problem: EditProblem) -> Self {
         match problem {
@@ -115,6 +111,10 @@ pub struct Edit {
     pub action: Action,
 }
 
+/// In the place of a path that a rule put together or read.
+const NOT_SHOWN: &str =
+    "a text that the rule made as it ran, which is not shown, as it may hold a header's value";
+
 /// One run's view: owns the instance while the rule runs, and gives it back.
 pub struct Host {
     instance: Instance,
@@ -126,6 +126,8 @@ pub struct Host {
     not_redacted: Option<(Refusal, Option<Position>)>,
     /// Where the rule's call stands in its script, if it is one.
     position: Option<Position>,
+    /// What failures may quote; none: all, as it is the host itself that asks.
+    quotes: Option<Arc<Quotes>>,
     trace: Option<Trace>,
 }
 
@@ -157,6 +159,7 @@ impl Host {
             refusal: None,
             not_redacted: None,
             position: None,
+            quotes: None,
             trace: None,
         }
     }
@@ -193,6 +196,24 @@ impl Host {
         self.position = position;
     }
 
+    /// Said by the engine once: the texts that the rule's author wrote.
+    pub(super) fn set_quotes(&mut self, quotes: Arc<Quotes>) {
+        self.quotes = Some(quotes);
+    }
+
+    /// Whether a failure may say a text that the rule gave.
+    pub(super) fn may_quote(&self, text: &str) -> bool {
+        (self.quotes.as_ref()).is_none_or(|quotes| quotes.holds(text, &self.context.settings))
+    }
+
+    /// What is wrong with a path, without a path that may have come from a header.
+    fn bad_path(&self, error: &PathError) -> String {
+        match self.may_quote(&error.path) {
+            true => error.to_string(),
+            false => NOT_SHOWN.to_owned(),
+        }
+    }
+
     /// Text; several values joined by a backslash; none if the element is absent or holds no text.
     /// A path that can't be parsed is a refusal: a misspelt keyword must not look like an absent element.
     pub fn get(&mut self, path: &str) -> Option<String> {
@@ -221,7 +242,8 @@ impl Host {
         let pattern = match parsed::pattern(pattern) {
             Ok(pattern) => pattern,
             Err(error) => {
-                self.refuse(Refusal::BadPath(error.to_string()));
+                let told = self.bad_path(&error);
+                self.refuse(Refusal::BadPath(told));
                 return Vec::new();
             }
         };
@@ -246,7 +268,8 @@ impl Host {
         let path = match parsed::path(path) {
             Ok(path) => path,
             Err(error) => {
-                self.refuse(Refusal::BadPath(error.to_string()));
+                let told = self.bad_path(&error);
+                self.refuse(Refusal::BadPath(told));
                 return None;
             }
         };
