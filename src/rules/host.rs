@@ -49,6 +49,17 @@ pub struct Context {
     pub urls: Arc<Urls>,
     /// Whether a DicomEdit script notes in (0012,0064) that it ran.
     pub record: bool,
+    /// Whether a label that is not given fails the rule that reads it, as `sluice rule apply` has it: `()` would leave in
+    /// what the label was to replace.
+    pub needs_labels: bool,
+}
+
+impl Context {
+    /// Why a label can't be read; none if it can, or is absent where that is meant.
+    pub fn missing(&self, name: &str, label: Option<&String>) -> Option<String> {
+        (self.needs_labels && label.is_none())
+            .then(|| format!("reads the {name} label, and none is given: give --{name}"))
+    }
 }
 
 /// Why an edit was not made. The texts name paths and VRs, never a value.

@@ -98,6 +98,13 @@ impl Guest {
         Ok(self.on(call)?.map_err(dicom::EditError::from))
     }
 
+    fn label(&self, name: &str, label: Option<&String>) -> Result<Option<String>> {
+        match self.context.missing(name, label) {
+            Some(why) => bail!(why),
+            None => Ok(label.cloned()),
+        }
+    }
+
     fn bounded<T>(&mut self, answer: T) -> Result<T> {
         let held = self.meter.bytes();
         self.most = self.most.max(held);
@@ -259,11 +266,11 @@ impl context::Host for Guest {
     }
 
     fn subject(&mut self) -> Result<Option<String>> {
-        Ok(self.context.subject.clone())
+        self.label("subject", self.context.subject.as_ref())
     }
 
     fn session(&mut self) -> Result<Option<String>> {
-        Ok(self.context.session.clone())
+        self.label("session", self.context.session.as_ref())
     }
 
     fn parameter(&mut self, name: String) -> Result<Option<String>> {
