@@ -202,6 +202,7 @@ impl Case {
             tables: Arc::new(module.tables.with(&self.tables)),
             urls: Arc::default(),
             record: false,
+            needs_labels: false,
         };
         let subject = match &self.input {
             Input::Summary(changes) => {

@@ -6,6 +6,7 @@
 mod access;
 mod edits;
 mod parsed;
+mod quotes;
 pub mod rows;
 mod script;
 mod table;
@@ -20,6 +21,7 @@ use crate::dicom::edit::{EditProblem, Scope};
 use crate::dicom::path::{PathError, location_text};
 use crate::dicom::{Element, Instance, value};
 pub use access::Access;
+pub use quotes::Quotes;
 pub use script::content;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -47,6 +49,17 @@ pub struct Context {
     pub urls: Arc<Urls>,
     /// Whether a DicomEdit script notes in (0012,0064) that it ran.
     pub record: bool,
+    /// Whether a label that is not given fails the rule that reads it, as `sluice rule apply` has it: `()` would leave in
+    /// what the label was to replace.
+    pub needs_labels: bool,
+}
+
+impl Context {
+    /// Why a label can't be read; none if it can, or is absent where that is meant.
+    pub fn missing(&self, name: &str, label: Option<&String>) -> Option<String> {
+        (self.needs_labels && label.is_none())
+            .then(|| format!("reads the {name} label, and none is given: give --{name}"))
+    }
 }
 
 /// Why an edit was not made. The texts name paths and VRs, never a value.
@@ -75,12 +88,6 @@ impl EditError {
             Self::Protected(_) => "protected",
             Self::NotRedactable(_) => "not-redactable",
         }
-    }
-}
-
-impl From<PathError> for EditError {
-    fn from(error: PathError) -> Self {
-        Self::BadPath(error.to_string())
     }
 }
 
@@ -115,6 +122,10 @@ pub struct Edit {
     pub action: Action,
 }
 
+/// In the place of a path that a rule put together or read.
+const NOT_SHOWN: &str =
+    "a text that the rule made as it ran, which is not shown, as it may hold a header's value";
+
 /// One run's view: owns the instance while the rule runs, and gives it back.
 pub struct Host {
     instance: Instance,
@@ -128,6 +139,8 @@ pub struct Host {
     any_depth: Option<Option<Position>>,
     /// Where the rule's call stands in its script, if it is one.
     position: Option<Position>,
+    /// What failures may quote; none: all, as it is the host itself that asks.
+    quotes: Option<Arc<Quotes>>,
     trace: Option<Trace>,
 }
 
@@ -160,6 +173,7 @@ impl Host {
             not_redacted: None,
             any_depth: None,
             position: None,
+            quotes: None,
             trace: None,
         }
     }
@@ -208,6 +222,24 @@ impl Host {
         self.position = position;
     }
 
+    /// Said by the engine once: the texts that the rule's author wrote.
+    pub(super) fn set_quotes(&mut self, quotes: Arc<Quotes>) {
+        self.quotes = Some(quotes);
+    }
+
+    /// Whether a failure may say a text that the rule gave.
+    pub(super) fn may_quote(&self, text: &str) -> bool {
+        (self.quotes.as_ref()).is_none_or(|quotes| quotes.holds(text, &self.context.settings))
+    }
+
+    /// What is wrong with a path, without a path that may have come from a header.
+    fn bad_path(&self, error: &PathError) -> String {
+        match self.may_quote(&error.path) {
+            true => error.to_string(),
+            false => NOT_SHOWN.to_owned(),
+        }
+    }
+
     /// Text; several values joined by a backslash; none if the element is absent or holds no text.
     /// A path that can't be parsed is a refusal: a misspelt keyword must not look like an absent element.
     pub fn get(&mut self, path: &str) -> Option<String> {
@@ -236,7 +268,8 @@ impl Host {
         let pattern = match parsed::pattern(pattern) {
             Ok(pattern) => pattern,
             Err(error) => {
-                self.refuse(Refusal::BadPath(error.to_string()));
+                let told = self.bad_path(&error);
+                self.refuse(Refusal::BadPath(told));
                 return Vec::new();
             }
         };
@@ -261,7 +294,8 @@ impl Host {
         let path = match parsed::path(path) {
             Ok(path) => path,
             Err(error) => {
-                self.refuse(Refusal::BadPath(error.to_string()));
+                let told = self.bad_path(&error);
+                self.refuse(Refusal::BadPath(told));
                 return None;
             }
         };

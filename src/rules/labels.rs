@@ -5,7 +5,7 @@ use super::answer::Labels;
 /// As XNAT's own limit on labels.
 const MAX_CHARACTERS: usize = 64;
 
-/// Says what is wrong, with the label itself: for rights-checked answers, not for logs.
+/// Says what is wrong, without the label: it may be a header's value, and failures are told to more than may see those.
 pub fn check(labels: &Labels) -> Result<(), String> {
     let optional = [
         ("project", &labels.project),
@@ -30,18 +30,18 @@ fn check_one(name: &str, label: &str) -> Result<(), String> {
             "the {name} label has {length} characters, {MAX_CHARACTERS} are allowed"
         ));
     }
-    if let Some(bad) = label
-        .chars()
-        .find(|c| !(c.is_ascii_alphanumeric() || "_-.".contains(*c)))
+    if let Some((place, bad)) = (1..)
+        .zip(label.chars())
+        .find(|(_, c)| !(c.is_ascii_alphanumeric() || "_-.".contains(*c)))
     {
         return Err(format!(
-            "the {name} label {label:?} holds {bad:?}: it becomes a folder's name, so only A-Z, a-z, \
-             0-9, _, - and . are allowed"
+            "the {name} label holds {bad:?} as its character {place} of {length}: it becomes a folder's name, so \
+             only A-Z, a-z, 0-9, _, - and . are allowed"
         ));
     }
     if label.starts_with('.') || label.contains("..") {
         return Err(format!(
-            "the {name} label {label:?} starts with a dot or holds two in a row"
+            "the {name} label starts with a dot or holds two in a row"
         ));
     }
     Ok(())
@@ -78,6 +78,19 @@ mod tests {
                 .unwrap_err()
                 .contains("65 characters")
         );
+    }
+
+    #[test]
+    fn what_is_wrong_is_told_without_the_label() {
+        let told = with_subject("Test^Regression").unwrap_err();
+        assert!(
+            told.contains("holds '^' as its character 5 of 15"),
+            "{told}"
+        );
+        for label in ["Test^Regression", ".Regression", "Regression..1"] {
+            let told = with_subject(label).unwrap_err();
+            assert!(!told.contains("Regression"), "{told}");
+        }
     }
 
     #[test]

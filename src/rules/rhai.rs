@@ -11,16 +11,18 @@ pub mod inspect;
 mod names;
 mod pseudonym;
 mod sandbox;
+mod texts;
 mod values;
 mod watch;
 
 use super::answer::{Labels, RuleFailure, Verdict};
 use super::engine::{CompileError, Engine, Ran, Routed};
-use super::host::{Context, Host};
+use super::host::{Context, Host, Quotes};
 use super::manifest::{Kind, Limits, Manifest};
 use super::pseudonym::Pseudonyms;
 use super::usage::{Reached, Spent};
 use ::rhai::{AST, CallFnOptions, Dynamic, FuncArgs, Scope};
+use answers::Answered;
 use context::Ctx;
 use dataset::Dataset;
 use pseudonym::Service;
@@ -35,6 +37,9 @@ pub struct RhaiEngine {
     limits: Limits,
     engine: ::rhai::Engine,
     ast: AST,
+    code: Box<str>,
+    /// The texts that its failures may quote.
+    quotes: Arc<Quotes>,
 }
 
 impl RhaiEngine {
@@ -76,6 +81,8 @@ impl RhaiEngine {
             name: manifest.name.clone(),
             kind: manifest.kind,
             limits: manifest.limits,
+            code: text.into(),
+            quotes: Arc::new(texts::texts(manifest, text)),
             engine,
             ast,
         })
@@ -94,7 +101,7 @@ impl RhaiEngine {
         let answer = self
             .engine
             .call_fn_with_options(options, &mut Scope::new(), &self.ast, function, arguments)
-            .map_err(|error| failure::from_rhai(&self.name, &self.limits, *error));
+            .map_err(|error| failure::from_rhai(&self.name, &self.code, &self.limits, *error));
         (answer, run.spent())
     }
 
@@ -102,8 +109,8 @@ impl RhaiEngine {
     fn call_on<T>(
         &self,
         kind: Kind,
-        host: Host,
-        answer: impl FnOnce(&str, Dynamic) -> Result<T, RuleFailure>,
+        mut host: Host,
+        answer: impl FnOnce(&Answered<'_>, Dynamic) -> Result<T, RuleFailure>,
     ) -> Ran<T> {
         if kind != self.kind {
             return Ran {
@@ -114,14 +121,24 @@ impl RhaiEngine {
         }
         let watch = Watch::start(&self.limits);
         let context = Ctx(Arc::clone(&host.context));
-        let service = Service::new(&host.pseudonyms, &host.context);
+        host.set_quotes(Arc::clone(&self.quotes));
+        let settings = Arc::clone(&host.context.settings);
+        let service = Service::new(&host.pseudonyms, &host.context, &self.quotes);
         let (dataset, lent) = Dataset::lend(host, watch);
         let (called, spent) = self.call(watch, service, (dataset, context));
-        let answer = called.and_then(|value| answer(&self.name, value));
+        let answer = called.and_then(|value| answer(&self.answered(&settings), value));
         Ran {
             host: lent.take_back(),
             answer,
             spent,
+        }
+    }
+
+    fn answered<'a>(&'a self, settings: &'a str) -> Answered<'a> {
+        Answered {
+            module: &self.name,
+            quotes: &self.quotes,
+            settings,
         }
     }
 
@@ -162,15 +179,21 @@ impl Engine for RhaiEngine {
             Ok(summary) => summary,
             Err(error) => {
                 return Routed {
-                    answer: Err(failure::from_rhai(&self.name, &self.limits, *error)),
+                    answer: Err(failure::from_rhai(
+                        &self.name,
+                        &self.code,
+                        &self.limits,
+                        *error,
+                    )),
                     spent: Spent::default(),
                 };
             }
         };
-        let service = Service::new(&pseudonyms, &context);
+        let settings = Arc::clone(&context.settings);
+        let service = Service::new(&pseudonyms, &context, &self.quotes);
         let (value, spent) = self.call(watch, service, (summary, Ctx(context)));
         Routed {
-            answer: value.and_then(|value| answers::decision(&self.name, value)),
+            answer: value.and_then(|value| answers::decision(&self.answered(&settings), value)),
             spent,
         }
     }

@@ -50,6 +50,7 @@ impl Run {
             tables: Arc::default(),
             urls: Arc::default(),
             record: true,
+            needs_labels: false,
         }
     }
 }

@@ -91,18 +91,37 @@ impl Tables {
     ///
     /// # Errors
     /// If there is no such table: that must not look like a key that is not listed.
-    pub fn lookup(&self, table: &str, key: &str) -> Result<Option<&str>, String> {
+    pub fn lookup(&self, table: &str, key: &str) -> Result<Option<&str>, NoTable> {
         match self.0.get(table) {
             Some(table) => Ok(table.0.get(key.trim()).map(String::as_str)),
             None if table == PROJECTS => Ok(None),
             None => {
                 let known = self.0.keys().map(String::as_str);
                 let hint = super::document::did_you_mean(table, known);
-                Err(format!(
-                    "lookup: there is no table {table:?}{hint}: declare it in the policy's entry, or in the module"
-                ))
+                Err(NoTable {
+                    name: table.to_owned(),
+                    hint,
+                })
             }
         }
+    }
+}
+
+/// A name that no table has.
+#[derive(Debug)]
+pub struct NoTable {
+    name: String,
+    hint: String,
+}
+
+impl NoTable {
+    /// With the name only where that may be quoted: a rule may have it from a header.
+    pub fn told(&self, may_quote: impl FnOnce(&str) -> bool) -> String {
+        let name = match may_quote(&self.name) {
+            true => format!("table {:?}{}", self.name, self.hint),
+            false => "such table".to_owned(),
+        };
+        format!("lookup: there is no {name}: declare it in the policy's entry, or in the module")
     }
 }
 
@@ -119,16 +138,16 @@ mod tests {
     fn keys_are_looked_up_and_what_is_not_listed_is_none() {
         let tables =
             parse("\u{FEFF}key,value\r\n4711,S1\r\n\"a, b\",\"S \"\"2\"\"\"\r\n0815,\r\n").unwrap();
-        assert_eq!(tables.lookup("t", "4711 "), Ok(Some("S1")));
-        assert_eq!(tables.lookup("t", "a, b"), Ok(Some("S \"2\"")));
-        assert_eq!(tables.lookup("t", "0815"), Ok(Some("")));
-        assert_eq!(tables.lookup("t", "key"), Ok(None));
-        assert!(
-            tables
-                .lookup("tt", "4711")
-                .unwrap_err()
-                .contains("did you mean \"t\"?")
-        );
+        let found = |key| tables.lookup("t", key).expect("a table");
+        assert_eq!(found("4711 "), Some("S1"));
+        assert_eq!(found("a, b"), Some("S \"2\""));
+        assert_eq!(found("0815"), Some(""));
+        assert_eq!(found("key"), None);
+        let error = tables.lookup("tt", "4711").unwrap_err();
+        let told = error.told(|_| true);
+        assert!(told.contains("\"tt\" (did you mean \"t\"?)"), "{told}");
+        let told = error.told(|_| false);
+        assert!(!told.contains("tt\""), "{told}");
     }
 
     #[test]

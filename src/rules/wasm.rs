@@ -8,7 +8,7 @@ mod runtime;
 
 use super::answer::{Decision, Labels, RuleFailure, Verdict};
 use super::engine::{CompileError, Engine, Ran, Routed};
-use super::host::{Context, Host};
+use super::host::{Context, Host, Quotes};
 use super::manifest::{Kind, Limits, Manifest};
 use super::pseudonym::Pseudonyms;
 use super::usage::Spent;
@@ -26,6 +26,8 @@ pub struct WasmEngine {
     limits: Limits,
     runtime: &'static Runtime,
     world: World,
+    /// The texts that its failures may quote are in its code.
+    quotes: Arc<Quotes>,
 }
 
 enum World {
@@ -48,6 +50,7 @@ impl WasmEngine {
             limits: manifest.limits,
             runtime,
             world,
+            quotes: Arc::new(Quotes::Code(code.into())),
         })
     }
 
@@ -95,7 +98,7 @@ impl WasmEngine {
         host: Host,
         call: impl FnOnce(&mut Store<Guest>, Resource<Dataset>) -> wasmtime::Result<Result<T, String>>,
     ) -> Ran<T> {
-        let guest = Guest::with_dataset(host, &self.limits);
+        let guest = Guest::with_dataset(host, &self.quotes, &self.limits);
         let (guest, answer, spent) = self.call(guest, |store| call(store, Resource::new_borrow(0)));
         Ran {
             host: guest.take_back(),
@@ -179,7 +182,7 @@ impl Engine for WasmEngine {
                 spent: Spent::default(),
             };
         };
-        let guest = Guest::without_dataset(context, pseudonyms, &self.limits);
+        let guest = Guest::without_dataset(context, pseudonyms, &self.quotes, &self.limits);
         let (_, answer, spent) = self.call(guest, |store| {
             let answer = world
                 .instantiate(&mut *store)?

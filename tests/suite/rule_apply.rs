@@ -12,6 +12,8 @@ use crate::rule_author::{rule, told};
 use crate::server::sluice;
 use crate::site::Site;
 
+const LABELS: [&str; 4] = ["--subject", "S", "--session", "E"];
+
 struct Folder {
     folder: tempfile::TempDir,
 }
@@ -108,11 +110,26 @@ fn position(bytes: &[u8], text: &[u8]) -> Option<usize> {
 }
 
 #[test]
+fn a_label_that_is_read_and_not_given_is_asked_for() {
+    let folder = Folder::new();
+    let script = folder.path("initials.rhai");
+    let code = "fn anonymize(ds, ctx) {\n  try { ds.set(\"PatientName\", ctx.subject); } catch {}\n  keep()\n}";
+    fs::write(&script, code).unwrap();
+    let said = folder.apply(&[&script], &[], 1);
+    let asked = "initials.rhai broke: reads the subject label, and none is given: give --subject";
+    assert_eq!(said, format!("sluice: {asked}\n"));
+    assert!(!folder.written());
+    folder.apply(&[&script], &["--subject", "S"], 0);
+    let name = dicom::text(Path::new(&folder.path("out.dcm")), tags::PATIENT_NAME);
+    assert_eq!(name.as_deref(), Some("S"));
+}
+
+#[test]
 fn one_key_gives_the_same_bytes_and_another_gives_others() {
     let folder = Folder::new();
     let script = folder.path("mine.rhai");
     let run = || {
-        folder.apply(&[&script], &[], 0);
+        folder.apply(&[&script], &LABELS, 0);
         fs::read(folder.path("out.dcm")).unwrap()
     };
     let first = run();
@@ -126,7 +143,8 @@ fn one_key_gives_the_same_bytes_and_another_gives_others() {
             .contains("32 bytes or more, not 31")
     );
     let (input, output) = (folder.path("1-1.dcm"), folder.path("out.dcm"));
-    let said = told(&["apply", &script, "--in", &input, "--out", &output], 0);
+    let files = ["apply", &script, "--in", &input, "--out", &output];
+    let said = told(&[&files[..], &LABELS].concat(), 0);
     assert!(said.contains("random key"), "{said}");
 }
 
@@ -134,7 +152,7 @@ fn one_key_gives_the_same_bytes_and_another_gives_others() {
 fn settings_are_checked_and_go_to_the_rule_that_they_are_for() {
     let folder = Folder::new();
     let settings = folder.path("settings.json");
-    let with = ["--subject", "S", "--settings", &settings];
+    let with = ["--subject", "S", "--session", "E", "--settings", &settings];
     fs::write(&settings, json!({ "retain_uids": true }).to_string()).unwrap();
     folder.apply(&["ps315-basic"], &with, 0);
     let uid = |file: &str| dicom::text(Path::new(&folder.path(file)), tags::STUDY_INSTANCE_UID);
@@ -207,6 +225,7 @@ fn with_a_data_folder_the_projects_key_is_used() {
             "--project",
             project,
         ];
+        let arguments = [&arguments[..], &LABELS].concat();
         let done = sluice(&site.path(""), &arguments).output().unwrap();
         assert!(
             done.status.success(),
@@ -249,7 +268,7 @@ fn a_dicomedit_script_is_a_rule_like_others_and_notes_itself_when_asked_to() {
     );
     let said = folder.apply(&[&script], &["--var", "wish=keep"], 1);
     assert!(
-        said.contains("line 3, column 16: the variable subject has no value"),
+        said.contains("line 3, column 16: the variable subject has no value: give --subject"),
         "{said}"
     );
     write("version \"6.6\"\n(0010,0010) = \"a\"\n");

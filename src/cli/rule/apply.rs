@@ -100,6 +100,7 @@ pub async fn run(args: Args) -> Result<ExitCode, CliError> {
             session: args.session.clone(),
             tables: Arc::new(module.tables.clone()),
             record: args.record,
+            needs_labels: true,
             ..run.context(None, settings)
         });
         let host = Host::new(

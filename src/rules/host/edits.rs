@@ -1,10 +1,10 @@
 //! What a rule changes through the host: one element, all that a pattern or a table names, a region of the picture.
 
-use super::table::Table;
+use super::table::{BadTable, Table};
 use super::trace::{self, Trace, TracedEdit};
 use super::{Action, Edit, EditError, Host, parsed};
 use crate::dicom::edit::{Change, Reach, Scope, Wanted, is_protected_by_name, protected_place};
-use crate::dicom::path::{Location, Pattern, Place, location_text};
+use crate::dicom::path::{Location, PathError, Pattern, Place, location_text};
 use crate::dicom::{Element, Region, Tag, tags};
 use crate::rules::answer::Refusal;
 use crate::rules::position::Position;
@@ -25,7 +25,7 @@ impl Host {
     /// # Errors
     /// [`EditError`], as for all edits.
     pub fn set(&mut self, path: &str, value: &str) -> Result<(), EditError> {
-        let path = parsed::path(path)?;
+        let path = parsed::path(path).map_err(|error| self.no_path(&error))?;
         let location = match self.instance.look_up(&path) {
             Some((_, _, location)) => location,
             None => path.location(),
@@ -73,7 +73,8 @@ impl Host {
         let keep = keep
             .iter()
             .map(|p| parsed::pattern(p))
-            .collect::<Result<Vec<_>, _>>()?;
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(|error| self.no_path(&error))?;
         let kept_blocks = self.kept_blocks(&keep);
         self.note_any_depth();
         let is_private = |tag: Tag| !tag.group().is_multiple_of(2);
@@ -95,7 +96,8 @@ impl Host {
     /// # Errors
     /// [`EditError`], as for all edits.
     pub fn apply(&mut self, edits: &[Edit]) -> Result<u32, EditError> {
-        self.apply_compiled(&*Table::of(edits)?)
+        let table = Table::of(edits).map_err(|error| self.no_path(&error))?;
+        self.apply_compiled(&table)
     }
 
     /// The same with a table as text, one row on a line: see `plugins/wit`.
@@ -103,7 +105,17 @@ impl Host {
     /// # Errors
     /// [`EditError`], as for all edits; a line that is no row is a bad value.
     pub fn apply_table(&mut self, table: &str) -> Result<u32, EditError> {
-        self.apply_compiled(&*Table::of_text(table)?)
+        let compiled = Table::of_text(table).map_err(|error| match error {
+            BadTable::Path(error) => self.no_path(&error),
+            BadTable::Row(row) => {
+                EditError::BadValue(row.told(|word| self.may_quote(word) || self.may_quote(table)))
+            }
+        })?;
+        self.apply_compiled(&compiled)
+    }
+
+    fn no_path(&self, error: &PathError) -> EditError {
+        EditError::BadPath(self.bad_path(error))
     }
 
     fn apply_compiled(&mut self, table: &Table) -> Result<u32, EditError> {
@@ -185,7 +197,7 @@ impl Host {
         change: Change,
         action: &'static str,
     ) -> Result<u32, EditError> {
-        let pattern = parsed::pattern(pattern)?;
+        let pattern = parsed::pattern(pattern).map_err(|error| self.no_path(&error))?;
         let plain = pattern.plain_tag();
         if let Some((tag, _)) =
             plain.filter(|(tag, anywhere)| is_protected_by_name(*tag, *anywhere))

@@ -1,6 +1,6 @@
 //! A table of edits, compiled so that one walk of the dataset serves all of it; those seen last are kept.
 
-use super::{Action, Edit, EditError, rows};
+use super::{Action, Edit, rows};
 use crate::dicom::date;
 use crate::dicom::edit::{Change, Scope, is_protected_by_name};
 use crate::dicom::path::{Location, PathError, Pattern};
@@ -18,6 +18,13 @@ const MOST_KEPT: usize = 64;
 
 /// The tables seen last. They depend on the edits alone, so sharing them tells no rule of another.
 static KEPT: Mutex<Option<HashMap<u64, Arc<Table>>>> = Mutex::new(None);
+
+/// Why a text is no table.
+#[derive(Debug)]
+pub enum BadTable {
+    Row(rows::BadRow),
+    Path(PathError),
+}
 
 pub struct Table {
     /// What it was read from, if it was given as text.
@@ -120,12 +127,12 @@ impl Table {
     }
 
     /// The same for a table as text.
-    pub fn of_text(text: &str) -> Result<Arc<Self>, EditError> {
+    pub fn of_text(text: &str) -> Result<Arc<Self>, BadTable> {
         let is_same = |table: &Self| table.text.as_deref() == Some(text);
         kept(text_key(text), is_same, || {
             Ok(Self {
                 text: Some(text.into()),
-                ..Self::new(&rows::parse(text)?)?
+                ..Self::new(&rows::parse(text).map_err(BadTable::Row)?).map_err(BadTable::Path)?
             })
         })
     }

@@ -3,6 +3,7 @@
 
 use super::super::answer::{Decision, Labels, Part, RuleFailure, Verdict};
 use super::super::document::did_you_mean;
+use super::super::host::Quotes;
 use super::failure::broke;
 use ::rhai::plugin::*;
 use ::rhai::{Array, Dynamic, Map};
@@ -35,6 +36,23 @@ impl Answer {
     }
 }
 
+/// Whose answer is read, and what may be quoted of it.
+pub struct Answered<'a> {
+    pub module: &'a str,
+    pub quotes: &'a Quotes,
+    pub settings: &'a str,
+}
+
+impl Answered<'_> {
+    /// A key of an answer, where it is no value that the script read.
+    fn shown(&self, key: &str, hint: &str) -> String {
+        match self.quotes.holds(key, self.settings) {
+            true => format!(" {key:?}{hint}"),
+            false => " that is not in its code".to_owned(),
+        }
+    }
+}
+
 const LABELS: [&str; 6] = [
     "subject",
     "session",
@@ -44,59 +62,60 @@ const LABELS: [&str; 6] = [
     "auto_archive",
 ];
 
-pub fn verdict(module: &str, value: Dynamic) -> Result<Verdict, RuleFailure> {
+pub fn verdict(of: &Answered<'_>, value: Dynamic) -> Result<Verdict, RuleFailure> {
     const EXPECTED: &str = "keep(), reject(why) or quarantine(why)";
-    match cast(module, "anonymize", EXPECTED, value)? {
+    match cast(of, "anonymize", EXPECTED, value)? {
         Answer::Keep => Ok(Verdict::Keep),
         Answer::Reject(why) => Ok(Verdict::Reject(why)),
         Answer::Quarantine(why) => Ok(Verdict::Quarantine(why)),
-        other => Err(unexpected(module, "anonymize", EXPECTED, other.name())),
+        other => Err(unexpected(of, "anonymize", EXPECTED, other.name())),
     }
 }
 
-pub fn decision(module: &str, value: Dynamic) -> Result<Decision, RuleFailure> {
+pub fn decision(of: &Answered<'_>, value: Dynamic) -> Result<Decision, RuleFailure> {
     const EXPECTED: &str = "prearchive(why), archive(why), archive_overwrite(why), quarantine(why), \
                             reject(why) or split(parts)";
-    match cast(module, "route", EXPECTED, value)? {
+    match cast(of, "route", EXPECTED, value)? {
         Answer::Prearchive(why) => Ok(Decision::Prearchive(why)),
         Answer::Archive(why) => Ok(Decision::Archive(why)),
         Answer::ArchiveOverwrite(why) => Ok(Decision::ArchiveOverwrite(why)),
         Answer::Quarantine(why) => Ok(Decision::Quarantine(why)),
         Answer::Reject(why) => Ok(Decision::Reject(why)),
         Answer::Split(parts) => {
-            let parts = parts.into_iter().map(|value| part(module, value));
+            let parts = parts.into_iter().map(|value| part(of, value));
             Ok(Decision::Split(parts.collect::<Result<_, _>>()?))
         }
-        Answer::Keep => Err(unexpected(module, "route", EXPECTED, "keep()")),
+        Answer::Keep => Err(unexpected(of, "route", EXPECTED, "keep()")),
     }
 }
 
 /// `#{ series: [uid, …], to: archive("why"), session: "label" }`; without `session` it keeps the label.
-fn part(module: &str, value: Dynamic) -> Result<Part, RuleFailure> {
+fn part(of: &Answered<'_>, value: Dynamic) -> Result<Part, RuleFailure> {
     const EXPECTED: &str = "parts like #{ series: [\"…\"], to: archive(\"…\") }";
     let found = value.type_name();
     let Some(mut map) = value.try_cast::<Map>() else {
-        return Err(unexpected(module, "route", EXPECTED, found));
+        return Err(unexpected(of, "route", EXPECTED, found));
     };
     let mut take = |key: &str| map.remove(key).filter(|value| !value.is_unit());
     let (series, session, to) = (take("series"), take("session"), take("to"));
     if let Some(other) = map.keys().next() {
         let hint = did_you_mean(other, ["series", "session", "to"].into_iter());
-        let message = format!("route answered a part with an unknown key {other:?}{hint}");
-        return Err(broke(module, message));
+        let shown = of.shown(other, &hint);
+        let message = format!("route answered a part with an unknown key{shown}");
+        return Err(broke(of.module, message));
     }
     let text = |key: &str, value: Dynamic| {
         let found = value.type_name();
-        (value.into_string()).map_err(|_| wrong_type(module, "route", key, "a string", found))
+        (value.into_string()).map_err(|_| wrong_type(of, "route", key, "a string", found))
     };
     let series = series.unwrap_or_default();
     let found = series.type_name();
     let series = (series.try_cast::<Array>())
-        .ok_or_else(|| wrong_type(module, "route", "series", "a list of UIDs", found))?;
-    let decision = decision(module, to.unwrap_or_default())?;
+        .ok_or_else(|| wrong_type(of, "route", "series", "a list of UIDs", found))?;
+    let decision = decision(of, to.unwrap_or_default())?;
     if matches!(decision, Decision::Split(_)) {
         return Err(broke(
-            module,
+            of.module,
             "route answered a split inside of a split".into(),
         ));
     }
@@ -110,11 +129,11 @@ fn part(module: &str, value: Dynamic) -> Result<Part, RuleFailure> {
 }
 
 /// A map; a label that is left out or `()` is absent.
-pub fn labels(module: &str, value: Dynamic) -> Result<Labels, RuleFailure> {
+pub fn labels(of: &Answered<'_>, value: Dynamic) -> Result<Labels, RuleFailure> {
     const EXPECTED: &str = "a map like #{ subject: \"…\", session: \"…\" }";
     let found = value.type_name();
     let Some(map) = value.try_cast::<Map>() else {
-        return Err(unexpected(module, "label", EXPECTED, found));
+        return Err(unexpected(of, "label", EXPECTED, found));
     };
     let mut labels = Labels::default();
     for (key, value) in map {
@@ -128,28 +147,29 @@ pub fn labels(module: &str, value: Dynamic) -> Result<Labels, RuleFailure> {
             "visit" => labels.visit.get_or_insert_default(),
             "scan" => labels.scan.get_or_insert_default(),
             "auto_archive" => {
-                let wish = value.as_bool().map_err(|found| {
-                    wrong_type(module, "label", "auto_archive", "a bool", found)
-                })?;
+                let wish = value
+                    .as_bool()
+                    .map_err(|found| wrong_type(of, "label", "auto_archive", "a bool", found))?;
                 labels.auto_archive = Some(wish);
                 continue;
             }
             other => {
                 let hint = did_you_mean(other, LABELS.into_iter());
+                let shown = of.shown(other, &hint);
                 return Err(broke(
-                    module,
-                    format!("label answered an unknown key {other:?}{hint}"),
+                    of.module,
+                    format!("label answered an unknown key{shown}"),
                 ));
             }
         };
         *slot = (value.into_string())
-            .map_err(|found| wrong_type(module, "label", &key, "a string", found))?;
+            .map_err(|found| wrong_type(of, "label", &key, "a string", found))?;
     }
     Ok(labels)
 }
 
 fn cast(
-    module: &str,
+    of: &Answered<'_>,
     function: &str,
     expected: &str,
     value: Dynamic,
@@ -157,20 +177,26 @@ fn cast(
     let found = value.type_name();
     value
         .try_cast()
-        .ok_or_else(|| unexpected(module, function, expected, found))
+        .ok_or_else(|| unexpected(of, function, expected, found))
 }
 
-fn unexpected(module: &str, function: &str, expected: &str, found: &str) -> RuleFailure {
+fn unexpected(of: &Answered<'_>, function: &str, expected: &str, found: &str) -> RuleFailure {
     let found = if found == "()" { "nothing" } else { found };
     broke(
-        module,
+        of.module,
         format!("{function} answered {found}, expected {expected}"),
     )
 }
 
-fn wrong_type(module: &str, function: &str, key: &str, expected: &str, found: &str) -> RuleFailure {
+fn wrong_type(
+    of: &Answered<'_>,
+    function: &str,
+    key: &str,
+    expected: &str,
+    found: &str,
+) -> RuleFailure {
     broke(
-        module,
+        of.module,
         format!("{function} answered {found} for {key}, expected {expected}"),
     )
 }

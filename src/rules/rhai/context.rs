@@ -2,8 +2,9 @@
 
 use super::super::host::Context;
 use super::values::{Thrown, from_json};
+use super::watch::Stopped;
 use ::rhai::plugin::*;
-use ::rhai::{Dynamic, Map};
+use ::rhai::{Dynamic, Map, Position};
 use std::sync::Arc;
 
 /// `ctx`
@@ -14,6 +15,14 @@ fn optional(text: Option<&String>) -> Dynamic {
     text.map_or(Dynamic::UNIT, |text| text.clone().into())
 }
 
+/// No script can catch that a label is missing, and go on without.
+fn label(context: &Context, name: &str, label: Option<&String>) -> Result<Dynamic, Thrown> {
+    match context.missing(name, label) {
+        Some(why) => Err(Stopped::Broken(why).thrown(Position::NONE)),
+        None => Ok(optional(label)),
+    }
+}
+
 #[export_module]
 pub mod context_functions {
     #[rhai_fn(get = "project", pure)]
@@ -21,14 +30,14 @@ pub mod context_functions {
         ctx.0.project.as_str().into()
     }
 
-    #[rhai_fn(get = "subject", pure)]
-    pub fn subject(ctx: &mut Ctx) -> Dynamic {
-        optional(ctx.0.subject.as_ref())
+    #[rhai_fn(get = "subject", pure, return_raw)]
+    pub fn subject(ctx: &mut Ctx) -> Result<Dynamic, Thrown> {
+        label(&ctx.0, "subject", ctx.0.subject.as_ref())
     }
 
-    #[rhai_fn(get = "session", pure)]
-    pub fn session(ctx: &mut Ctx) -> Dynamic {
-        optional(ctx.0.session.as_ref())
+    #[rhai_fn(get = "session", pure, return_raw)]
+    pub fn session(ctx: &mut Ctx) -> Result<Dynamic, Thrown> {
+        label(&ctx.0, "session", ctx.0.session.as_ref())
     }
 
     /// The file's path inside the session folder.

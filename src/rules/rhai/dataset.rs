@@ -185,8 +185,15 @@ pub mod dataset_functions {
     /// Each entry is `#{ pattern, action }`, with `value` for `set` and `days` for `shift_date`.
     #[rhai_fn(return_raw)]
     pub fn apply(ctx: NativeCallContext, ds: &mut Dataset, edits: Array) -> Result<INT, Thrown> {
+        let lent = ds.lent.clone();
+        let may_quote = |text: &str| {
+            lent.lock()
+                .as_ref()
+                .is_some_and(|host| host.may_quote(text))
+        };
         let edits = edits.into_iter().enumerate().map(|(index, edit)| {
-            edit_of(edit).map_err(|message| Thrown::from(format!("apply: edit {index}: {message}")))
+            edit_of(edit, &may_quote)
+                .map_err(|message| Thrown::from(format!("apply: edit {index}: {message}")))
         });
         let edits = edits.collect::<Result<Vec<_>, _>>()?;
         ds.edit(&ctx, |host| host.apply(&edits)).map(INT::from)
@@ -221,7 +228,7 @@ fn text_of(value: Dynamic) -> Result<Option<String>, Thrown> {
     Ok(Some(texts.collect::<Result<Vec<_>, Thrown>>()?.join("\\")))
 }
 
-fn edit_of(edit: Dynamic) -> Result<Edit, String> {
+fn edit_of(edit: Dynamic, may_quote: &dyn Fn(&str) -> bool) -> Result<Edit, String> {
     let found = edit.type_name();
     let Some(mut map) = edit.try_cast::<Map>() else {
         return Err(format!(
@@ -251,13 +258,17 @@ fn edit_of(edit: Dynamic) -> Result<Edit, String> {
                 .and_then(|days| i32::try_from(days).ok());
             Action::ShiftDate(days.ok_or("days: expected a whole number of days")?)
         }
+        other if !may_quote(other) => {
+            return Err(format!("action: is none of {}", ACTIONS.join(", ")));
+        }
         other => {
             let hint = did_you_mean(other, ACTIONS.into_iter());
             return Err(format!("action: unknown action {other:?}{hint}"));
         }
     };
     match map.keys().next() {
-        Some(key) => Err(format!("{key}: has no meaning for this action")),
+        Some(key) if may_quote(key) => Err(format!("{key}: has no meaning for this action")),
+        Some(_) => Err("a key has no meaning for this action".to_owned()),
         None => Ok(Edit { pattern, action }),
     }
 }

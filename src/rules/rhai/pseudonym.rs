@@ -1,6 +1,6 @@
 //! `pseudonym::`: what a script gets in place of what identifies, and what it looks up in tables.
 
-use super::super::host::Context;
+use super::super::host::{Context, Quotes};
 use super::super::pseudonym::Pseudonyms;
 use super::super::tables::Tables;
 use super::values::{Thrown, count};
@@ -14,13 +14,17 @@ use std::sync::Arc;
 pub struct Service {
     pseudonyms: Arc<Pseudonyms>,
     tables: Arc<Tables>,
+    quotes: Arc<Quotes>,
+    settings: Arc<str>,
 }
 
 impl Service {
-    pub fn new(pseudonyms: &Arc<Pseudonyms>, context: &Context) -> Self {
+    pub fn new(pseudonyms: &Arc<Pseudonyms>, context: &Context, quotes: &Arc<Quotes>) -> Self {
         Self {
             pseudonyms: Arc::clone(pseudonyms),
             tables: Arc::clone(&context.tables),
+            quotes: Arc::clone(quotes),
+            settings: Arc::clone(&context.settings),
         }
     }
 
@@ -63,8 +67,10 @@ pub mod service_functions {
     pub fn lookup(ctx: NativeCallContext, table: &str, key: Dynamic) -> Result<Dynamic, Thrown> {
         let service = Service::of(&ctx)?;
         on_text(key, |key| {
-            let found = (service.tables.lookup(table, key))
-                .map_err(|error| Stopped::Broken(error).thrown(ctx.call_position()))?;
+            let found = service.tables.lookup(table, key).map_err(|error| {
+                let told = error.told(|name| service.quotes.holds(name, &service.settings));
+                Stopped::Broken(told).thrown(ctx.call_position())
+            })?;
             Ok(found.map_or(Dynamic::UNIT, |value| value.to_owned().into()))
         })
     }
@@ -96,7 +102,7 @@ pub mod service_functions {
     #[rhai_fn(return_raw)]
     pub fn shift_date(ctx: NativeCallContext, date: Dynamic, days: INT) -> Result<Dynamic, Thrown> {
         let service = service(&ctx)?;
-        let days = i32::try_from(days).map_err(|_| format!("days: {days} is out of range"))?;
+        let days = i32::try_from(days).map_err(|_| "days: is out of range")?;
         on_text(date, |text| {
             Ok(service
                 .shift_date(text, days)

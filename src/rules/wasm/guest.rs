@@ -1,10 +1,11 @@
 //! What a guest may call, and what it may hold. Thin: what each call means and may do is [`Host`]'s
 //! business. A call that leaves the host holding more than the module's memory limit is a trap.
 
-use super::super::host::{Context, Edit, EditError, Host};
+use super::super::host::{Context, Edit, EditError, Host, Quotes};
 use super::super::manifest::Limits;
 use super::super::meter::Meter;
 use super::super::pseudonym::Pseudonyms;
+use super::super::tables::NoTable;
 use super::bindings::{context, dicom, pseudonym, types};
 use crate::dicom::Region;
 use std::sync::Arc;
@@ -23,6 +24,7 @@ pub struct Guest {
     host: Option<Host>,
     context: Arc<Context>,
     pseudonyms: Arc<Pseudonyms>,
+    quotes: Arc<Quotes>,
     meter: Meter,
     /// The most that the host held for it.
     most: usize,
@@ -38,17 +40,19 @@ pub struct Limiter {
 }
 
 impl Guest {
-    pub fn with_dataset(host: Host, limits: &Limits) -> Self {
+    pub fn with_dataset(mut host: Host, quotes: &Arc<Quotes>, limits: &Limits) -> Self {
+        host.set_quotes(Arc::clone(quotes));
         let (context, pseudonyms) = (Arc::clone(&host.context), Arc::clone(&host.pseudonyms));
         Self {
             host: Some(host),
-            ..Self::without_dataset(context, pseudonyms, limits)
+            ..Self::without_dataset(context, pseudonyms, quotes, limits)
         }
     }
 
     pub fn without_dataset(
         context: Arc<Context>,
         pseudonyms: Arc<Pseudonyms>,
+        quotes: &Arc<Quotes>,
         limits: &Limits,
     ) -> Self {
         let limiter = Limiter {
@@ -60,6 +64,7 @@ impl Guest {
             host: None,
             context,
             pseudonyms,
+            quotes: Arc::clone(quotes),
             meter: Meter::start(),
             most: 0,
             limiter,
@@ -91,6 +96,13 @@ impl Guest {
         call: impl FnOnce(&mut Host) -> std::result::Result<T, EditError>,
     ) -> Result<std::result::Result<T, dicom::EditError>> {
         Ok(self.on(call)?.map_err(dicom::EditError::from))
+    }
+
+    fn label(&self, name: &str, label: Option<&String>) -> Result<Option<String>> {
+        match self.context.missing(name, label) {
+            Some(why) => bail!(why),
+            None => Ok(label.cloned()),
+        }
     }
 
     fn bounded<T>(&mut self, answer: T) -> Result<T> {
@@ -239,7 +251,11 @@ impl pseudonym::Host for Guest {
 
     fn lookup(&mut self, table: String, key: String) -> Result<Option<String>> {
         let found = self.context.tables.lookup(&table, &key);
-        let found = found.map_err(wasmtime::Error::msg)?.map(str::to_owned);
+        let told =
+            |error: NoTable| error.told(|name| self.quotes.holds(name, &self.context.settings));
+        let found = found
+            .map_err(|error| wasmtime::Error::msg(told(error)))?
+            .map(str::to_owned);
         self.bounded(found)
     }
 }
@@ -250,11 +266,11 @@ impl context::Host for Guest {
     }
 
     fn subject(&mut self) -> Result<Option<String>> {
-        Ok(self.context.subject.clone())
+        self.label("subject", self.context.subject.as_ref())
     }
 
     fn session(&mut self) -> Result<Option<String>> {
-        Ok(self.context.session.clone())
+        self.label("session", self.context.session.as_ref())
     }
 
     fn parameter(&mut self, name: String) -> Result<Option<String>> {

@@ -61,9 +61,15 @@ impl Run<'_> {
             Kind::Path(path) => Ok(Value::Path(Arc::clone(path))),
             Kind::Call(call) => self.call(call),
             Kind::Variable(name) => self.variable(name).ok_or_else(|| {
+                let hint = match name.as_ref() {
+                    label @ ("subject" | "session") if self.host.context.needs_labels => {
+                        format!(": give --{label}")
+                    }
+                    _ => String::new(),
+                };
                 Stop::Failed(
                     expression.position,
-                    format!("the variable {name} has no value"),
+                    format!("the variable {name} has no value{hint}"),
                 )
             }),
             Kind::List(items) => {

@@ -73,7 +73,7 @@ impl Inspector<'_> {
                     use_: Use::Edit,
                     position,
                 }),
-                Some(Err(why)) => self.script.problems.push((position, why)),
+                Some(Err(error)) => self.script.problems.push((position, error.why)),
             }
         }
     }
