@@ -6,8 +6,10 @@
 mod check;
 mod explain;
 mod files;
+mod hash;
 mod modules;
 mod place;
+mod rollback;
 mod routes;
 mod shadow;
 
@@ -26,7 +28,6 @@ use crate::store::Activation;
 
 use super::auth::Caller;
 use super::error::ApiError;
-use super::form::Parameters;
 use super::state::AppState;
 
 pub use routes::{file_routes, routes, slow_routes};
@@ -181,9 +182,9 @@ async fn version(
 
 #[derive(Deserialize, JsonSchema)]
 struct FromTo {
-    /// A version's hash.
+    /// A version's hash, or its beginning.
     from: String,
-    /// A version's hash.
+    /// A version's hash, or its beginning.
     to: String,
 }
 
@@ -196,30 +197,6 @@ async fn diff(
     let from = readable_version(&state, &caller, &between.from).await?;
     let to = readable_version(&state, &caller, &between.to).await?;
     Ok(unified_diff(&from, &to))
-}
-
-async fn roll_back(
-    State(state): State<AppState>,
-    caller: Caller,
-    parameters: Parameters,
-) -> Result<Json<StatusView>, ApiError> {
-    let needed = |name: &str| {
-        let missing = || ApiError::BadRequest(format!("The parameter {name} is required.").into());
-        parameters.text(name).map(str::to_owned).ok_or_else(missing)
-    };
-    let (project, hash) = (needed("project")?, needed("ruleSet")?);
-    state.owned_project(&caller, &project).await?;
-    let reason = reason(&parameters)?;
-    let author = Author {
-        username: &caller.name,
-        reason: &reason,
-    };
-    // An owner can't loosen what the site asks for.
-    let rulebook = &state.rulebook;
-    rulebook
-        .roll_back(&project, &hash, author, !caller.admin)
-        .await?;
-    Ok(Json(state.rulebook.status(&project).await?.into()))
 }
 
 /// Looks at the folder for all projects now.
@@ -320,12 +297,6 @@ async fn put_policy(
     Ok(StatusCode::OK)
 }
 
-fn reason(parameters: &Parameters) -> Result<String, ApiError> {
-    let reason = parameters.text("reason").unwrap_or_default();
-    check_reason(reason)?;
-    Ok(reason.to_owned())
-}
-
 /// Refuses a reason that is too long to be kept.
 pub fn check_reason(reason: &str) -> Result<(), ApiError> {
     match reason.chars().count() <= LONGEST_REASON {
@@ -340,25 +311,10 @@ pub fn check_reason(reason: &str) -> Result<(), ApiError> {
 async fn readable_version(
     state: &AppState,
     caller: &Caller,
-    hash: &str,
+    given: &str,
 ) -> Result<Files, ApiError> {
-    let rule_sets = state.store.rule_sets();
-    let mut readable = caller.admin;
-    for project in state.visible_projects(caller).await? {
-        if readable {
-            break;
-        }
-        readable = state.owns(caller, &project.id).await?
-            && rule_sets.was_active(&project.id, hash).await?;
-    }
-    let files = match readable {
-        true => rule_sets.files(hash).await?,
-        false => Files::new(),
-    };
-    match files.is_empty() {
-        true => Err(ApiError::Nothing),
-        false => Ok(files),
-    }
+    let hash = hash::readable(state, caller, given).await?;
+    Ok(state.store.rule_sets().files(&hash).await?)
 }
 
 fn unified_diff(from: &Files, to: &Files) -> String {

@@ -121,6 +121,19 @@ impl RuleSets<'_> {
         Ok(row.is_some())
     }
 
+    /// The rule sets whose hashes begin so, a few of them.
+    pub async fn beginning(&self, prefix: &str) -> Result<Vec<String>, StoreError> {
+        // Nothing else is in a hash; some of what else there is means something to LIKE.
+        if !prefix.bytes().all(|b| b.is_ascii_hexdigit()) {
+            return Ok(Vec::new());
+        }
+        let rows = sqlx::query("SELECT hash FROM rule_sets WHERE hash LIKE $1 LIMIT 20")
+            .bind(format!("{}%", prefix.to_ascii_lowercase()))
+            .fetch_all(&self.0.pool)
+            .await?;
+        rows.iter().map(|row| column(row, "hash")).collect()
+    }
+
     /// Whether a file is part of a rule set.
     pub async fn holds(&self, rule_set: &str, path: &str) -> Result<bool, StoreError> {
         let row = sqlx::query("SELECT 1 FROM rule_set_files WHERE rule_set = $1 AND path = $2")

@@ -133,11 +133,27 @@ fn going_back_takes_effect_at_once_and_shows_what_differs() {
         "{diff}"
     );
 
-    let form = [("project", "P"), ("ruleSet", old), ("reason", "too early")];
-    assert_eq!(
-        site.post_form("otto", "/xapi/rules/rollback", &form).status,
-        200
+    // What is printed of a hash is enough, but for what could be many.
+    let short = site.get(
+        "otto",
+        &format!("/xapi/rules/diff?from={}&to={}", &old[..12], &new[..8]),
     );
+    assert_eq!(short.text(), diff);
+    for given in [&old[..7], "00000000", "%25%25%25%25%25%25%25%25"] {
+        let none = site.get("otto", &format!("/xapi/rules/diff?from={given}&to={new}"));
+        assert_eq!(none.status, 404);
+        assert!(
+            none.text().contains("at least 8 characters"),
+            "{}",
+            none.text()
+        );
+    }
+    let chain = format!("/xapi/rules/projects/P/chain?version={}", &old[..12]);
+    assert_eq!(site.get("otto", &chain).json()["rule_set"], old);
+
+    let back = json!({ "project": "P", "ruleSet": old[..12], "reason": "too early" });
+    let answer = site.post_json("otto", "/xapi/rules/rollback", &back);
+    assert_eq!(answer.status, 200, "{}", answer.text());
     let third = site.import("P", "P/s2", &[]);
     assert_eq!(third.session()["status"], "ARCHIVED");
     assert_eq!(third.status["ruleSet"], first.status["ruleSet"]);

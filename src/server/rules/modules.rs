@@ -52,7 +52,7 @@ pub async fn test(
 
 #[derive(Deserialize, JsonSchema)]
 pub struct Of {
-    /// A version's hash; without it, what is active.
+    /// A version's hash or its beginning; without it, what is active.
     version: Option<String>,
 }
 
@@ -64,7 +64,10 @@ pub async fn project_chain(
 ) -> Result<Json<Chain>, ApiError> {
     state.owned_project(&caller, &project).await?;
     let rules = match of.version {
-        Some(hash) => state.rulebook.version(&project, &hash).await?,
+        Some(given) => {
+            let hash = super::hash::of_project(&state, &project, &given).await?;
+            state.rulebook.version(&project, &hash).await?
+        }
         None => state.rulebook.pin(&project).await?,
     };
     Ok(Json(rules.chain()))

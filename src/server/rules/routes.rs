@@ -1,27 +1,22 @@
 //! The addresses below /xapi/rules, and what they are for.
 
 use axum::extract::DefaultBodyLimit;
+use schemars::JsonSchema as _;
 
 use crate::import::explain::Explanation;
 use crate::rules::{Chain, ModuleDetail, ModuleStatus, ModuleTests};
 
-use super::super::api::{Api, Field, Schema, get, post, put};
+use super::super::api::{Api, Schema, get, post, put};
 use super::{
     ActivationView, FileView, FromTo, Reason, StatusView, Which, WhichFile, check, diff, explain,
     files, list_modules, modules, project_policy, put_project_policy, put_site_policy, reload,
-    roll_back, shadow, site_policy, status, version, versions,
+    rollback, shadow, site_policy, status, version, versions,
 };
 
 const FAMILY: &str = "Rules";
 
 /// A script may have 1 MB; as JSON it is longer.
 const LARGEST_FILE: usize = 2 * 1024 * 1024;
-
-const ROLL_BACK: &[Field] = &[
-    ("project", "text", "The project."),
-    ("ruleSet", "text", "The version's hash."),
-    ("reason", "text", "For the history."),
-];
 
 pub fn routes() -> Api {
     let api = Api::new(FAMILY)
@@ -92,10 +87,14 @@ pub fn routes() -> Api {
         )
         .on(
             post("/rules/rollback", "Make a version active again")
-                .form(ROLL_BACK)
+                .form(rollback::FORM)
+                .takes(
+                    "application/json",
+                    Schema::Of(rollback::Rollback::json_schema),
+                )
                 .json::<StatusView>()
                 .fails([404, 409]),
-            roll_back,
+            rollback::roll_back,
         )
         .on(
             post("/rules/reload", "Look at the folder now")
