@@ -6,7 +6,7 @@ use schemars::JsonSchema as _;
 use crate::import::explain::Explanation;
 use crate::rules::{Chain, ModuleDetail, ModuleStatus, ModuleTests};
 
-use super::super::api::{Api, Schema, get, post, put};
+use super::super::api::{Api, Field, Schema, get, post, put};
 use super::{
     ActivationView, FileView, FromTo, Reason, StatusView, Which, WhichFile, check, diff, explain,
     files, list_modules, modules, project_policy, put_project_policy, put_site_policy, reload,
