@@ -2,7 +2,7 @@
 //! size takes the memory of its largest scans.
 
 use super::place::{Part, Place};
-use super::{ActionError, Archive, run_blocking};
+use super::{ActionError, Archive, place, run_blocking};
 use crate::failpoint::crash_point;
 use crate::file_system::FileSystem;
 use crate::store::{PendingCommit, Scan, Session, StoredFile};
@@ -63,6 +63,27 @@ impl Archive {
         let sources = sources(&pending.staging, &pending.details);
         self.sweep(pending.id, sources, session.home()).await?;
         Ok(session)
+    }
+
+    /// Removes the folders that a finished commit took its files from.
+    pub(super) async fn sweep(
+        &self,
+        commit: i64,
+        sources: Vec<PathBuf>,
+        home: PathBuf,
+    ) -> Result<(), ActionError> {
+        let data = self.data.clone();
+        run_blocking(move || {
+            sources
+                .iter()
+                .filter(|source| **source != home)
+                .try_for_each(|source| place::remove_folder(&data, source))
+        })
+        .await?;
+        crash_point("commit.sources_removed");
+        self.store.commits().swept(commit).await?;
+        crash_point("commit.swept");
+        Ok(())
     }
 
     async fn part(

@@ -5,7 +5,7 @@ mod moves;
 mod replace;
 
 use super::*;
-use crate::store::{Area, NewProject, NewSession, Scan, SessionFilter, StoredFile};
+use crate::store::{Area, NewProject, NewSession, Scan, SessionFilter, SessionState, StoredFile};
 use std::fs;
 
 struct Site {

@@ -1,6 +1,6 @@
 //! Who may call: names, argon2 records, the site administrator's mark.
 //!
-//! Passwords are hashed before they come here; what a user may do in a project is in `projects.rs`.
+//! Passwords are hashed before they come here; what a user may do in a project is in `projects/roles.rs`.
 
 use sqlx::any::AnyRow;
 

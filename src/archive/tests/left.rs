@@ -1,6 +1,7 @@
 //! Commits that are under way or left behind, and what else is asked for meanwhile.
 
 use super::*;
+use crate::archive::recover::LONGEST_LOOK_BACK;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_session_is_not_deleted_while_a_commit_into_it_runs() {

@@ -1,6 +1,7 @@
 //! Setting one element by its path, with what has to be there for it: sequences, items, private blocks.
 
-use super::{EditProblem, Manner, Scope, creator_of, encode, find_tag, inner_scope, item_number};
+use super::look::{creator_of, find_tag, inner_scope, item_number};
+use super::{EditProblem, Manner, Scope, encode};
 use crate::dicom::path::{Pattern, Place, Step, TagPattern, location_text};
 use crate::dicom::source::Span;
 use crate::dicom::tree::{Dataset, Element, Encoding, Item, Sequence, Value};
