@@ -3,7 +3,7 @@
 //! written, and the file's name. Findings carry no value.
 //!
 //! What is looked for is in `leak/needles.rs`, in which forms in `leak/forms.rs`. How much of it is found is
-//! measured by `leak/measure.rs`, whose figures are in the README.
+//! measured by `leak/measure.rs`, whose figures are in `rules/leak-check.md`.
 
 mod forms;
 #[cfg(test)]

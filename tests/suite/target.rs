@@ -39,9 +39,9 @@ impl Told {
         &found.unwrap_or_else(|| panic!("no {name}: {self:?}")).1
     }
 
-    /// What the README's own snippet says of it.
+    /// What the snippet in `src/server/calls.md` says of it.
     pub fn is_believed_in_python(&self, secret: &str) -> bool {
-        let readme = include_str!("../../README.md");
+        let readme = include_str!("../../src/server/calls.md");
         let (_, snippet) = readme.split_once("```python\n").unwrap();
         let (snippet, _) = snippet.split_once("```").unwrap();
         let program = format!(
