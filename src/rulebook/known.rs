@@ -9,7 +9,7 @@ pub(super) struct Known {
     pub error: Option<RuleSetError>,
     /// The hash of what this process last read from the folder.
     pub seen: Option<String>,
-    /// It read something else before, and has not made this active yet.
+    /// It read something else before, or nothing, and has not made this active yet.
     pub is_news: bool,
     /// The folder holds an earlier version, and is not followed.
     pub is_held: bool,
@@ -27,10 +27,11 @@ impl Known {
         (self.error, self.is_news, self.is_held) = (None, false, false);
     }
 
-    /// Whether the folder has changed to this while this process looked.
+    /// Whether the folder has changed to this since this process last looked. What it sees first is news, too: it
+    /// may have been edited while no server ran.
     pub fn see(&mut self, draft: &str) -> bool {
         if self.seen.as_deref() != Some(draft) {
-            self.is_news = self.seen.is_some();
+            self.is_news = true;
             self.seen = Some(draft.to_owned());
         }
         self.is_news

@@ -253,6 +253,18 @@ async fn a_server_whose_folder_lags_does_not_undo_what_another_has_activated() {
 }
 
 #[tokio::test]
+async fn what_was_edited_while_no_server_ran_is_followed_when_one_starts() {
+    let site = Site::new().await;
+    site.policy(FIRST);
+    let first = site.hash().await;
+    site.policy(SECOND);
+    site.hash().await;
+    site.policy(FIRST);
+    let started = book(&site.rules, testing::another(&site.book.store).await);
+    assert_eq!(started.pin("DEMO").await.unwrap().hash(), first);
+}
+
+#[tokio::test]
 async fn an_activation_that_does_not_know_the_last_one_is_not_made() {
     let site = Site::new().await;
     site.policy(FIRST);

@@ -202,12 +202,19 @@ fn a_wrong_answer_says_what_was_expected() {
             "rule broke: anonymize answered nothing, expected keep(), reject(why) or quarantine(why)",
         ),
         (
+            "fn anonymize(ds, ctx) { ds }",
+            "rule broke: anonymize answered the dataset, expected keep(), reject(why) or quarantine(why)",
+        ),
+        (
             r#"fn anonymize(ds, ctx) { archive("x") }"#,
             "rule broke: anonymize answered archive(why), expected keep(), reject(why) or quarantine(why)",
         ),
     ] {
         assert_eq!(failure(code).to_string(), expected);
     }
+    let unknown =
+        failure(r#"fn anonymize(ds, ctx) { ds.delete("PatientID"); keep() }"#).to_string();
+    assert!(unknown.contains("delete (dataset, "), "{unknown}");
 }
 
 #[test]

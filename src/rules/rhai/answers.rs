@@ -4,6 +4,8 @@
 use super::super::answer::{Decision, Labels, Part, RuleFailure, Verdict};
 use super::super::document::did_you_mean;
 use super::super::host::Quotes;
+use super::context::Ctx;
+use super::dataset::Dataset;
 use super::failure::broke;
 use ::rhai::plugin::*;
 use ::rhai::{Array, Dynamic, Map};
@@ -92,7 +94,7 @@ pub fn decision(of: &Answered<'_>, value: Dynamic) -> Result<Decision, RuleFailu
 /// `#{ series: [uid, …], to: archive("why"), session: "label" }`; without `session` it keeps the label.
 fn part(of: &Answered<'_>, value: Dynamic) -> Result<Part, RuleFailure> {
     const EXPECTED: &str = "parts like #{ series: [\"…\"], to: archive(\"…\") }";
-    let found = value.type_name();
+    let found = kind(&value);
     let Some(mut map) = value.try_cast::<Map>() else {
         return Err(unexpected(of, "route", EXPECTED, found));
     };
@@ -105,11 +107,11 @@ fn part(of: &Answered<'_>, value: Dynamic) -> Result<Part, RuleFailure> {
         return Err(broke(of.module, message));
     }
     let text = |key: &str, value: Dynamic| {
-        let found = value.type_name();
+        let found = kind(&value);
         (value.into_string()).map_err(|_| wrong_type(of, "route", key, "a string", found))
     };
     let series = series.unwrap_or_default();
-    let found = series.type_name();
+    let found = kind(&series);
     let series = (series.try_cast::<Array>())
         .ok_or_else(|| wrong_type(of, "route", "series", "a list of UIDs", found))?;
     let decision = decision(of, to.unwrap_or_default())?;
@@ -131,7 +133,7 @@ fn part(of: &Answered<'_>, value: Dynamic) -> Result<Part, RuleFailure> {
 /// A map; a label that is left out or `()` is absent.
 pub fn labels(of: &Answered<'_>, value: Dynamic) -> Result<Labels, RuleFailure> {
     const EXPECTED: &str = "a map like #{ subject: \"…\", session: \"…\" }";
-    let found = value.type_name();
+    let found = kind(&value);
     let Some(map) = value.try_cast::<Map>() else {
         return Err(unexpected(of, "label", EXPECTED, found));
     };
@@ -174,10 +176,23 @@ fn cast(
     expected: &str,
     value: Dynamic,
 ) -> Result<Answer, RuleFailure> {
-    let found = value.type_name();
+    let found = kind(&value);
     value
         .try_cast()
         .ok_or_else(|| unexpected(of, function, expected, found))
+}
+
+/// What a value is, as messages call it: their readers don't know the names of this program's types.
+fn kind(value: &Dynamic) -> &'static str {
+    if value.is::<Dataset>() {
+        "the dataset"
+    } else if value.is::<Ctx>() {
+        "the context"
+    } else if value.is::<Answer>() {
+        "an answer"
+    } else {
+        value.type_name()
+    }
 }
 
 fn unexpected(of: &Answered<'_>, function: &str, expected: &str, found: &str) -> RuleFailure {

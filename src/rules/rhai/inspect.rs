@@ -4,6 +4,7 @@
 //! What is known as the dataset or the context is followed through parameters of the script's own
 //! functions, not through other variables: a check that guesses would cry wolf.
 
+mod dropped;
 mod table;
 
 use super::super::document::did_you_mean;
@@ -200,6 +201,11 @@ impl<'c> Inspector<'c> {
                 }
                 true
             });
+            for (answer, at) in dropped::dropped(ast) {
+                let what =
+                    format!("what `{answer}` answers is dropped: write `return {answer}(…);`");
+                self.problem(at, what);
+            }
             each_call(ast, &mut |receiver, call, at| {
                 self.call(&own, &roles, receiver, call, at);
             });

@@ -3,9 +3,9 @@
 
 use super::super::manifest::Limits;
 use super::super::usage::Reached;
-use super::answers::answer_functions;
-use super::context::context_functions;
-use super::dataset::dataset_functions;
+use super::answers::{Answer, answer_functions};
+use super::context::{Ctx, context_functions};
+use super::dataset::{Dataset, dataset_functions};
 use super::expressions;
 use super::pseudonym::service_functions;
 use super::watch;
@@ -34,6 +34,10 @@ pub fn engine(limits: &Limits) -> Engine {
     let mut engine = Engine::new_raw();
     engine.register_global_module(Shared::clone(&FUNCTIONS));
     engine.register_static_module("pseudonym", Shared::clone(&PSEUDONYM));
+    // As messages call them: their authors don't know the names of this program's types.
+    engine.register_type_with_name::<Dataset>("dataset");
+    engine.register_type_with_name::<Ctx>("context");
+    engine.register_type_with_name::<Answer>("answer");
     // `print` and `debug` have nowhere to write. Closures and function pointers go because a captured
     // variable that holds its own closure would never be freed.
     for symbol in [

@@ -118,3 +118,30 @@ fn the_rows_of_a_table_are_found_on_their_lines() {
         ]
     );
 }
+
+/// In the middle of a function it is as good as not there, and the file is kept.
+#[test]
+fn answers_that_are_dropped_are_told() {
+    let dropped = |code: &str| problems(code);
+    assert_eq!(
+        dropped(
+            "fn anonymize(ds, ctx) {\n  if ds.exists(\"StudyID\") { quarantine(\"x\") }\n  keep()\n}"
+        ),
+        ["line 2, column 29: what `quarantine` answers is dropped: write `return quarantine(…);`"]
+    );
+    assert_eq!(
+        dropped("fn anonymize(ds, ctx) {\n  for x in [1] {\n    reject(\"x\")\n  }\n  keep();\n}")
+            .len(),
+        1,
+        "a loop has no value; the last statement has one, with a semicolon or not"
+    );
+    for used in [
+        "fn anonymize(ds, ctx) { if ds.exists(\"StudyID\") { return quarantine(\"x\"); } keep() }",
+        "fn anonymize(ds, ctx) { if ds.exists(\"StudyID\") { quarantine(\"x\") } else { keep() } }",
+        "fn anonymize(ds, ctx) { let a = if ds.exists(\"StudyID\") { reject(\"x\") } else { keep() }; a }",
+        "fn anonymize(ds, ctx) { switch ds.get(\"StudyID\") { \"1\" => reject(\"x\"), _ => keep() } }",
+        "fn anonymize(ds, ctx) { judge(1) } fn judge(n) { if n > 1 { reject(\"x\") } else { keep() } }",
+    ] {
+        assert_eq!(dropped(used), [""; 0], "{used}");
+    }
+}
