@@ -199,21 +199,20 @@ impl Parser<'_> {
                 left,
             });
         }
-        let is_public = is_sequence(tag);
         // Of a value that may stay in the file no more than its start is looked at.
-        let begins = match vr == VR::UN || is_public {
-            true => Start::of(self.source.load(Span {
+        let may_hold_items = vr == VR::UN && {
+            let start = Span {
                 len: span.len.min(4),
                 ..span
-            })?),
-            false => None,
+            };
+            starts_with_item(self.source.load(start)?)
         };
-        if is_bulk(tag, vr, span.len, || begins.is_some()) && !is_public {
+        if is_bulk(tag, vr, span.len, || may_hold_items) && !is_sequence(tag) {
             self.at = span.end();
             return Ok(Value::Source(span));
         }
-        self.source.load(span)?;
-        if let Some(start) = begins
+        if let Some(start) = Start::of(self.source.load(span)?)
+            && (vr == VR::UN || is_sequence(tag))
             && let Some(sequence) = self.hidden_sequence(start, encoding, span)
         {
             return Ok(Value::Sequence(sequence));
