@@ -166,7 +166,7 @@ test("an earlier version is looked at and active again", async () => {
   await page.getByText("is active again").waitFor();
   assert.match(await text(page), /too early/);
   await page.goto(`${site.url}/rules`);
-  assert.match(await text(page), /gone back/);
+  assert.match(await text(page), /rolled back/);
 });
 
 test("what a rule makes black is seen before and after, and a candidate's disagreements are told", async () => {

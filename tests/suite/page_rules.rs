@@ -359,7 +359,7 @@ fn the_history_shows_differences_and_leads_back() {
         (&now["ruleSet"], &now["reason"]),
         (&json!(first), &json!("too early"))
     );
-    assert!(browser.view("/rules").contains("gone back"));
+    assert!(browser.view("/rules").contains("rolled back"));
     let refused = browser.post("/rules/P/rollback", &[("version", "äöüäöüäöü")]);
     assert_eq!(refused.status, 404);
 }

@@ -115,7 +115,7 @@ pub fn state(status: &Status) -> Markup {
     let is_behind = |active: &model::Activation| Some(&active.rule_set) != status.draft.as_ref();
     match (&status.error, &status.active) {
         (Some(_), _) => badge(Tone::Bad, "the folder is broken"),
-        (None, Some(active)) if is_behind(active) => badge(Tone::Warn, "gone back"),
+        (None, Some(active)) if is_behind(active) => badge(Tone::Warn, "rolled back"),
         (None, Some(_)) => badge(Tone::Good, "as in the folder"),
         (None, None) => badge(Tone::Plain, "nothing yet"),
     }

@@ -243,7 +243,7 @@ fn apart(whose: &Whose, is_text: bool) -> Markup {
     let folder = [form[0], ("from", FOLDER)];
     html! {
         p.notice.bad {
-            "What is active is not what the rules folder holds: it was gone back to an earlier version, or the folder can't be used. "
+            "What is active is not what the rules folder holds: somebody went back to an earlier version, or the folder can't be used. "
             "Saving makes the folder active, with this policy. Start from "
             a href=(whose.view(&["edit"], &form)) { "the active version's policy" } " or from "
             a href=(whose.view(&["edit"], &folder)) { "the folder's" } "."
