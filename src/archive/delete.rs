@@ -27,16 +27,7 @@ impl Archive {
             return Err(ActionError::Busy);
         }
         crash_point("delete.marked");
-        // A commit may have been begun before. Now none can be.
-        match self.store.commits().is_pending_for(session.id).await {
-            Ok(false) => {}
-            Ok(true) => {
-                self.let_go(session.id, held, session.state, None, by)
-                    .await?;
-                return Err(ActionError::Busy);
-            }
-            Err(error) => return Err(self.left_in(session.id, error.into())),
-        }
+        self.check_none_pending(session, held, by).await?;
         let removed = self.remove(session, by).await;
         removed.map_err(|error| self.left_in(session.id, error))
     }

@@ -58,6 +58,25 @@ impl Archive {
         taken
     }
 
+    /// Gives a session back if a commit into it had been begun before it was taken. From then on none can
+    /// be.
+    pub(super) async fn check_none_pending(
+        &self,
+        session: &Session,
+        held: SessionState,
+        by: &str,
+    ) -> Result<(), ActionError> {
+        match self.store.commits().is_pending_for(session.id).await {
+            Ok(false) => Ok(()),
+            Ok(true) => {
+                self.let_go(session.id, held, session.state, None, by)
+                    .await?;
+                Err(ActionError::Busy)
+            }
+            Err(error) => Err(self.left_in(session.id, error.into())),
+        }
+    }
+
     /// Ends what [`take`](Self::take) began.
     pub(super) async fn let_go(
         &self,

@@ -166,15 +166,7 @@ impl Archive {
             .await?;
         let state = SessionState::Quarantined;
         match held {
-            Some(held)
-                if wait_alike(
-                    (held.identified, held.rule_set.as_deref()),
-                    (
-                        content.session.identified,
-                        content.session.rule_set.as_deref(),
-                    ),
-                ) =>
-            {
+            Some(held) if wait_alike(&held, &content.session) => {
                 self.join_into(claimed, content, &held, state, true, by)
                     .await
             }
@@ -312,8 +304,9 @@ pub const MIXED: &str = "The sessions were imported under different rules, which
 archiving: archive or delete one of them first.";
 
 /// Whether the files of two sessions wait for the same steps, as far as that is known without asking the rules.
-pub(super) fn wait_alike(a: (bool, Option<&str>), b: (bool, Option<&str>)) -> bool {
-    a.0 == b.0 && (!a.0 || a.1 == b.1)
+pub(super) fn wait_alike(stored: &Session, other: &NewSession) -> bool {
+    stored.identified == other.identified
+        && (!stored.identified || stored.rule_set == other.rule_set)
 }
 
 /// The process that staged a session on its way to the archive in a folder of that name.

@@ -59,10 +59,7 @@ impl Archive {
             &session.subject,
             false,
         )?;
-        if !wait_alike(
-            (waiting.identified, waiting.rule_set.as_deref()),
-            (session.identified, session.rule_set.as_deref()),
-        ) {
+        if !wait_alike(&waiting, &content.session) {
             return Err(ActionError::Conflict(MIXED.into()));
         }
         self.join_into(

@@ -76,15 +76,9 @@ impl Archive {
     ) -> Result<Session, ActionError> {
         let claimed = self.hold(session, SessionState::Building, by).await?;
         crash_point("rebuild.marked");
-        // A commit may have been begun before. Now none can be.
-        match self.store.commits().is_pending_for(session.id).await {
-            Ok(false) => Ok(claimed),
-            Ok(true) => {
-                self.end_rebuild(session, session.state, None, by).await?;
-                Err(ActionError::Busy)
-            }
-            Err(error) => Err(self.left_in(session.id, error.into())),
-        }
+        self.check_none_pending(session, SessionState::Building, by)
+            .await?;
+        Ok(claimed)
     }
 
     /// Ends a rebuilding without a result.
